@@ -1,0 +1,3 @@
+module github.com/seed23105783/websocket
+
+go 1.26
