@@ -1,0 +1,129 @@
+package websocket
+
+import (
+	"errors"
+	"net"
+	"os"
+)
+
+// Errors that end a connection match net.ErrClosed, so that
+//
+//	errors.Is(err, net.ErrClosed)
+//
+// tells "this connection is over" from "this call failed".
+var (
+	// ErrCloseSent is what writes return after a close frame has been sent:
+	// RFC 6455, Section 5.5.1, allows nothing to follow it. It matches
+	// net.ErrClosed.
+	ErrCloseSent error = &terminalError{"websocket: close sent"}
+
+	// ErrReadLimit is what reads return after a message that is longer than
+	// the read limit; the peer got close code 1009. It matches net.ErrClosed.
+	ErrReadLimit error = &terminalError{"websocket: read limit exceeded"}
+
+	// ErrInvalidCloseCode is returned for a close frame with a code that must
+	// not be sent, or with half a code; nothing was sent.
+	ErrInvalidCloseCode = errors.New("websocket: invalid close code")
+
+	// ErrCloseReasonTooLong is returned for a close reason of more than 123
+	// bytes; nothing was sent.
+	ErrCloseReasonTooLong = errors.New("websocket: close reason exceeds 123 bytes")
+)
+
+// Misuse: nothing was sent and the connection is as it was.
+var (
+	errBadMessageType     = errors.New("websocket: bad message type")
+	errNotControlType     = errors.New("websocket: not a control message type")
+	errControlPayload     = errors.New("websocket: control message exceeds 125 bytes")
+	errCloseReasonInvalid = errors.New("websocket: close reason is not UTF-8")
+	errWriterClosed       = errors.New("websocket: write to closed message writer")
+)
+
+// A terminalError ends one direction of a connection at least.
+type terminalError struct{ text string }
+
+func (e *terminalError) Error() string { return e.text }
+
+// Is reports whether target is net.ErrClosed.
+func (e *terminalError) Is(target error) bool { return target == net.ErrClosed }
+
+// Is reports whether target is net.ErrClosed.
+func (e *CloseError) Is(target error) bool { return target == net.ErrClosed }
+
+// A ProtocolError is what reads return after the peer has broken the
+// protocol. The connection has been closed with Code. It matches
+// net.ErrClosed.
+type ProtocolError struct {
+	// Code is the close code sent to the peer: [CloseProtocolError],
+	// [CloseInvalidFramePayloadData] or [ClosePolicyViolation].
+	Code int
+
+	// Reason says what was wrong. It was sent to the peer with the code.
+	Reason string
+}
+
+// Error returns the reason.
+func (e *ProtocolError) Error() string { return "websocket: " + e.Reason }
+
+// Is reports whether target is net.ErrClosed.
+func (e *ProtocolError) Is(target error) bool { return target == net.ErrClosed }
+
+// Violations of RFC 6455 by the peer.
+var (
+	errReservedBits      = &ProtocolError{CloseProtocolError, "reserved bits set"}
+	errReservedOpcode    = &ProtocolError{CloseProtocolError, "reserved opcode"}
+	errNotMasked         = &ProtocolError{CloseProtocolError, "frame from client is not masked"}
+	errMasked            = &ProtocolError{CloseProtocolError, "frame from server is masked"}
+	errControlFragmented = &ProtocolError{CloseProtocolError, "fragmented control frame"}
+	errControlTooLong    = &ProtocolError{CloseProtocolError, "control frame exceeds 125 bytes"}
+	errNoMessage         = &ProtocolError{CloseProtocolError, "continuation frame outside a message"}
+	errInMessage         = &ProtocolError{CloseProtocolError, "data frame inside a fragmented message"}
+	errLengthNotMinimal  = &ProtocolError{CloseProtocolError, "payload length not in its shortest form"}
+	errLengthHighBit     = &ProtocolError{CloseProtocolError, "payload length with its high bit set"}
+	errCloseTruncated    = &ProtocolError{CloseProtocolError, "close frame with half a code"}
+	errCloseCode         = &ProtocolError{CloseProtocolError, "invalid close code"}
+	errCloseReasonUTF8   = &ProtocolError{CloseInvalidFramePayloadData, "close reason is not UTF-8"}
+	errTextUTF8          = &ProtocolError{CloseInvalidFramePayloadData, "text is not UTF-8"}
+	errEmptyFragments    = &ProtocolError{ClosePolicyViolation, "too many empty fragments"}
+	errControlFlood      = &ProtocolError{ClosePolicyViolation, "too many control frames"}
+)
+
+// errWriteTimeout is a write deadline that passed before anything was written.
+var errWriteTimeout error = timeoutError{}
+
+type timeoutError struct{}
+
+func (timeoutError) Error() string        { return "websocket: write timeout" }
+func (timeoutError) Timeout() bool        { return true }
+func (timeoutError) Temporary() bool      { return true }
+func (timeoutError) Is(target error) bool { return target == os.ErrDeadlineExceeded }
+
+// A brokenError is a write that failed with a part of a frame on its way, or
+// because of the transport: nothing can be written after it. It is a
+// net.Error, a timeout if the cause is one.
+type brokenError struct{ cause error }
+
+func (e *brokenError) Error() string { return "websocket: write failed: " + e.cause.Error() }
+func (e *brokenError) Unwrap() error { return e.cause }
+func (e *brokenError) Timeout() bool { return isTimeout(e.cause) }
+
+// Temporary is there to make it a net.Error.
+func (e *brokenError) Temporary() bool { return false }
+
+// Is reports whether target is net.ErrClosed.
+func (e *brokenError) Is(target error) bool { return target == net.ErrClosed }
+
+// A lostError is a connection that its transport gave up, with the cause.
+// errors.As finds a [*CloseError] with code 1006 in it.
+type lostError struct{ cause error }
+
+func (e *lostError) Error() string {
+	return "websocket: close 1006 (abnormal closure): " + e.cause.Error()
+}
+
+// Is reports whether target is net.ErrClosed.
+func (e *lostError) Is(target error) bool { return target == net.ErrClosed }
+
+func (e *lostError) Unwrap() []error {
+	return []error{&CloseError{Code: CloseAbnormalClosure, Text: e.cause.Error()}, e.cause}
+}

@@ -1,0 +1,215 @@
+package websocket
+
+import "encoding/binary"
+
+// An opcode says how the payload of a frame is interpreted.
+//
+// RFC 6455, Section 5.2: bit 3 tells control frames (0x8–0xF) from data
+// frames (0x0–0x7); 0x3–0x7 and 0xB–0xF are reserved.
+type opcode byte
+
+const (
+	opContinuation opcode = 0x0
+	opText         opcode = 0x1
+	opBinary       opcode = 0x2
+	opClose        opcode = 0x8
+	opPing         opcode = 0x9
+	opPong         opcode = 0xA
+)
+
+func (op opcode) isControl() bool { return op&0x8 != 0 }
+
+// isData reports whether op begins a data message.
+func (op opcode) isData() bool { return op == opText || op == opBinary }
+
+func (op opcode) isReserved() bool {
+	return op > opPong || (op > opBinary && op < opClose)
+}
+
+const (
+	// maxControlPayload is the longest payload of a control frame.
+	// RFC 6455, Section 5.5.
+	maxControlPayload = 125
+
+	// maxHeaderSize is two fixed bytes, eight of extended length and four of
+	// masking key.
+	maxHeaderSize = 2 + 8 + 4
+
+	// maxControlFrame is the longest control frame: its length never needs
+	// the extended form.
+	maxControlFrame = 2 + 4 + maxControlPayload
+)
+
+const (
+	finBit  = 0x80
+	rsvBits = 0x70
+	maskBit = 0x80
+
+	length16 = 126 // the length follows in two bytes
+	length64 = 127 // the length follows in eight bytes
+)
+
+// A header is everything in a frame but its payload (RFC 6455, Section 5.2).
+type header struct {
+	fin    bool
+	rsv    byte // RSV1–RSV3 in place, 0x70 at most
+	opcode opcode
+	masked bool
+	key    [4]byte // the masking key, zero unless masked
+	length uint64  // of the payload; unchecked but for its encoding
+}
+
+// parseHeader parses the header at the start of b and returns the number of
+// bytes it takes. n == 0 means that b ends before the header does.
+//
+// Only what no context can make right is an error here: a length with its
+// high bit set, or not in the shortest form. The rules that depend on the
+// role and on earlier frames are sequence.next's.
+func parseHeader(b []byte) (h header, n int, err error) {
+	if len(b) < 2 {
+		return header{}, 0, nil
+	}
+	h = header{
+		fin:    b[0]&finBit != 0,
+		rsv:    b[0] & rsvBits,
+		opcode: opcode(b[0] & 0x0F),
+		masked: b[1]&maskBit != 0,
+	}
+	n = 2
+	switch length := b[1] &^ maskBit; length {
+	case length16:
+		if len(b) < n+2 {
+			return header{}, 0, nil
+		}
+		h.length = uint64(binary.BigEndian.Uint16(b[n:]))
+		n += 2
+		if h.length < length16 {
+			return header{}, 0, errLengthNotMinimal
+		}
+	case length64:
+		if len(b) < n+8 {
+			return header{}, 0, nil
+		}
+		h.length = binary.BigEndian.Uint64(b[n:])
+		n += 8
+		if h.length>>63 != 0 {
+			return header{}, 0, errLengthHighBit
+		}
+		if h.length <= 0xFFFF {
+			return header{}, 0, errLengthNotMinimal
+		}
+	default:
+		h.length = uint64(length)
+	}
+	if h.masked {
+		if len(b) < n+4 {
+			return header{}, 0, nil
+		}
+		h.key = [4]byte(b[n:])
+		n += 4
+	}
+	return h, n, nil
+}
+
+// appendHeader appends the encoding of h to dst.
+func appendHeader(dst []byte, h header) []byte {
+	b0, b1 := h.rsv|byte(h.opcode), byte(0)
+	if h.fin {
+		b0 |= finBit
+	}
+	if h.masked {
+		b1 = maskBit
+	}
+	// RFC 6455, Section 5.2: the minimal number of bytes MUST be used.
+	switch {
+	case h.length < length16:
+		dst = append(dst, b0, b1|byte(h.length))
+	case h.length <= 0xFFFF:
+		dst = append(dst, b0, b1|length16)
+		dst = binary.BigEndian.AppendUint16(dst, uint16(h.length))
+	default:
+		dst = append(dst, b0, b1|length64)
+		dst = binary.BigEndian.AppendUint64(dst, h.length)
+	}
+	if h.masked {
+		dst = append(dst, h.key[:]...)
+	}
+	return dst
+}
+
+// headerSize returns how many bytes appendHeader appends for a frame with a
+// payload of the given length.
+func headerSize(length int, masked bool) int {
+	n := 2
+	switch {
+	case length > 0xFFFF:
+		n += 8
+	case length >= length16:
+		n += 2
+	}
+	if masked {
+		n += 4
+	}
+	return n
+}
+
+// maxEmptyFragments bounds the fragments without payload in one message: they
+// count nothing against the read limit, so that a peer could send them for ever.
+const maxEmptyFragments = 1024
+
+// A sequence holds the rules for the order of the frames that one side
+// receives. Its zero value expects the first frame of a connection.
+type sequence struct {
+	masked bool // frames are masked: the receiver is a server
+
+	inMessage bool // a fragmented message has begun and not ended
+	empty     int  // fragments without payload in it
+}
+
+// next checks h against the frames before it and takes it into the sequence.
+// When it returns an error the sequence is unchanged.
+func (s *sequence) next(h header) error {
+	switch {
+	case h.rsv != 0:
+		// RFC 6455, Section 5.2: "MUST be 0 unless an extension is negotiated".
+		return errReservedBits
+	case h.opcode.isReserved():
+		return errReservedOpcode
+	case s.masked && !h.masked:
+		// RFC 6455, Section 5.1: a server closes on a frame that is not masked …
+		return errNotMasked
+	case !s.masked && h.masked:
+		// … and a client on one that is.
+		return errMasked
+	case h.opcode.isControl():
+		return checkControl(h)
+	case h.opcode == opContinuation && !s.inMessage:
+		return errNoMessage
+	case h.opcode != opContinuation && s.inMessage:
+		// RFC 6455, Section 5.4: fragments of two messages are not interleaved.
+		return errInMessage
+	}
+	empty := s.empty
+	if h.length == 0 && !h.fin {
+		empty++
+	}
+	if empty > maxEmptyFragments {
+		return errEmptyFragments
+	}
+	s.inMessage, s.empty = !h.fin, empty
+	if h.fin {
+		s.empty = 0
+	}
+	return nil
+}
+
+// checkControl checks what RFC 6455, Section 5.5 asks of control frames alone.
+func checkControl(h header) error {
+	if !h.fin {
+		return errControlFragmented
+	}
+	if h.length > maxControlPayload {
+		return errControlTooLong
+	}
+	return nil
+}

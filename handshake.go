@@ -1,0 +1,334 @@
+package websocket
+
+import (
+	"crypto/sha1"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/seed23105783/websocket/internal/httphead"
+)
+
+// The opening handshake (RFC 6455, Section 4): what both sides check and
+// compute. server.go and client.go do the talking.
+
+const (
+	// handshakeVersion is the value of Sec-WebSocket-Version.
+	handshakeVersion = "13"
+
+	// keyGUID is appended to the key: RFC 6455, Section 1.3.
+	keyGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+	// keySize is the length of the key before it is encoded.
+	keySize = 16
+
+	// maxSubprotocols bounds the subprotocols that one request may offer.
+	maxSubprotocols = 100
+)
+
+// The handshake's header fields, in the canonical form that http.Header keeps.
+const (
+	headerConnection = "Connection"
+	headerUpgrade    = "Upgrade"
+	headerAccept     = "Sec-Websocket-Accept"
+	headerExtensions = "Sec-Websocket-Extensions"
+	headerKey        = "Sec-Websocket-Key"
+	headerProtocol   = "Sec-Websocket-Protocol"
+	headerVersion    = "Sec-Websocket-Version"
+)
+
+// ErrBadHandshake is returned by [Dialer.Dial] when the server's answer does
+// not open a WebSocket connection: as it is when the status is not 101, else
+// wrapped in a [HandshakeError] that says what was wrong with it. The
+// response comes with it.
+var ErrBadHandshake = errors.New("websocket: bad handshake")
+
+// A HandshakeError says why an opening handshake failed.
+type HandshakeError struct {
+	message string
+	status  int   // what a server answers
+	cause   error // what the error wraps, or nil
+}
+
+// Error returns the reason.
+func (e HandshakeError) Error() string { return "websocket: " + e.message }
+
+// Unwrap returns what lies behind the failure: [ErrBadHandshake] when it was
+// the server's answer, else the cause if there is one.
+func (e HandshakeError) Unwrap() error { return e.cause }
+
+// Status returns the HTTP status that the client was answered with, zero in
+// an error of a client.
+func (e HandshakeError) Status() int { return e.status }
+
+func refusal(status int, message string) error {
+	return HandshakeError{message: message, status: status}
+}
+
+func badAnswer(message string) error {
+	return HandshakeError{message: "bad handshake: " + message, cause: ErrBadHandshake}
+}
+
+// IsWebSocketUpgrade reports whether the request asks for an upgrade to the
+// WebSocket protocol: by its Connection and Upgrade headers alone, whether it
+// would be granted or not.
+func IsWebSocketUpgrade(r *http.Request) bool {
+	return httphead.HasToken(r.Header[headerConnection], "upgrade") &&
+		httphead.HasToken(r.Header[headerUpgrade], "websocket")
+}
+
+// Subprotocols returns the subprotocols that the client offers, most wanted
+// first. It is nil if there are none or the header is malformed.
+func Subprotocols(r *http.Request) []string {
+	offered, _ := httphead.Tokens(r.Header[headerProtocol], maxSubprotocols)
+	return offered
+}
+
+// acceptKey returns the answer to a client's key: RFC 6455, Section 4.2.2,
+// step 5.4.
+func acceptKey(key string) string {
+	sum := sha1.Sum([]byte(key + keyGUID))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// checkRequest checks a client's opening handshake, all but its origin
+// (RFC 6455, Section 4.2.1), and returns the key and the offered subprotocols.
+func checkRequest(r *http.Request) (key string, offered []string, err error) {
+	switch {
+	case r.Method != http.MethodGet:
+		return "", nil, refusal(http.StatusMethodNotAllowed, "the method of a handshake is GET")
+	case !r.ProtoAtLeast(1, 1):
+		return "", nil, refusal(http.StatusBadRequest, "a handshake needs HTTP/1.1")
+	case !httphead.HasToken(r.Header[headerUpgrade], "websocket"):
+		return "", nil, refusal(http.StatusUpgradeRequired, "no 'websocket' token in the Upgrade header")
+	case !httphead.HasToken(r.Header[headerConnection], "upgrade"):
+		return "", nil, refusal(http.StatusUpgradeRequired, "no 'upgrade' token in the Connection header")
+	case !slices.Equal(r.Header[headerVersion], []string{handshakeVersion}):
+		return "", nil, refusal(http.StatusUpgradeRequired, "the Sec-WebSocket-Version is not 13")
+	case r.ContentLength != 0 || len(r.TransferEncoding) != 0:
+		return "", nil, refusal(http.StatusBadRequest, "a handshake has no body")
+	}
+	keys := r.Header[headerKey]
+	if len(keys) != 1 || !isKey(keys[0]) {
+		return "", nil, refusal(http.StatusBadRequest, "the Sec-WebSocket-Key is not one key of 16 bytes in base64")
+	}
+	offered, err = httphead.Tokens(r.Header[headerProtocol], maxSubprotocols)
+	if err != nil {
+		return "", nil, HandshakeError{"Sec-WebSocket-Protocol: " + err.Error(), http.StatusBadRequest, err}
+	}
+	return keys[0], offered, nil
+}
+
+// isKey reports whether key is the encoding of keySize bytes.
+func isKey(key string) bool {
+	var buf [keySize + 2]byte // base64 decodes in groups of three
+	if len(key) != base64.StdEncoding.EncodedLen(keySize) {
+		return false
+	}
+	n, err := base64.StdEncoding.Decode(buf[:], []byte(key))
+	return err == nil && n == keySize
+}
+
+// selectSubprotocol returns the first of the server's subprotocols that the
+// client offers, "" if there is none.
+func selectSubprotocol(server, offered []string) string {
+	for _, protocol := range server {
+		if slices.Contains(offered, protocol) {
+			return protocol
+		}
+	}
+	return ""
+}
+
+// checkSameOrigin reports whether the request comes from a page of the host
+// that it is sent to, or from no page at all (RFC 6455, Section 10.2). A
+// port that is left out is the default of the origin's scheme, in the origin
+// and in the Host header, which does not tell its own.
+func checkSameOrigin(r *http.Request) bool {
+	origins := r.Header["Origin"]
+	if len(origins) == 0 {
+		return true
+	}
+	if len(origins) > 1 {
+		return false
+	}
+	origin, err := url.Parse(origins[0])
+	if err != nil || origin.Host == "" || origin.User != nil {
+		return false // "null" ends here
+	}
+	host, err := url.Parse("//" + r.Host)
+	if err != nil || host.Host != r.Host {
+		return false
+	}
+	return strings.EqualFold(origin.Hostname(), host.Hostname()) &&
+		portOr(origin, origin.Scheme) == portOr(host, origin.Scheme)
+}
+
+// portOr returns the port of u, the scheme's default if it has none.
+func portOr(u *url.URL, scheme string) string {
+	if port := u.Port(); port != "" {
+		return port
+	}
+	switch strings.ToLower(scheme) {
+	case "http", "ws":
+		return "80"
+	case "https", "wss":
+		return "443"
+	}
+	return ""
+}
+
+// checkResponseHeader checks the fields that the application adds to the
+// server's answer. Those of the handshake are not its to set, except for the
+// subprotocol, which Upgrade takes from there.
+func checkResponseHeader(h http.Header) error {
+	for name, values := range h {
+		if !httphead.IsToken(name) {
+			return refusal(http.StatusInternalServerError, "the application's response header has a malformed name")
+		}
+		switch http.CanonicalHeaderKey(name) {
+		case headerUpgrade, headerConnection, headerAccept, headerExtensions, "Content-Length", "Transfer-Encoding":
+			return refusal(http.StatusInternalServerError, "the application must not set the "+name+" response header")
+		}
+		for _, value := range values {
+			if !httphead.IsFieldValue(value) {
+				return refusal(http.StatusInternalServerError, "the application's "+name+" response header has a control character")
+			}
+		}
+	}
+	return nil
+}
+
+// appendResponse appends the server's answer: RFC 6455, Section 4.2.2, step 5.
+func appendResponse(dst []byte, accept, subprotocol string, extra http.Header) []byte {
+	dst = append(dst, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
+	dst = append(append(dst, accept...), "\r\n"...)
+	if subprotocol != "" {
+		dst = append(dst, "Sec-WebSocket-Protocol: "...)
+		dst = append(append(dst, subprotocol...), "\r\n"...)
+	}
+	for name, values := range extra {
+		if http.CanonicalHeaderKey(name) == headerProtocol {
+			continue
+		}
+		for _, value := range values {
+			dst = append(append(dst, name...), ": "...)
+			dst = append(append(dst, value...), "\r\n"...)
+		}
+	}
+	return append(dst, "\r\n"...)
+}
+
+// parseURL parses the URL of a WebSocket server (RFC 6455, Section 3) and
+// returns it with the scheme that net/http knows it by. http and https stand
+// for ws and wss, as in the browser.
+func parseURL(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	if err != nil {
+		return nil, HandshakeError{message: "malformed URL", cause: err}
+	}
+	switch u.Scheme {
+	case "ws", "http":
+		u.Scheme = "http"
+	case "wss", "https":
+		u.Scheme = "https"
+	default:
+		return nil, HandshakeError{message: "malformed URL: the scheme is not ws, wss, http or https"}
+	}
+	if u.Hostname() == "" {
+		return nil, HandshakeError{message: "malformed URL: no host"}
+	}
+	// RFC 6455, Section 3: "Fragment identifiers … MUST NOT be used".
+	if strings.Contains(s, "#") {
+		return nil, HandshakeError{message: "malformed URL: it has a fragment"}
+	}
+	return u, nil
+}
+
+// webSocketURL returns the URL under which a page would know the connection:
+// without credentials, with a WebSocket scheme.
+func webSocketURL(u *url.URL) string {
+	v := *u
+	v.User = nil
+	v.Scheme = map[string]string{"http": "ws", "https": "wss"}[u.Scheme]
+	if v.Path == "" {
+		v.Path = "/"
+	}
+	return v.String()
+}
+
+// requestHeader returns the header of a client's opening handshake
+// (RFC 6455, Section 4.1). The caller's fields may be anything but the
+// handshake's own.
+func requestHeader(caller http.Header, key string, subprotocols []string) (http.Header, error) {
+	h := make(http.Header, len(caller)+5)
+	for name, values := range caller {
+		if err := checkRequestField(name, values, len(subprotocols) > 0); err != nil {
+			return nil, err
+		}
+		h[name] = values
+	}
+	for _, protocol := range subprotocols {
+		if !httphead.IsToken(protocol) {
+			return nil, HandshakeError{message: "a subprotocol is not a token"}
+		}
+	}
+	// Written as RFC 6455 spells them: some servers compare the case.
+	h[headerUpgrade] = []string{"websocket"}
+	h[headerConnection] = []string{"Upgrade"}
+	h["Sec-WebSocket-Key"] = []string{key}
+	h["Sec-WebSocket-Version"] = []string{handshakeVersion}
+	if len(subprotocols) > 0 {
+		h["Sec-WebSocket-Protocol"] = []string{strings.Join(subprotocols, ", ")}
+	}
+	return h, nil
+}
+
+func checkRequestField(name string, values []string, haveSubprotocols bool) error {
+	if !httphead.IsToken(name) {
+		return HandshakeError{message: "a request header has a malformed name"}
+	}
+	switch http.CanonicalHeaderKey(name) {
+	case headerUpgrade, headerConnection, headerKey, headerVersion, headerExtensions:
+		return HandshakeError{message: "duplicate header not allowed: " + name}
+	case headerProtocol:
+		if haveSubprotocols {
+			return HandshakeError{message: "duplicate header not allowed: " + name}
+		}
+	}
+	for _, value := range values {
+		if !httphead.IsFieldValue(value) {
+			return HandshakeError{message: "request header " + name + " has a control character"}
+		}
+	}
+	return nil
+}
+
+// checkResponse checks a server's answer with status 101 to a request with
+// the given key and subprotocols (RFC 6455, Section 4.1) and returns the
+// subprotocol that the server chose.
+func checkResponse(h http.Header, key string, offered []string) (subprotocol string, err error) {
+	switch {
+	case !httphead.HasToken(h[headerUpgrade], "websocket"):
+		return "", badAnswer("no 'websocket' token in the Upgrade header")
+	case !httphead.HasToken(h[headerConnection], "upgrade"):
+		return "", badAnswer("no 'upgrade' token in the Connection header")
+	case !slices.Equal(h[headerAccept], []string{acceptKey(key)}):
+		return "", badAnswer("the Sec-WebSocket-Accept is not the answer to the key")
+	case strings.Trim(strings.Join(h[headerExtensions], ","), ", \t") != "":
+		return "", badAnswer("an extension that was not asked for")
+	}
+	chosen, err := httphead.Tokens(h[headerProtocol], maxSubprotocols)
+	switch {
+	case err != nil || len(chosen) > 1:
+		return "", badAnswer("the Sec-WebSocket-Protocol is not one subprotocol")
+	case len(chosen) == 0:
+		return "", nil
+	case !slices.Contains(offered, chosen[0]):
+		return "", badAnswer("a subprotocol that was not asked for")
+	}
+	return chosen[0], nil
+}

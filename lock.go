@@ -1,0 +1,46 @@
+package websocket
+
+import "sync/atomic"
+
+// A lock is a mutex that a waiter can give up: the one lock that a context or
+// a deadline can be put to. It is handed over in the order of arrival, and
+// costs one atomic operation each way while nobody waits.
+type lock struct {
+	// users counts the holder, real or to be, and those who wait.
+	users atomic.Int32
+
+	// turn carries the lock from one who leaves it to one who waits.
+	turn chan struct{}
+}
+
+func newLock() lock { return lock{turn: make(chan struct{}, 1)} }
+
+// acquire takes the lock and returns true, or returns false when one of the
+// channels is closed first. A nil channel never is.
+func (l *lock) acquire(giveUp, over <-chan struct{}) bool {
+	if l.users.Add(1) == 1 {
+		return true
+	}
+	select {
+	case <-l.turn:
+		return true
+	case <-giveUp:
+	case <-over:
+	}
+	if l.users.Add(-1) == 0 {
+		// The holder left after we came and before we went, and made the turn
+		// ours: nobody else is there to take it.
+		<-l.turn
+	}
+	return false
+}
+
+// tryAcquire takes the lock if it is free.
+func (l *lock) tryAcquire() bool { return l.users.CompareAndSwap(0, 1) }
+
+// release leaves the lock to the next in line.
+func (l *lock) release() {
+	if l.users.Add(-1) > 0 {
+		l.turn <- struct{}{}
+	}
+}

@@ -1,0 +1,221 @@
+package websocket
+
+import (
+	"io"
+	"math"
+	"slices"
+	"sync/atomic"
+
+	"github.com/seed23105783/websocket/internal/utf8x"
+)
+
+// A readSide turns what a transport delivers into frames and their payload.
+// It is the only place that reads the transport while the connection lives.
+//
+// Every method leaves it where the next call goes on, also when it returns an
+// error that is no end: a deadline costs nothing but time.
+type readSide struct {
+	lock lock // held by the one who reads a message, or a piece of one
+	*transport
+	deadline deadline
+	limit    atomic.Int64 // of a message in bytes; none if not positive
+
+	// head is the connection as net/http hands it over to a client, with what
+	// it has read ahead in front. It is nil once that has been taken over.
+	head io.Reader
+
+	// The bytes that were read and not used yet are buf.b[start:end]. While
+	// there are none, a socket needs no buffer.
+	buf        *buffer
+	start, end int
+	size       int
+	idle       *idleSocket // nil: the transport cannot be waited on without a buffer
+
+	// The data frame under way. remaining is what of its payload has not been
+	// read, pos the position of that in the masking key.
+	sequence  sequence
+	frame     header
+	remaining uint64
+	pos       int
+
+	// The message under way: its opcode, zero if there is none, the length of
+	// its payload so far, and the check of its text.
+	kind     opcode
+	received int64
+	text     utf8x.Checker
+
+	// Who gets the rest of the message: partial is what ReadMessage had of it
+	// when a deadline came, reader is what NextReader returned, and without
+	// either it goes to nobody if discard is set.
+	partial []byte
+	reader  *messageReader
+	discard bool
+
+	// ended is the first error that ended the reading.
+	ended error
+}
+
+// buffered returns the bytes that were read and not used yet.
+func (r *readSide) buffered() []byte {
+	if r.buf == nil {
+		return nil
+	}
+	return r.buf.b[r.start:r.end]
+}
+
+// nextFrame reads the header of the next frame and, of a control frame, the
+// payload too, which stays valid until the next call. The payload of a data
+// frame is what readPayload reads. The frame before must have been read to
+// its end.
+func (r *readSide) nextFrame() (header, []byte, error) {
+	for {
+		h, n, err := parseHeader(r.buffered())
+		if err == nil && n > 0 {
+			err = r.sequence.next(h)
+		}
+		if err != nil {
+			return header{}, nil, err
+		}
+		need := n
+		if h.opcode.isControl() {
+			need += int(h.length)
+		}
+		if n > 0 && need <= r.end-r.start {
+			control := r.buf.b[r.start+n : r.start+need]
+			r.start += need
+			return h, control, r.begin(h, control)
+		}
+		if err := r.fill(); err != nil {
+			return header{}, nil, err
+		}
+	}
+}
+
+// begin takes over a frame: it unmasks the payload of a control frame, and
+// makes a data frame the one under way if the read limit allows its payload.
+func (r *readSide) begin(h header, control []byte) error {
+	if h.opcode.isControl() {
+		if h.masked {
+			maskBytes(control, control, h.key, 0)
+		}
+		return nil
+	}
+	if h.opcode != opContinuation {
+		r.kind, r.received = h.opcode, 0
+		r.text.Reset()
+	}
+	limit := r.limit.Load()
+	if limit <= 0 {
+		limit = math.MaxInt64
+	}
+	// By subtraction: the sum could overflow. The limit may have been lowered
+	// below what has been received.
+	if allowance := max(limit-r.received, 0); h.length > uint64(allowance) {
+		return ErrReadLimit
+	}
+	r.received += int64(h.length)
+	r.frame, r.remaining, r.pos = h, h.length, 0
+	return nil
+}
+
+// atEnd reports whether the message under way has been read to its end.
+func (r *readSide) atEnd() bool { return r.remaining == 0 && r.frame.fin }
+
+// readPayload reads what there is of the rest of the data frame under way,
+// waiting for one byte at least, and unmasks it.
+func (r *readSide) readPayload(p []byte) (int, error) {
+	p = p[:min(uint64(len(p)), r.remaining)]
+	if r.start == r.end {
+		// What would fill the buffer goes past it. Less than that goes through
+		// it, since the next frame may come with it in one system call.
+		if len(p) >= r.size && r.head == nil {
+			n, err := io.ReadAtLeast(r.stream, p, 1)
+			r.unmask(p[:n], p[:n])
+			return n, err
+		}
+		if err := r.fill(); err != nil {
+			return 0, err
+		}
+	}
+	n := min(len(p), r.end-r.start)
+	r.unmask(p[:n], r.buf.b[r.start:r.start+n])
+	r.start += n
+	return n, nil
+}
+
+// unmask moves payload of the frame under way from src to dst.
+func (r *readSide) unmask(dst, src []byte) {
+	r.remaining -= uint64(len(src))
+	if r.frame.masked {
+		r.pos = maskBytes(dst, src, r.frame.key, r.pos)
+	} else if len(src) > 0 && &dst[0] != &src[0] {
+		copy(dst, src)
+	}
+}
+
+// fill reads at least one more byte behind those that are buffered.
+func (r *readSide) fill() (err error) {
+	if r.start == r.end {
+		r.start, r.end = 0, 0
+		if r.idle != nil && r.head == nil {
+			r.release()
+			r.buf, r.end, err = r.idle.read()
+			return err
+		}
+	}
+	if r.buf == nil {
+		r.buf = getBuffer(r.size)
+	}
+	if r.start > 0 {
+		r.end = copy(r.buf.b, r.buf.b[r.start:r.end])
+		r.start = 0
+	}
+	var src io.Reader = r.stream
+	if r.head != nil {
+		src = r.head
+	}
+	n, err := io.ReadAtLeast(src, r.buf.b[r.end:], 1)
+	if err != nil {
+		return err
+	}
+	// One read takes all that net/http had read ahead: see Dialer.handOver.
+	r.head = nil
+	r.end += n
+	return nil
+}
+
+// release gives the buffer back. There must be nothing in it.
+func (r *readSide) release() {
+	if r.buf != nil {
+		putBuffer(r.buf)
+		r.buf = nil
+	}
+}
+
+// fail ends the reading with its first error.
+func (r *readSide) fail(err error) {
+	if r.ended == nil {
+		r.ended = err
+	}
+	r.partial, r.start, r.end = nil, 0, 0
+	r.release()
+}
+
+const (
+	// trustedLength is the declared length up to which a message gets its
+	// memory at once. What is longer has to arrive to be believed: from there
+	// on memory grows to growth times what has been received.
+	trustedLength = 64 << 10
+	growth        = 16
+)
+
+// grow returns dst with room for payload: for all that remains of the frame
+// under way, if a peer is to be believed so much.
+func (r *readSide) grow(dst []byte, received int) []byte {
+	free := cap(dst) - len(dst)
+	if r.remaining <= uint64(free) || free > 0 && r.remaining > trustedLength {
+		return dst
+	}
+	room := min(r.remaining, uint64(max(trustedLength, (growth-1)*received)))
+	return slices.Grow(dst, int(room))
+}

@@ -1,0 +1,240 @@
+package websocket
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+)
+
+// receive reads the next message, or the rest of one that was cut short, and
+// appends it to dst.
+func (c *Conn) receive(ctx context.Context, dst []byte) (messageType int, p []byte, err error) {
+	r := &c.read
+	if err := ctx.Err(); err != nil {
+		return -1, dst, err
+	}
+	if !r.lock.acquire(ctx.Done(), nil) {
+		return -1, dst, ctx.Err()
+	}
+	defer r.lock.release()
+	stop := r.deadline.watch(ctx)
+	kind, p, err := c.appendMessage(dst)
+	stop()
+	if err != nil {
+		if isTimeout(err) && ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		return -1, dst, err
+	}
+	return int(kind), p, nil
+}
+
+// appendMessage appends a message to dst. What it had when an error came that
+// is no end stays in r.partial.
+func (c *Conn) appendMessage(dst []byte) (opcode, []byte, error) {
+	r := &c.read
+	if err := c.beginMessage(); err != nil {
+		return 0, dst, err
+	}
+	kind, start, ours := r.kind, len(dst), dst == nil
+	if ours {
+		dst = r.partial
+	} else {
+		dst = append(dst, r.partial...)
+	}
+	r.partial = nil
+	dst, err := c.appendPayload(dst, start)
+	switch {
+	case err == nil:
+		return kind, dst, nil
+	case r.ended != nil:
+	case ours:
+		r.partial = dst
+	default:
+		r.partial = bytes.Clone(dst[start:])
+	}
+	return 0, nil, err
+}
+
+// appendPayload appends what is left of the message under way, of which
+// dst[start:] has been received already.
+func (c *Conn) appendPayload(dst []byte, start int) ([]byte, error) {
+	r := &c.read
+	for {
+		more, err := c.more()
+		if !more {
+			return dst, err
+		}
+		dst = r.grow(dst, len(dst)-start)
+		n, err := c.readPayload(dst[len(dst):cap(dst)])
+		dst = dst[:len(dst)+n]
+		if err != nil {
+			return dst, err
+		}
+	}
+}
+
+// beginMessage leaves the read side inside a message of which the application
+// has seen nothing: one that was cut short by a deadline, or the next.
+func (c *Conn) beginMessage() error {
+	r := &c.read
+	if r.ended != nil {
+		return r.ended
+	}
+	if r.reader != nil {
+		r.reader, r.discard, r.partial = nil, true, nil
+	}
+	if r.discard {
+		if err := c.skipMessage(); err != nil {
+			return err
+		}
+	}
+	if r.kind != 0 {
+		return nil
+	}
+	return c.nextDataFrame()
+}
+
+// skipMessage reads what is left of the message under way for nobody.
+func (c *Conn) skipMessage() error {
+	buf := getBuffer(defaultBuffer)
+	defer putBuffer(buf)
+	for {
+		more, err := c.more()
+		if err != nil {
+			return err
+		}
+		if !more {
+			c.read.discard = false
+			return nil
+		}
+		if _, err := c.readPayload(buf.b); err != nil {
+			return err
+		}
+	}
+}
+
+// more reports whether there is more of the message under way, and reads
+// frame headers until it knows. At the end of the message it returns false
+// and no error.
+func (c *Conn) more() (bool, error) {
+	r := &c.read
+	for r.remaining == 0 {
+		if !r.frame.fin {
+			if err := c.nextDataFrame(); err != nil {
+				return false, err
+			}
+			continue
+		}
+		if r.kind == opText && !r.text.Complete() {
+			return false, c.readFailed(errTextUTF8)
+		}
+		r.kind = 0
+		return false, nil
+	}
+	return true, nil
+}
+
+// readPayload reads some of the data frame under way, one byte at least.
+// RFC 6455, Section 8.1: text that is not UTF-8 fails the connection, and the
+// sooner the better.
+func (c *Conn) readPayload(p []byte) (int, error) {
+	r := &c.read
+	n, err := r.readPayload(p)
+	if err != nil {
+		return n, c.readFailed(err)
+	}
+	if r.kind == opText && !r.text.Append(p[:n]) {
+		return 0, c.readFailed(errTextUTF8)
+	}
+	return n, nil
+}
+
+// nextDataFrame reads up to the payload of the next data frame, and does what
+// the control frames on the way ask for.
+func (c *Conn) nextDataFrame() error {
+	r := &c.read
+	for r.ended == nil {
+		h, payload, err := r.nextFrame()
+		if err != nil {
+			return c.readFailed(err)
+		}
+		if !h.opcode.isControl() {
+			c.flood.calm()
+			return nil
+		}
+		if err := c.handleControl(h.opcode, payload); err != nil {
+			r.fail(err)
+			return err
+		}
+	}
+	return r.ended
+}
+
+// readFailed decides what an error of the read side means for the connection.
+func (c *Conn) readFailed(err error) error {
+	violation, ok := errors.AsType[*ProtocolError](err)
+	switch {
+	case ok:
+		return c.fail(violation, violation.Code, violation.Reason)
+	case err == ErrReadLimit:
+		return c.fail(err, CloseMessageTooBig, "")
+	case isTimeout(err):
+		return err // nothing is lost, and the next read goes on
+	case c.transport.closing.has(transportClosed) && !errors.Is(err, net.ErrClosed):
+		err = net.ErrClosed
+	case err == io.EOF || err == io.ErrUnexpectedEOF:
+		// RFC 6455, Section 7.1.5: the code when there was no close frame.
+		err = &CloseError{Code: CloseAbnormalClosure, Text: io.ErrUnexpectedEOF.Error()}
+	case !errors.Is(err, net.ErrClosed):
+		err = &lostError{err}
+	}
+	c.read.fail(err)
+	c.transport.close()
+	return err
+}
+
+// A messageReader is what NextReader returns. It is of use until the message
+// has been read or NextReader or ReadMessage is called.
+type messageReader struct{ c *Conn }
+
+func (c *Conn) nextReader() (*messageReader, opcode, error) {
+	r := &c.read
+	r.lock.acquire(nil, nil)
+	defer r.lock.release()
+	if err := c.beginMessage(); err != nil {
+		return nil, 0, err
+	}
+	r.reader = &messageReader{c}
+	return r.reader, r.kind, nil
+}
+
+// Read reads some of the message.
+func (m *messageReader) Read(p []byte) (int, error) {
+	c, r := m.c, &m.c.read
+	r.lock.acquire(nil, nil)
+	defer r.lock.release()
+	switch {
+	case r.reader != m:
+		return 0, io.EOF
+	case r.ended != nil:
+		return 0, r.ended
+	case len(p) == 0:
+		return 0, nil
+	case len(r.partial) > 0:
+		n := copy(p, r.partial)
+		r.partial = r.partial[n:]
+		return n, nil
+	}
+	more, err := c.more()
+	switch {
+	case err != nil:
+		return 0, err
+	case !more:
+		r.reader = nil
+		return 0, io.EOF
+	}
+	return c.readPayload(p)
+}

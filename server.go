@@ -1,0 +1,190 @@
+package websocket
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// An Upgrader turns an HTTP request into a WebSocket connection. Its zero
+// value is ready to use. It is safe for use by several goroutines as long as
+// its fields are not changed.
+type Upgrader struct {
+	// HandshakeTimeout is how long writing the answer may take. The default,
+	// zero, is no limit.
+	HandshakeTimeout time.Duration
+
+	// ReadBufferSize and WriteBufferSize are the sizes in bytes of the buffers
+	// for reading and writing: zero is 4096, and anything below 256 and above
+	// 65536 is raised and lowered to that. They do not limit messages. Frames
+	// up to the size of the write buffer are copied to go out in one piece,
+	// and NextWriter sends fragments of about that size. Buffers are lent
+	// while they are in use; a waiting connection on a socket has none.
+	ReadBufferSize, WriteBufferSize int
+
+	// WriteBufferPool lends the write buffers. The default, nil, is a pool
+	// that all connections share.
+	WriteBufferPool BufferPool
+
+	// Subprotocols are the subprotocols that the server speaks, most wanted
+	// first. The first that the client offers is chosen, none if there is no
+	// such. If Subprotocols is nil the Sec-WebSocket-Protocol field of
+	// Upgrade's responseHeader is used as it is.
+	Subprotocols []string
+
+	// Error answers a request that is refused with the given status for the
+	// given reason, a [HandshakeError]. The default, nil, is http.Error with
+	// the reason as text. Headers that belong to the status are set before.
+	Error func(w http.ResponseWriter, r *http.Request, status int, reason error)
+
+	// CheckOrigin says whether a request is welcome from where its Origin
+	// header says it comes from. The default, nil, takes requests from pages
+	// of the same host and from clients that are no pages and send none; all
+	// else would let any page on the web use the connection with the cookies
+	// of whoever visits it (RFC 6455, Section 10.2).
+	CheckOrigin func(r *http.Request) bool
+
+	// EnableCompression has no effect yet.
+	EnableCompression bool
+
+	// ReadLimit is the length in bytes of the longest message to be received.
+	// Zero is [DefaultReadLimit], and a negative value none. See
+	// [Conn.SetReadLimit].
+	ReadLimit int64
+}
+
+// Upgrade answers an opening handshake (RFC 6455, Section 4.2) and returns the
+// connection, which the caller has to close. The http.Server forgets about it:
+// its timeouts, and Shutdown, do not reach it any more.
+//
+// responseHeader, which may be nil, is added to the answer, cookies for
+// example. The fields of the handshake are not the caller's to set.
+//
+// A request that is no handshake, or is not welcome, is answered with an error
+// status; Upgrade returns a [HandshakeError] that says why, and w can be left
+// alone. Nothing is taken from the server before every check has passed.
+func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header) (*Conn, error) {
+	key, offered, err := checkRequest(r)
+	if err == nil {
+		err = u.checkOrigin(r)
+	}
+	if err == nil {
+		err = checkResponseHeader(responseHeader)
+	}
+	if err != nil {
+		return nil, u.refuse(w, r, err)
+	}
+	subprotocol := responseHeader.Get(headerProtocol)
+	if u.Subprotocols != nil {
+		subprotocol = selectSubprotocol(u.Subprotocols, offered)
+	}
+	netConn, early, err := hijack(w)
+	if err != nil {
+		return nil, u.refuse(w, r, err)
+	}
+	if err := u.answer(netConn, acceptKey(key), subprotocol, responseHeader); err != nil {
+		netConn.Close()
+		return nil, err
+	}
+	return newConn(netConn, connConfig{
+		subprotocol:     subprotocol,
+		url:             requestedURL(r),
+		readLimit:       u.ReadLimit,
+		readBufferSize:  u.ReadBufferSize,
+		writeBufferSize: u.WriteBufferSize,
+		writeBufferPool: u.WriteBufferPool,
+		early:           early,
+	}), nil
+}
+
+func (u *Upgrader) checkOrigin(r *http.Request) error {
+	check := u.CheckOrigin
+	if check == nil {
+		check = checkSameOrigin
+	}
+	if !check(r) {
+		return refusal(http.StatusForbidden, "the origin is not allowed")
+	}
+	return nil
+}
+
+// refuse answers a request that does not become a connection and returns err,
+// which is a HandshakeError.
+func (u *Upgrader) refuse(w http.ResponseWriter, r *http.Request, err error) error {
+	status := http.StatusInternalServerError
+	if e, ok := err.(HandshakeError); ok {
+		status = e.status
+	}
+	h := w.Header()
+	h.Set(headerConnection, "close")
+	h.Set("Sec-WebSocket-Version", handshakeVersion)
+	switch status {
+	case http.StatusMethodNotAllowed:
+		h.Set("Allow", http.MethodGet)
+	case http.StatusUpgradeRequired:
+		// RFC 9110, Section 15.5.22: 426 comes with the protocol to upgrade to.
+		h.Set(headerConnection, "Upgrade, close")
+		h.Set(headerUpgrade, "websocket")
+	}
+	if u.Error != nil {
+		u.Error(w, r, status, err)
+		return err
+	}
+	http.Error(w, http.StatusText(status)+": "+err.Error(), status)
+	return err
+}
+
+// hijack takes the connection from the server, with the bytes that the client
+// has sent right after its request, and without the server's deadlines.
+func hijack(w http.ResponseWriter) (conn net.Conn, early []byte, err error) {
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, nil, HandshakeError{"cannot hijack the connection: " + err.Error(), http.StatusInternalServerError, err}
+	}
+	if n := buffered.Reader.Buffered(); n > 0 {
+		early, _ = buffered.Reader.Peek(n)
+	}
+	conn.SetDeadline(time.Time{})
+	return conn, early, nil
+}
+
+// answer sends the server's half of the handshake.
+func (u *Upgrader) answer(conn net.Conn, accept, subprotocol string, header http.Header) error {
+	buf := getBuffer(minBuffer)
+	defer putBuffer(buf)
+	if u.HandshakeTimeout > 0 {
+		conn.SetWriteDeadline(time.Now().Add(u.HandshakeTimeout))
+		defer conn.SetWriteDeadline(time.Time{})
+	}
+	if _, err := conn.Write(appendResponse(buf.b[:0], accept, subprotocol, header)); err != nil {
+		return fmt.Errorf("websocket: writing the answer to the handshake: %w", err)
+	}
+	return nil
+}
+
+// requestedURL returns the URL that the client asked for, as far as the
+// request tells: behind a proxy that ends TLS the scheme is ws.
+func requestedURL(r *http.Request) string {
+	scheme := "ws"
+	if r.TLS != nil {
+		scheme = "wss"
+	}
+	u := url.URL{Scheme: scheme, Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
+	return u.String()
+}
+
+// Upgrade upgrades the request without checking its origin, which is left to
+// the caller, and chooses the subprotocol that responseHeader names.
+//
+// Deprecated: Use [Upgrader.Upgrade], which checks the origin.
+func Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header, readBufSize, writeBufSize int) (*Conn, error) {
+	u := Upgrader{
+		ReadBufferSize:  readBufSize,
+		WriteBufferSize: writeBufSize,
+		CheckOrigin:     func(*http.Request) bool { return true },
+		Error:           func(http.ResponseWriter, *http.Request, int, error) {},
+	}
+	return u.Upgrade(w, r, responseHeader)
+}

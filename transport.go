@@ -1,0 +1,156 @@
+package websocket
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// A stream is all that a connection asks of what carries it: a net.Conn has
+// it, and so has an HTTP/2 stream. Its deadlines also end the calls that are
+// under way.
+type stream interface {
+	io.ReadWriteCloser
+	SetReadDeadline(t time.Time) error
+	SetWriteDeadline(t time.Time) error
+}
+
+// A transport is a stream and how far its closing has come: what the two
+// directions of a connection share.
+type transport struct {
+	stream
+	closing closeState
+	done    chan struct{} // closed with the stream
+
+	// socket: the stream is a socket of the kernel's and nothing in between,
+	// so that it can be waited on without a buffer, written from several
+	// slices at once, and a write that timed out before its first byte has
+	// changed nothing.
+	socket bool
+}
+
+func newTransport(s stream) *transport {
+	t := &transport{stream: s, done: make(chan struct{})}
+	switch s.(type) {
+	// The types themselves and not an interface: what embeds one of them has
+	// its methods, and may do more in Read and Write.
+	case *net.TCPConn, *net.UnixConn:
+		t.socket = true
+	}
+	return t
+}
+
+// close closes the stream, once.
+func (t *transport) close() error {
+	if !t.closing.add(transportClosed) {
+		return nil
+	}
+	defer close(t.done)
+	return t.stream.Close()
+}
+
+// lingerTime and lingerSize bound how long the end of a connection waits for
+// the peer, and how much of what the peer still sends it reads meanwhile.
+const (
+	lingerTime = time.Second
+	lingerSize = 1 << 20
+)
+
+// linger waits until the peer has closed its side, discarding what it sends,
+// and then closes the stream. Closing a socket with unread bytes in it resets
+// the connection, and the reset can overtake the close frame that was written
+// last. A server, which is to close first (RFC 6455, Section 7.1.1), tells
+// the peer so by closing its own half before it waits.
+func (t *transport) linger(halfClose bool) {
+	defer t.close()
+	if halfClose {
+		half, ok := t.stream.(interface{ CloseWrite() error })
+		if !ok || half.CloseWrite() != nil {
+			return
+		}
+	}
+	// Not a deadline: the application may change that one, or it may have passed.
+	stop := time.AfterFunc(lingerTime, func() { t.close() })
+	defer stop.Stop()
+	t.SetReadDeadline(time.Time{})
+	buf := getBuffer(minBuffer)
+	defer putBuffer(buf)
+	for size := 0; size < lingerSize; {
+		n, err := t.Read(buf.b)
+		if err != nil {
+			return
+		}
+		size += n
+	}
+}
+
+// A deadline is one of a stream's two, with what it takes to cut the call
+// under way short and to go on afterwards as if nothing had happened.
+type deadline struct {
+	mu    sync.Mutex
+	set   func(time.Time) error
+	value time.Time // as the application wants it
+	cut   bool      // the stream has one in the past instead
+}
+
+// longAgo is a deadline that has passed.
+var longAgo = time.Unix(1, 0)
+
+// apply makes t the deadline.
+func (d *deadline) apply(t time.Time) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.value = t
+	if d.cut {
+		return nil
+	}
+	return d.set(t)
+}
+
+// interrupt ends the call under way, and those that follow, until resume.
+func (d *deadline) interrupt() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.cut = true
+	d.set(longAgo)
+}
+
+func (d *deadline) resume() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.cut = false
+	d.set(d.value)
+}
+
+// watch interrupts the calls under d when ctx ends. The function it returns
+// puts an end to that and makes the deadline what it was. A context that
+// cannot end costs nothing.
+func (d *deadline) watch(ctx context.Context) (stop func()) {
+	if ctx.Done() == nil {
+		return func() {}
+	}
+	interrupted := make(chan struct{})
+	cancel := context.AfterFunc(ctx, func() {
+		defer close(interrupted)
+		d.interrupt()
+	})
+	return func() {
+		if !cancel() {
+			<-interrupted
+			d.resume()
+		}
+	}
+}
+
+// isTimeout reports whether err is the end of a deadline.
+func isTimeout(err error) bool {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return true
+	}
+	e, ok := errors.AsType[net.Error](err)
+	return ok && e.Timeout()
+}

@@ -1,0 +1,71 @@
+//go:build unix
+
+package websocket
+
+import (
+	"io"
+	"os"
+	"syscall"
+)
+
+// An idleSocket reads from a socket without holding a buffer while there is
+// nothing to read: most connections of a server wait, most of the time.
+type idleSocket struct {
+	raw   syscall.RawConn
+	ready func(fd uintptr) bool // tryRead, bound once
+
+	size int
+	buf  *buffer // what tryRead read into
+	n    int
+	err  error
+}
+
+// newIdleSocket returns nil where t is no socket.
+func newIdleSocket(t *transport, size int) *idleSocket {
+	if !t.socket {
+		return nil
+	}
+	raw, err := t.stream.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return nil
+	}
+	s := &idleSocket{raw: raw, size: size}
+	s.ready = s.tryRead
+	return s
+}
+
+// read waits for bytes and returns them at the start of a buffer, which is
+// the caller's to give back. Without bytes there is an error and no buffer.
+func (s *idleSocket) read() (*buffer, int, error) {
+	err := s.raw.Read(s.ready)
+	buf, n := s.buf, s.n
+	if err == nil {
+		err = s.err
+	}
+	s.buf, s.n, s.err = nil, 0, nil
+	return buf, n, err
+}
+
+// tryRead reads once and reports whether there is an outcome: bytes, the end
+// or an error. Otherwise the runtime calls it again when the socket is ready.
+func (s *idleSocket) tryRead(fd uintptr) bool {
+	buf := getBuffer(s.size)
+	n, err := syscall.Read(int(fd), buf.b)
+	for err == syscall.EINTR {
+		n, err = syscall.Read(int(fd), buf.b)
+	}
+	if n > 0 {
+		s.buf, s.n = buf, n
+		return true
+	}
+	putBuffer(buf)
+	switch err {
+	case nil:
+		s.err = io.EOF
+	case syscall.EAGAIN:
+		return false
+	default:
+		s.err = os.NewSyscallError("read", err)
+	}
+	return true
+}

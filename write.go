@@ -1,0 +1,300 @@
+package websocket
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+)
+
+// A writeSide puts frames on a transport. It is the only place that writes
+// the transport once the connection is open.
+//
+// Two locks order the writers. message is held from the first frame of a data
+// message to its last, so that the fragments of two messages never mix
+// (RFC 6455, Section 5.4); frame is held while one frame goes out, which is
+// all that a control frame needs. Whoever takes both takes message first.
+type writeSide struct {
+	message lock
+	frame   lock
+	*transport
+	client  bool         // frames are masked
+	timeout deadlineWish // the application's write deadline
+	size    int          // of small frames and fragments, which are copied to go out at once
+	pool    BufferPool   // where the buffers for those come from, or nil
+
+	// Guarded by frame.
+	deadline deadline    // what the stream was told
+	ended    error       // the first error that ended the writing
+	slices   [2][]byte   // header and payload, for writev
+	vector   net.Buffers // over slices
+
+	open   lock           // guards writer and what it has collected
+	writer *messageWriter // what NextWriter returned, until it is closed
+}
+
+// A deadlineWish is a deadline that the next call is to have.
+type deadlineWish struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func (d *deadlineWish) load() time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.t
+}
+
+func (d *deadlineWish) store(t time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.t = t
+}
+
+// A patience says how long a writer waits, for its turn and for the transport:
+// until ctx ends or the deadline, if there is one, passes.
+type patience struct {
+	ctx      context.Context
+	deadline time.Time
+}
+
+// patience returns that of a write with no context of its own.
+func (w *writeSide) patience() patience {
+	return patience{context.Background(), w.timeout.load()}
+}
+
+// acquire takes the lock l within p.
+func (w *writeSide) acquire(l *lock, p patience) error {
+	if l.tryAcquire() {
+		return nil
+	}
+	ctx := p.ctx
+	if !p.deadline.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, p.deadline)
+		defer cancel()
+	}
+	switch {
+	case l.acquire(ctx.Done(), w.done):
+		return nil
+	case p.ctx.Err() != nil:
+		return p.ctx.Err()
+	case ctx.Err() != nil:
+		return errWriteTimeout
+	}
+	return w.over()
+}
+
+// over returns the error of a write to a transport that is closed.
+func (w *writeSide) over() error {
+	if w.closing.has(closeSent) {
+		return ErrCloseSent
+	}
+	return &brokenError{net.ErrClosed}
+}
+
+// writeMessage writes a data message in one frame.
+func (w *writeSide) writeMessage(op opcode, payload []byte, p patience) error {
+	if err := w.acquire(&w.message, p); err != nil {
+		return err
+	}
+	defer w.message.release()
+	return w.writeFrame(header{fin: true, opcode: op}, payload, p)
+}
+
+// writeFrame writes a frame with the given payload. Of h it takes what is not
+// in the payload: FIN, RSV bits and opcode.
+func (w *writeSide) writeFrame(h header, payload []byte, p patience) error {
+	if err := w.acquire(&w.frame, p); err != nil {
+		return err
+	}
+	defer w.frame.release()
+	if err := w.begin(h.opcode, p); err != nil {
+		return err
+	}
+	stop := w.deadline.watch(p.ctx)
+	n, err := w.encode(w.complete(h, len(payload)), payload)
+	stop()
+	return w.outcome(n, err, p)
+}
+
+// writeEncoded writes a frame that is encoded already.
+func (w *writeSide) writeEncoded(op opcode, frame []byte, p patience) error {
+	if err := w.acquire(&w.frame, p); err != nil {
+		return err
+	}
+	defer w.frame.release()
+	if err := w.begin(op, p); err != nil {
+		return err
+	}
+	stop := w.deadline.watch(p.ctx)
+	n, err := w.Write(frame)
+	stop()
+	return w.outcome(n, err, p)
+}
+
+// begin makes the transport ready for a frame, with frame held.
+func (w *writeSide) begin(op opcode, p patience) error {
+	if w.ended != nil {
+		return w.ended
+	}
+	if !p.deadline.IsZero() && !time.Now().Before(p.deadline) {
+		return errWriteTimeout
+	}
+	if !p.deadline.Equal(w.deadline.value) {
+		if err := w.deadline.apply(p.deadline); err != nil {
+			return w.outcome(0, err, p)
+		}
+	}
+	if op == opClose {
+		// RFC 6455, Section 5.5.1: "MUST NOT send any more data frames after
+		// sending a Close frame".
+		w.closing.add(closeSent)
+		w.ended = ErrCloseSent
+	}
+	return nil
+}
+
+// complete returns h with what depends on the role and on the payload.
+func (w *writeSide) complete(h header, length int) header {
+	h.length = uint64(length)
+	if w.client {
+		// RFC 6455, Section 5.3: a fresh key for each frame.
+		h.masked, h.key = true, newMaskingKey()
+	}
+	return h
+}
+
+// encode writes the frame in as few system calls and with as few copies as
+// the transport allows, and returns how many bytes went out.
+func (w *writeSide) encode(h header, payload []byte) (int, error) {
+	size := headerSize(len(payload), h.masked) + len(payload)
+	switch {
+	case size <= w.size:
+		buf := w.getBuffer(size)
+		defer w.putBuffer(buf)
+		return w.Write(appendFrame(buf.b[:0], h, payload))
+	case h.masked:
+		return w.encodeMasked(h, payload, size)
+	case w.socket:
+		return w.encodeVector(h, payload)
+	}
+	// Not a slice of its own for the header: under TLS that were a record.
+	buf := getBuffer(w.size)
+	defer putBuffer(buf)
+	b := appendHeader(buf.b[:0], h)
+	head := min(cap(b)-len(b), len(payload))
+	n, err := w.Write(append(b, payload[:head]...))
+	if err != nil {
+		return n, err
+	}
+	m, err := w.Write(payload[head:])
+	return n + m, err
+}
+
+// encodeMasked writes a long frame through a buffer, since the payload is the
+// caller's to keep and masking needs a copy.
+func (w *writeSide) encodeMasked(h header, payload []byte, size int) (int, error) {
+	buf := getBuffer(min(size, maxBuffer))
+	defer putBuffer(buf)
+	b := appendHeader(buf.b[:0], h)
+	written, pos := 0, 0
+	for {
+		part := min(cap(b)-len(b), len(payload))
+		pos = maskBytes(b[len(b):cap(b)], payload[:part], h.key, pos)
+		payload = payload[part:]
+		n, err := w.Write(b[:len(b)+part])
+		written += n
+		if err != nil || len(payload) == 0 {
+			return written, err
+		}
+		b = buf.b[:0]
+	}
+}
+
+// encodeVector writes a long frame without copying the payload.
+func (w *writeSide) encodeVector(h header, payload []byte) (int, error) {
+	buf := getBuffer(maxHeaderSize)
+	defer putBuffer(buf)
+	w.slices = [2][]byte{appendHeader(buf.b[:0], h), payload}
+	w.vector = w.slices[:]
+	n, err := w.vector.WriteTo(w.stream)
+	w.slices = [2][]byte{}
+	return int(n), err
+}
+
+// appendFrame appends a frame: its header and the payload, masked if the
+// header says so. dst has room for it.
+func appendFrame(dst []byte, h header, payload []byte) []byte {
+	dst = appendHeader(dst, h)
+	if !h.masked {
+		return append(dst, payload...)
+	}
+	end := len(dst) + len(payload)
+	maskBytes(dst[len(dst):end], payload, h.key, 0)
+	return dst[:end]
+}
+
+// outcome turns what became of a frame into the error that the caller gets:
+// n of its bytes went out before err.
+func (w *writeSide) outcome(n int, err error, p patience) error {
+	if err == nil {
+		return nil
+	}
+	interrupted := isTimeout(err)
+	if interrupted && p.ctx.Err() != nil {
+		err = p.ctx.Err()
+	}
+	if interrupted && n == 0 && w.socket {
+		return err // the frame was not begun
+	}
+	err = &brokenError{err}
+	if w.ended == nil {
+		w.ended = err
+	}
+	if interrupted {
+		// The peer waits for the rest of the frame, which cannot follow. After
+		// any other error the peer may have left a close frame to be read.
+		w.close()
+	}
+	return err
+}
+
+// getBuffer returns a buffer with b at least n long, n being at most w.size.
+func (w *writeSide) getBuffer(n int) *buffer {
+	if w.pool == nil {
+		return getBuffer(n)
+	}
+	if buf, ok := w.pool.Get().(*buffer); ok && len(buf.b) >= w.size {
+		return buf
+	}
+	return &buffer{make([]byte, w.size)}
+}
+
+func (w *writeSide) putBuffer(buf *buffer) {
+	if w.pool == nil {
+		putBuffer(buf)
+		return
+	}
+	w.pool.Put(buf)
+}
+
+// writeControl checks and writes a control frame.
+func (w *writeSide) writeControl(op opcode, payload []byte, p patience) error {
+	if err := checkControlPayload(op, payload); err != nil {
+		return err
+	}
+	return w.writeFrame(header{fin: true, opcode: op}, payload, p)
+}
+
+// checkControlPayload checks what is to be the payload of a control frame; it
+// has nothing to say of a data message's.
+func checkControlPayload(op opcode, payload []byte) error {
+	switch {
+	case op == opClose:
+		return checkClosePayload(payload)
+	case op.isControl() && len(payload) > maxControlPayload:
+		return errControlPayload
+	}
+	return nil
+}
