@@ -113,7 +113,7 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 	if d == nil {
 		d = &Dialer{}
 	}
-	if d.HandshakeTimeout > 0 {
+	if d.HandshakeTimeout != 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, d.HandshakeTimeout)
 		defer cancel()

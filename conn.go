@@ -11,20 +11,20 @@ import (
 const (
 	// TextMessage is a message of UTF-8 text. What is received is checked;
 	// what is sent is the caller's to get right.
-	TextMessage = int(opText)
+	TextMessage = 1
 
 	// BinaryMessage is a message of any bytes.
-	BinaryMessage = int(opBinary)
+	BinaryMessage = 2
 
 	// CloseMessage is a close frame. Its payload is what FormatCloseMessage
 	// returns.
-	CloseMessage = int(opClose)
+	CloseMessage = 8
 
 	// PingMessage is a ping with up to 125 bytes of any content.
-	PingMessage = int(opPing)
+	PingMessage = 9
 
 	// PongMessage is a pong with up to 125 bytes of any content.
-	PongMessage = int(opPong)
+	PongMessage = 10
 )
 
 // DefaultReadLimit is the length in bytes of the longest message that is

@@ -1,0 +1,201 @@
+// Package wstest has what the tests of this module share: a connection in
+// memory whose timing and segmentation a test decides, and a check for leaked
+// goroutines.
+package wstest
+
+import (
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// A Chunking says how many of n available bytes a Read returns, 1 ≤ m ≤ n.
+type Chunking func(n int) int
+
+// The ways in which a stream can be cut.
+func Whole(n int) int { return n }
+func Byte(int) int    { return 1 }
+
+// Random returns a Chunking that is the same for the same seed.
+func Random(seed uint64) Chunking {
+	r := rand.New(rand.NewPCG(seed, seed))
+	return func(n int) int { return 1 + r.IntN(n) }
+}
+
+// Pipe returns the two ends of a connection in memory. It buffers up to size
+// bytes in each direction, any number if size is zero, has deadlines and can
+// be closed for writing alone. What a Read returns is cut by chunking. All
+// waiting is such that testing/synctest knows it.
+func Pipe(size int, chunking Chunking) (*Conn, *Conn) {
+	ab, ba := newQueue(size, chunking), newQueue(size, chunking)
+	return &Conn{in: ba, out: ab, name: "a"}, &Conn{in: ab, out: ba, name: "b"}
+}
+
+// A Conn is one end of a Pipe.
+type Conn struct {
+	in, out *queue
+	name    string
+}
+
+func (c *Conn) Read(p []byte) (int, error)  { return c.in.read(p) }
+func (c *Conn) Write(p []byte) (int, error) { return c.out.write(p) }
+
+// Close closes both directions. What was written can still be read.
+func (c *Conn) Close() error {
+	c.out.closeWrite()
+	c.in.closeRead()
+	return nil
+}
+
+// CloseWrite ends what the other side reads.
+func (c *Conn) CloseWrite() error {
+	c.out.closeWrite()
+	return nil
+}
+
+func (c *Conn) LocalAddr() net.Addr  { return addr(c.name) }
+func (c *Conn) RemoteAddr() net.Addr { return addr("peer of " + c.name) }
+
+func (c *Conn) SetDeadline(t time.Time) error {
+	c.SetReadDeadline(t)
+	return c.SetWriteDeadline(t)
+}
+
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	c.in.reader.set(c.in, t)
+	return nil
+}
+
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	c.out.writer.set(c.out, t)
+	return nil
+}
+
+type addr string
+
+func (addr) Network() string  { return "pipe" }
+func (a addr) String() string { return string(a) }
+
+// A queue is one direction of a Pipe.
+type queue struct {
+	mu       sync.Mutex
+	change   *sync.Cond
+	data     []byte
+	size     int
+	chunking Chunking
+
+	noWriter, noReader bool // closed from that side
+	reader, writer     deadline
+}
+
+func newQueue(size int, chunking Chunking) *queue {
+	q := &queue{size: size, chunking: chunking}
+	q.change = sync.NewCond(&q.mu)
+	return q
+}
+
+func (q *queue) read(p []byte) (int, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for {
+		switch {
+		case q.noReader:
+			return 0, net.ErrClosed
+		case q.reader.passed:
+			return 0, os.ErrDeadlineExceeded
+		case len(p) == 0:
+			return 0, nil
+		case len(q.data) > 0:
+			n := copy(p, q.data[:q.chunking(min(len(p), len(q.data)))])
+			q.data = q.data[n:]
+			q.change.Broadcast()
+			return n, nil
+		case q.noWriter:
+			return 0, io.EOF
+		}
+		q.change.Wait()
+	}
+}
+
+func (q *queue) write(p []byte) (written int, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for {
+		switch {
+		case q.noWriter:
+			return written, net.ErrClosed
+		case q.writer.passed:
+			return written, os.ErrDeadlineExceeded
+		case q.noReader:
+			return written, io.ErrClosedPipe
+		case len(p) == 0:
+			return written, nil
+		case q.size == 0 || len(q.data) < q.size:
+			n := len(p)
+			if q.size > 0 {
+				n = min(n, q.size-len(q.data))
+			}
+			q.data = append(q.data, p[:n]...)
+			p, written = p[n:], written+n
+			q.change.Broadcast()
+			continue
+		}
+		q.change.Wait()
+	}
+}
+
+func (q *queue) closeWrite() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.noWriter = true
+	q.writer.stop()
+	q.change.Broadcast()
+}
+
+func (q *queue) closeRead() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.noReader = true
+	q.reader.stop()
+	q.change.Broadcast()
+}
+
+// A deadline belongs to one side of a queue, whose mutex guards it.
+type deadline struct {
+	timer  *time.Timer
+	passed bool
+}
+
+func (d *deadline) set(q *queue, t time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	d.stop()
+	d.passed = false
+	switch wait := time.Until(t); {
+	case t.IsZero():
+	case wait <= 0:
+		d.passed = true
+	default:
+		var timer *time.Timer
+		timer = time.AfterFunc(wait, func() {
+			q.mu.Lock()
+			defer q.mu.Unlock()
+			if d.timer == timer {
+				d.passed = true
+				q.change.Broadcast()
+			}
+		})
+		d.timer = timer
+	}
+	q.change.Broadcast()
+}
+
+func (d *deadline) stop() {
+	if d.timer != nil {
+		d.timer.Stop()
+		d.timer = nil
+	}
+}
