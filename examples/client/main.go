@@ -1,0 +1,183 @@
+// Command client is a WebSocket client for the terminal. It sends the lines it
+// reads as text messages and prints the messages it receives.
+//
+//	go run ./examples/client ws://127.0.0.1:8080/ws
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/seed23105783/websocket"
+)
+
+// The exit codes, which usage explains.
+const (
+	exitClean = iota
+	exitUsage
+	exitNotConnected
+	exitClosed
+	exitLost
+)
+
+const usage = `usage: client [flags] ws://host[:port]/path
+
+Each line of the standard input is sent as a text message. Received messages go
+to the standard output: text as a line, binary as a hex dump. Everything else,
+such as pongs and how the connection ended, goes to the standard error.
+
+The end of the input closes the connection with code 1000, and an interrupt
+(Ctrl-C) with 1001. Both wait for the peer to close its side too.
+
+Exit codes:
+  0  closed cleanly: by either side, and the peer's code was 1000, 1001 or none
+  1  wrong usage
+  2  could not connect, or the server refused the handshake
+  3  closed by the peer with another code
+  4  the connection was lost, or failed, before the peer closed it
+
+Flags:
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// A second signal kills the process, should the peer not answer the close.
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is the whole program: it returns the exit code. The end of ctx is the
+// user's interrupt.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	options, err := parseArgs(args, stdout)
+	if errors.Is(err, flag.ErrHelp) {
+		return exitClean
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "client:", err)
+		fmt.Fprintln(stderr, "client: -h explains the usage")
+		return exitUsage
+	}
+	conn, response, err := options.dialer.DialContext(ctx, options.url, options.header)
+	if err != nil {
+		fmt.Fprintln(stderr, "client: cannot connect:", err)
+		printRefusal(stderr, response)
+		return exitNotConnected
+	}
+	defer conn.Close()
+	return newConversation(conn, stdout, stderr).run(ctx, stdin, options.ping)
+}
+
+// options are the command line's arguments.
+type options struct {
+	url      string
+	header   http.Header
+	dialer   websocket.Dialer
+	origin   string
+	insecure bool
+	ping     time.Duration
+}
+
+// parseArgs returns flag.ErrHelp when the user asked for help, which it has then
+// written to help.
+func parseArgs(args []string, help io.Writer) (*options, error) {
+	o := &options{
+		header: make(http.Header),
+		dialer: websocket.Dialer{
+			Proxy:            http.ProxyFromEnvironment,
+			HandshakeTimeout: 30 * time.Second,
+			// Messages are printed as they arrive, and not kept.
+			ReadLimit: -1,
+		},
+	}
+	flags := o.flagSet()
+	err := flags.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(help, usage)
+		flags.SetOutput(help)
+		flags.PrintDefaults()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if o.origin != "" {
+		o.header.Set("Origin", o.origin)
+	}
+	if o.insecure {
+		o.dialer.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
+	}
+	if o.ping < 0 {
+		return nil, fmt.Errorf("-ping %v: the interval is negative", o.ping)
+	}
+	if flags.NArg() != 1 {
+		return nil, fmt.Errorf("got %d arguments after the flags, want the URL alone", flags.NArg())
+	}
+	o.url = flags.Arg(0)
+	return o, checkURL(o.url)
+}
+
+func (o *options) flagSet() *flag.FlagSet {
+	flags := flag.NewFlagSet("client", flag.ContinueOnError)
+	// Parse prints its errors too, which would repeat them.
+	flags.SetOutput(io.Discard)
+	flags.Func("header", "send the `\"Name: value\"` field with the handshake (repeatable)", o.addHeader)
+	flags.Func("subprotocol", "offer the subprotocol `name`, by preference (repeatable)", func(name string) error {
+		o.dialer.Subprotocols = append(o.dialer.Subprotocols, name)
+		return nil
+	})
+	flags.StringVar(&o.origin, "origin", "", "send `URL` as the Origin, as a browser would")
+	flags.BoolVar(&o.insecure, "insecure", false, "accept any TLS certificate")
+	flags.DurationVar(&o.ping, "ping", 0, "send a ping every `interval`, such as 10s, and print the round-trip times")
+	return flags
+}
+
+func (o *options) addHeader(field string) error {
+	name, value, found := strings.Cut(field, ":")
+	if name = strings.TrimSpace(name); !found || name == "" {
+		return errors.New(`want "Name: value"`)
+	}
+	o.header.Add(name, strings.TrimSpace(value))
+	return nil
+}
+
+// checkURL tells a mistyped URL from a server that cannot be reached.
+func checkURL(raw string) error {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return err
+	}
+	if u.Scheme != "ws" && u.Scheme != "wss" {
+		return fmt.Errorf("URL %q does not start with ws:// or wss://", raw)
+	}
+	if u.Host == "" {
+		return fmt.Errorf("URL %q names no host", raw)
+	}
+	return nil
+}
+
+// printRefusal prints the HTTP response of a server that did not upgrade. The
+// dialer has kept the beginning of the body.
+func printRefusal(stderr io.Writer, response *http.Response) {
+	if response == nil {
+		return
+	}
+	fmt.Fprintln(stderr, response.Status)
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		fmt.Fprintln(stderr, "client: cannot read the response:", err)
+	}
+	if text := strings.TrimSpace(string(body)); text != "" {
+		fmt.Fprintln(stderr, text)
+	}
+}
