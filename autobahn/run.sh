@@ -1,0 +1,147 @@
+#!/usr/bin/env bash
+# Runs the Autobahn conformance suite against this library and fails unless
+# every verdict is strictly OK.
+#
+#   autobahn/run.sh server   the suite's fuzzing client against our server
+#   autobahn/run.sh client   our client against the suite's fuzzing server
+#   autobahn/run.sh [all]    both, at the same time
+#
+# The suite is the wstest in $WSTEST; or else the image below, where Docker
+# runs; or else a wstest on PATH; or else the one that wstest.sh makes. The
+# reports are in autobahn/reports, with index.html to begin with.
+#
+# AUTOBAHN_CASES narrows the run, for example to '["1.*", "9.1.1"]'.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+tag=25.10.1
+digest=sha256:519915fb568b04c9383f70a1c405ae3ff44ab9e35835b085239c258b6fac3074
+image=crossbario/autobahn-testsuite:$tag@$digest
+
+fail() { echo "autobahn/run.sh: $*" >&2; exit 1; }
+
+cases=${AUTOBAHN_CASES:-'["*"]'}
+directions=${1:-all}
+case $directions in
+server | client) ;;
+all) directions='server client' ;;
+*) fail "usage: $0 [server|client|all]" ;;
+esac
+
+# choose_wstest sets wstest to the program to run; it is empty for the image.
+choose_wstest() {
+    wstest=${WSTEST:-}
+    if [[ -n $wstest ]]; then
+        command -v "$wstest" >/dev/null || fail "WSTEST=$wstest is no program"
+    elif docker info >/dev/null 2>&1; then
+        docker image inspect "$image" >/dev/null 2>&1 || docker pull --quiet "$image"
+    else
+        wstest=$(command -v wstest) || wstest=$(./wstest.sh)
+    fi
+    echo "the suite: ${wstest:-$image}"
+}
+
+# Each direction runs in a shell of its own. What a shell starts in the
+# background it also stops, however it ends.
+container=''
+stop() {
+    local running
+    running=$(jobs -rp)
+    [[ -z $running ]] || kill $running 2>/dev/null || true
+    [[ -z $container ]] || docker rm --force "$container" >/dev/null 2>&1 || true
+    wait
+}
+
+# run_direction is to be run in the background: that makes it a shell of its own.
+run_direction() {
+    trap stop EXIT
+    trap 'exit 1' INT TERM
+    "test_$1"
+}
+
+# run_wstest starts wstest in the background on the specification of a
+# direction; $! is its process.
+run_wstest() {
+    local direction=$1 mode=$2 log=reports/$1/wstest.log
+    local arguments=(--mode "$mode" --spec "reports/$direction/spec.json" --webport 0)
+    # PyPy needs the bound, or section 12 takes 20 GB; CPython ignores it.
+    export PYTHONUNBUFFERED=1 PYPY_GC_NURSERY=4MB
+    if [[ -n $wstest ]]; then
+        "$wstest" "${arguments[@]}" >"$log" 2>&1 &
+    else
+        container=websocket-autobahn-$direction-$$
+        docker run --rm --init --name "$container" --network host --user "$(id -u):$(id -g)" \
+            --env PYTHONUNBUFFERED --env PYPY_GC_NURSERY \
+            --volume "$PWD/reports:/autobahn/reports" --workdir /autobahn \
+            "$image" wstest "${arguments[@]}" >"$log" 2>&1 &
+    fi
+}
+
+# write_spec makes the specification of a run from the one in the repository.
+write_spec() {
+    local direction=$1 template=$2 url=$3
+    sed -e "s|ws://127.0.0.1:9001|$url|" \
+        -e "s|\"cases\": .*|\"cases\": $cases,|" \
+        "$template" >"reports/$direction/spec.json"
+}
+
+test_server() {
+    mkfifo "$work/url"
+    "$work/server" >"$work/url" 2>reports/server/testee.log &
+    local url
+    read -r url <"$work/url" || fail "our server did not start: $(cat reports/server/testee.log)"
+
+    write_spec server fuzzingclient.json "$url"
+    run_wstest server fuzzingclient
+    wait $! || fail "wstest failed: $(tail -n 1 reports/server/wstest.log)"
+}
+
+test_client() {
+    local port
+    port=$(free_port)
+    write_spec client fuzzingserver.json "ws://127.0.0.1:$port"
+    run_wstest client fuzzingserver
+    wait_for_port "$port" $! || fail "wstest did not start: $(tail -n 1 reports/client/wstest.log)"
+
+    "$work/client" -url "ws://127.0.0.1:$port" 2>reports/client/testee.log &
+    wait $! || fail "our client failed: $(tail -n 1 reports/client/testee.log)"
+}
+
+answers() { (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# free_port prints a port where nobody listens: wstest takes no port 0. It is
+# below those that the kernel hands out to others.
+free_port() {
+    local port
+    until port=$((20000 + RANDOM % 10000)); ! answers "$port"; do :; done
+    echo "$port"
+}
+
+# wait_for_port returns when the process pid answers at the port.
+wait_for_port() {
+    local port=$1 pid=$2 deadline=$((SECONDS + 60))
+    until answers "$port"; do
+        ((SECONDS < deadline)) && kill -0 "$pid" 2>/dev/null || return 1
+        sleep 0.1
+    done
+}
+
+work=$(mktemp -d)
+trap 'stop; rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
+
+choose_wstest
+(cd .. && go build -o "$work/" ./autobahn/server ./autobahn/client ./autobahn/check)
+shells=''
+for direction in $directions; do
+    rm -rf "reports/$direction"
+    mkdir -p "reports/$direction"
+    run_direction "$direction" &
+    shells+=" $!"
+done
+status=0
+for shell in $shells; do
+    wait "$shell" || status=1
+done
+(cd reports && "$work/check" $directions) || status=1
+exit "$status"

@@ -1,0 +1,547 @@
+package websocket
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed23105783/websocket/internal/wstest"
+)
+
+// lengths are around every step of the way of a sent message: the length
+// forms, the sizes of the buffers, the longest piece that is masked at once.
+var lengths = []int{0, 1, 125, 126, 240, minBuffer, defaultBuffer - 14, defaultBuffer, 65535, 65536, maxBuffer + 1, 3*maxBuffer + 17}
+
+func testPayload(n int) string {
+	return strings.Repeat("The quick brown fox. ", n/21+1)[:n]
+}
+
+func TestWriteMessage(t *testing.T) {
+	for name, write := range map[string]func(c *Conn, kind int, data []byte) error{
+		"WriteMessage": (*Conn).WriteMessage,
+		"WriteMessageContext": func(c *Conn, kind int, data []byte) error {
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			return c.WriteMessageContext(ctx, kind, data)
+		},
+		"WritePreparedMessage": func(c *Conn, kind int, data []byte) error {
+			pm, err := NewPreparedMessage(kind, data)
+			if err != nil {
+				return err
+			}
+			if err := c.WritePreparedMessage(pm); err != nil {
+				return err
+			}
+			return c.WritePreparedMessage(pm)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachMode(t, func(t *testing.T, m mode) {
+				c, p := m.connect(t)
+				for _, n := range lengths {
+					for _, kind := range []int{TextMessage, BinaryMessage} {
+						data := []byte(testPayload(n))
+						require.NoError(t, write(c, kind, data))
+						require.Equal(t, testPayload(n), string(data), "the caller's data is as it was")
+						p.expect(true, opcode(kind), testPayload(n))
+						if name == "WritePreparedMessage" {
+							p.expect(true, opcode(kind), testPayload(n))
+						}
+					}
+				}
+				for _, kind := range []int{PingMessage, PongMessage} {
+					require.NoError(t, write(c, kind, []byte(long[:125])))
+					p.expect(true, opcode(kind), long[:125])
+					if name == "WritePreparedMessage" {
+						p.expect(true, opcode(kind), long[:125])
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestWriteOverSockets goes the ways that only the kernel's sockets have.
+func TestWriteOverSockets(t *testing.T) {
+	for _, client := range []bool{false, true} {
+		t.Run(fmt.Sprintf("client=%v", client), func(t *testing.T) {
+			a, b := socketPair(t)
+			c := newConn(a, connConfig{client: client})
+			peer := newConn(b, connConfig{client: !client})
+			for _, n := range lengths {
+				go func() { assert.NoError(t, c.WriteMessage(TextMessage, []byte(testPayload(n)))) }()
+				_, data, err := peer.ReadMessage()
+				require.NoError(t, err)
+				require.Equal(t, testPayload(n), string(data))
+			}
+		})
+	}
+}
+
+// socketPair returns the ends of a TCP connection on loopback.
+func socketPair(t testing.TB) (*net.TCPConn, *net.TCPConn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	a, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	b, err := l.Accept()
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		a.Close()
+		b.Close()
+	})
+	return a.(*net.TCPConn), b.(*net.TCPConn)
+}
+
+func TestMisuseSendsNothing(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connect(t)
+		for _, kind := range []int{-1, 0, 3, 7, 11, 15, 256 + 1} {
+			assert.Equal(t, errBadMessageType, c.WriteMessage(kind, nil))
+			assert.Equal(t, errNotControlType, c.WriteControl(kind, nil, time.Time{}))
+			_, err := c.NextWriter(kind)
+			assert.Equal(t, errBadMessageType, err)
+			_, err = NewPreparedMessage(kind, nil)
+			assert.Equal(t, errBadMessageType, err)
+		}
+		assert.Equal(t, errNotControlType, c.WriteControl(TextMessage, nil, time.Time{}))
+		for _, kind := range []int{PingMessage, PongMessage} {
+			assert.Equal(t, errControlPayload, c.WriteControl(kind, make([]byte, 126), time.Time{}))
+			assert.Equal(t, errControlPayload, c.WriteMessage(kind, make([]byte, 126)))
+			_, err := NewPreparedMessage(kind, make([]byte, 126))
+			assert.Equal(t, errControlPayload, err)
+			w, err := c.NextWriter(kind)
+			require.NoError(t, err)
+			w.Write(make([]byte, 126))
+			assert.Equal(t, errControlPayload, w.Close())
+			w, err = c.NextWriter(kind)
+			require.NoError(t, err)
+			_, err = io.WriteString(w, long)
+			assert.Equal(t, errControlPayload, err)
+		}
+		assert.Equal(t, ErrInvalidCloseCode, c.WriteMessage(CloseMessage, FormatCloseMessage(1006, "")))
+		assert.Equal(t, ErrCloseReasonTooLong, c.WriteMessage(CloseMessage, FormatCloseMessage(1000, long[:124])))
+		assert.Equal(t, ErrCloseReasonTooLong, c.WriteControl(CloseMessage, FormatCloseMessage(1000, long[:124]), time.Time{}))
+
+		require.Equal(t, StateOpen, c.State())
+		require.NoError(t, c.WriteMessage(TextMessage, []byte("fine")))
+		p.expect(true, opText, "fine")
+	})
+}
+
+// TestNextWriter writes messages in pieces of all sizes and by all methods.
+func TestNextWriter(t *testing.T) {
+	for name, write := range map[string]func(w io.Writer, s string) (int, error){
+		"Write":       func(w io.Writer, s string) (int, error) { return w.Write([]byte(s)) },
+		"WriteString": func(w io.Writer, s string) (int, error) { return w.(io.StringWriter).WriteString(s) },
+		"ReadFrom": func(w io.Writer, s string) (int, error) {
+			n, err := w.(io.ReaderFrom).ReadFrom(strings.NewReader(s))
+			return int(n), err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachMode(t, func(t *testing.T, m mode) {
+				c, p := m.connect(t)
+				for _, n := range lengths {
+					for _, piece := range []int{1, 100, 5000, 1 << 20} {
+						if n/piece > 1000 {
+							continue
+						}
+						w, err := c.NextWriter(BinaryMessage)
+						require.NoError(t, err)
+						data := testPayload(n)
+						for data := data; data != ""; {
+							k := min(piece, len(data))
+							written, err := write(w, data[:k])
+							require.NoError(t, err)
+							require.Equal(t, k, written)
+							data = data[k:]
+						}
+						require.NoError(t, w.Close())
+						require.Equal(t, data, p.message(opBinary))
+						_, err = w.Write([]byte("late"))
+						require.Equal(t, errWriterClosed, err)
+						require.Equal(t, errWriterClosed, w.Close())
+					}
+				}
+			})
+		})
+	}
+}
+
+// message reads the frames of a message and returns its payload.
+func (p *peer) message(op opcode) string {
+	p.t.Helper()
+	var data strings.Builder
+	for {
+		f, err := p.next()
+		require.NoError(p.t, err)
+		require.Equal(p.t, op, f.opcode)
+		data.WriteString(f.payload)
+		if f.fin {
+			return data.String()
+		}
+		op = opContinuation
+	}
+}
+
+func TestNextWriterClosesTheOneBefore(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connect(t)
+		first, err := c.NextWriter(TextMessage)
+		require.NoError(t, err)
+		io.WriteString(first, "first")
+		second, err := c.NextWriter(BinaryMessage)
+		require.NoError(t, err)
+		p.expect(true, opText, "first")
+		_, err = io.WriteString(first, "late")
+		require.Equal(t, errWriterClosed, err)
+		require.NoError(t, second.Close())
+		p.expect(true, opBinary, "")
+	})
+}
+
+// TestControlBetweenFragments: a pong does not wait for a long message, but a
+// message waits for the one that has begun.
+func TestControlBetweenFragments(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connect(t)
+		w, err := c.NextWriter(BinaryMessage)
+		require.NoError(t, err)
+		w.Write([]byte(long)) // more than the buffer: a fragment goes out
+		require.NoError(t, c.WriteControl(PingMessage, []byte("now"), time.Time{}))
+		sent := make(chan error)
+		go func() { sent <- c.WriteMessage(TextMessage, []byte("after")) }()
+		synctest.Wait()
+		select {
+		case <-sent:
+			require.Fail(t, "a message inside a message")
+		default:
+		}
+		p.expect(false, opBinary, long)
+		p.expect(true, opPing, "now")
+		require.NoError(t, w.Close())
+		require.NoError(t, <-sent)
+		p.expect(true, opContinuation, "")
+		p.expect(true, opText, "after")
+	})
+}
+
+// TestConcurrentWriters has writers of every kind at work at the same time:
+// every message arrives whole.
+func TestConcurrentWriters(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connect(t)
+		const writers, each = 8, 20
+		pm, err := NewPreparedMessage(TextMessage, []byte("prepared"))
+		require.NoError(t, err)
+		var done sync.WaitGroup
+		for i := range writers {
+			done.Go(func() {
+				for j := range each {
+					data := []byte(fmt.Sprintf("%d/%d/%s", i, j, long[:j*100]))
+					assert.NoError(t, c.WriteMessage(TextMessage, data))
+					assert.NoError(t, c.WriteMessageContext(t.Context(), BinaryMessage, data))
+					assert.NoError(t, c.WriteControl(PingMessage, data[:3], time.Time{}))
+					assert.NoError(t, c.WritePreparedMessage(pm))
+				}
+			})
+		}
+		done.Go(func() {
+			for j := range each {
+				w, err := c.NextWriter(TextMessage)
+				assert.NoError(t, err)
+				for range j {
+					io.WriteString(w, "streamed ")
+				}
+				assert.NoError(t, w.Close())
+			}
+		})
+		done.Wait()
+		c.WriteMessage(CloseMessage, nil)
+
+		reader := newConn(p.conn, connConfig{client: !m.client})
+		reader.conclude()
+		counts := map[string]int{}
+		next := map[string]int{}
+		for {
+			_, data, err := reader.ReadMessage()
+			if err != nil {
+				require.Equal(t, &CloseError{Code: CloseNoStatusReceived}, err)
+				break
+			}
+			var i, j int
+			if n, _ := fmt.Sscanf(string(data), "%d/%d/", &i, &j); n == 2 {
+				require.Equal(t, fmt.Sprintf("%d/%d/%s", i, j, long[:j*100]), string(data))
+				counts["message"]++
+				writer := fmt.Sprint(i)
+				require.Equal(t, j, next[writer]/2, "in the order of the writer")
+				next[writer]++
+			} else if string(data) == "prepared" {
+				counts["prepared"]++
+			} else {
+				require.Empty(t, strings.ReplaceAll(string(data), "streamed ", ""))
+				counts["streamed"]++
+			}
+		}
+		require.Equal(t, map[string]int{"message": 2 * writers * each, "prepared": writers * each, "streamed": each}, counts)
+	})
+}
+
+// conclude makes c a reader that only looks: the flood of pings in a test is
+// meant, and nobody waits for an answer.
+func (c *Conn) conclude() {
+	c.SetPingHandler(func(string) error { c.flood.calm(); return nil })
+	c.SetCloseHandler(func(int, string) error { return nil })
+}
+
+func TestNothingFollowsAClose(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connect(t)
+		w, err := c.NextWriter(TextMessage)
+		require.NoError(t, err)
+		io.WriteString(w, "unsent")
+		pm, err := NewPreparedMessage(TextMessage, nil)
+		require.NoError(t, err)
+
+		require.NoError(t, c.WriteControl(CloseMessage, FormatCloseMessage(1001, "leaving"), time.Now().Add(soon)))
+		require.Equal(t, StateClosing, c.State())
+		p.expect(true, opClose, "\x03\xE9leaving")
+
+		require.Equal(t, ErrCloseSent, c.WriteMessage(TextMessage, nil))
+		require.Equal(t, ErrCloseSent, c.WriteMessageContext(t.Context(), TextMessage, nil))
+		require.Equal(t, ErrCloseSent, c.WriteMessage(CloseMessage, nil))
+		require.Equal(t, ErrCloseSent, c.WriteControl(PingMessage, nil, time.Time{}))
+		require.Equal(t, ErrCloseSent, c.WritePreparedMessage(pm))
+		require.Equal(t, ErrCloseSent, c.WriteJSON(1))
+		require.Equal(t, ErrCloseSent, w.Close())
+		_, err = c.NextWriter(TextMessage)
+		require.Equal(t, ErrCloseSent, err)
+
+		p.send(p.text("still reading"), p.close(1001, ""))
+		p.closesWhenTold()
+		_, data, err := c.ReadMessage()
+		require.NoError(t, err, "the peer may send until it closes")
+		require.Equal(t, "still reading", string(data))
+		_, _, err = c.ReadMessage()
+		require.Equal(t, &CloseError{Code: 1001}, err)
+		require.Equal(t, ErrCloseSent, c.WriteMessage(TextMessage, nil))
+	})
+}
+
+// stuffed returns a connection whose peer does not read, over a socket: its
+// next write blocks with nothing of it on its way.
+func stuffed(t *testing.T) *Conn {
+	a, b := socketPair(t)
+	a.SetWriteBuffer(1)
+	b.SetReadBuffer(1)
+	a.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
+	for {
+		if _, err := a.Write(make([]byte, 1<<16)); err != nil {
+			break
+		}
+	}
+	// Until not one byte more fits.
+	for {
+		a.SetWriteDeadline(time.Now().Add(20 * time.Millisecond))
+		if n, err := a.Write([]byte{0}); n == 0 && err != nil {
+			break
+		}
+	}
+	a.SetWriteDeadline(time.Time{})
+	return newConn(a, connConfig{})
+}
+
+func TestWriteDeadlineBeforeTheFirstByte(t *testing.T) {
+	c := stuffed(t)
+	passed := time.Now().Add(-time.Second)
+	for name, err := range map[string]error{
+		"a deadline that has passed": c.WriteControl(PingMessage, nil, passed),
+		"a deadline that passes":     c.WriteControl(PingMessage, nil, time.Now().Add(10*time.Millisecond)),
+	} {
+		ne, ok := errors.AsType[net.Error](err)
+		require.True(t, ok, name)
+		require.True(t, ne.Timeout(), name)
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded, name)
+		require.NotErrorIs(t, err, net.ErrClosed, name)
+	}
+	c.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
+	require.ErrorIs(t, c.WriteMessage(TextMessage, []byte("x")), os.ErrDeadlineExceeded)
+	c.SetWriteDeadline(time.Time{})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	require.Equal(t, context.DeadlineExceeded, c.WriteMessageContext(ctx, TextMessage, []byte("x")))
+	require.Equal(t, StateOpen, c.State(), "nothing was begun, nothing is lost")
+
+	// The one whose turn it is not gives up too.
+	blocked := make(chan error)
+	go func() { blocked <- c.WriteMessage(TextMessage, []byte("x")) }()
+	for c.write.frame.users.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	require.Equal(t, context.DeadlineExceeded, c.WriteMessageContext(ctx, TextMessage, []byte("y")))
+	require.Equal(t, errWriteTimeout, c.WriteControl(PingMessage, nil, time.Now().Add(10*time.Millisecond)))
+	require.NoError(t, c.Close())
+	require.ErrorIs(t, <-blocked, net.ErrClosed)
+}
+
+// TestWriteCutInsideAFrame: what cannot be completed ends the connection.
+func TestWriteCutInsideAFrame(t *testing.T) {
+	for name, test := range map[string]struct {
+		write func(c *Conn) error
+		cause error
+	}{
+		"deadline": {func(c *Conn) error {
+			c.SetWriteDeadline(time.Now().Add(time.Second))
+			return c.WriteMessage(BinaryMessage, []byte(long))
+		}, os.ErrDeadlineExceeded},
+		"context": {func(c *Conn) error {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			return c.WriteMessageContext(ctx, BinaryMessage, []byte(long))
+		}, context.DeadlineExceeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, b := wstest.Pipe(1000, wstest.Whole)
+				defer b.Close()
+				c := newConn(a, connConfig{})
+				read := make(chan error)
+				go func() {
+					_, _, err := c.ReadMessage()
+					read <- err
+				}()
+				err := test.write(c)
+				require.ErrorIs(t, err, test.cause)
+				require.ErrorIs(t, err, net.ErrClosed)
+				require.Equal(t, StateClosed, c.State())
+				require.ErrorIs(t, <-read, net.ErrClosed)
+				require.Equal(t, err, c.WriteMessage(TextMessage, nil), "the error stays")
+			})
+		})
+	}
+}
+
+func TestWriteMessageContextAlreadyOver(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connect(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.Equal(t, context.Canceled, c.WriteMessageContext(ctx, TextMessage, []byte("no")))
+		require.NoError(t, c.WriteMessageContext(t.Context(), TextMessage, []byte("yes")))
+		p.expect(true, opText, "yes")
+	})
+}
+
+// TestCloseWakesWriters: who waits for a message that never ends is let go.
+func TestCloseWakesWriters(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, _ := m.connect(t)
+		w, err := c.NextWriter(BinaryMessage)
+		require.NoError(t, err)
+		w.Write([]byte(long))
+		waiting := make(chan error, 2)
+		go func() { waiting <- c.WriteMessage(TextMessage, nil) }()
+		go func() { waiting <- c.WriteMessageContext(t.Context(), TextMessage, nil) }()
+		synctest.Wait()
+		require.NoError(t, c.Close())
+		require.NoError(t, c.Close(), "again")
+		require.ErrorIs(t, <-waiting, net.ErrClosed)
+		require.ErrorIs(t, <-waiting, net.ErrClosed)
+		require.ErrorIs(t, w.Close(), net.ErrClosed)
+	})
+}
+
+func TestWriteBufferPool(t *testing.T) {
+	for _, client := range []bool{false, true} {
+		a, b := wstest.Pipe(0, wstest.Whole)
+		pool := &countingPool{}
+		c := newConn(a, connConfig{client: client, writeBufferPool: pool, writeBufferSize: 1000})
+		require.NoError(t, c.WriteMessage(TextMessage, []byte("small")))
+		require.NoError(t, c.WriteMessage(TextMessage, []byte(long)))
+		w, err := c.NextWriter(TextMessage)
+		require.NoError(t, err)
+		require.EqualValues(t, 1, pool.lent.Load())
+		io.WriteString(w, "streamed")
+		require.NoError(t, w.Close())
+		require.Zero(t, pool.lent.Load(), "all given back")
+		require.NotZero(t, pool.gets.Load())
+
+		peer := newConn(b, connConfig{client: !client})
+		for _, want := range []string{"small", long, "streamed"} {
+			_, data, err := peer.ReadMessage()
+			require.NoError(t, err)
+			require.Equal(t, want, string(data))
+		}
+	}
+}
+
+// A countingPool is a BufferPool that knows what it has lent.
+type countingPool struct {
+	pool       sync.Pool
+	gets, lent atomic.Int32
+}
+
+func (p *countingPool) Get() any {
+	p.gets.Add(1)
+	p.lent.Add(1)
+	return p.pool.Get()
+}
+
+func (p *countingPool) Put(v any) {
+	p.lent.Add(-1)
+	p.pool.Put(v)
+}
+
+func TestJSON(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connect(t)
+		require.NoError(t, c.WriteJSON(map[string]int{"a": 1}))
+		p.expect(true, opText, "{\"a\":1}\n")
+		require.NoError(t, WriteJSON(c, "x"))
+		p.expect(true, opText, "\"x\"\n")
+		require.Error(t, c.WriteJSON(func() {}))
+
+		p.send(p.text(`{"a":2} trailing`), p.text(""), p.text("[1,2]"), p.text("{"))
+		var object map[string]int
+		require.NoError(t, c.ReadJSON(&object))
+		require.Equal(t, map[string]int{"a": 2}, object)
+		require.Equal(t, io.ErrUnexpectedEOF, c.ReadJSON(&object))
+		var list []int
+		require.NoError(t, ReadJSON(c, &list))
+		require.Equal(t, []int{1, 2}, list)
+		require.Equal(t, io.ErrUnexpectedEOF, c.ReadJSON(&object))
+		require.Equal(t, StateOpen, c.State())
+	})
+}
+
+func TestJoinMessages(t *testing.T) {
+	for _, term := range []string{"", "\n"} {
+		eachMode(t, func(t *testing.T, m mode) {
+			c, p := m.connect(t)
+			p.send(p.text("one"), p.text(""), p.frame(false, opText, "t"), p.frame(true, opContinuation, "wo"), p.close(1000, ""))
+			p.closesWhenTold()
+			var joined bytes.Buffer
+			_, err := joined.ReadFrom(JoinMessages(c, term))
+			require.Equal(t, &CloseError{Code: 1000}, err)
+			require.Equal(t, "one"+term+term+"two"+term, joined.String())
+		})
+	}
+}
