@@ -62,7 +62,8 @@ type peer struct {
 	t      *testing.T
 	conn   *wstest.Conn
 	masked bool // its frames are
-	got    []byte
+	got    []byte // received and not looked at
+	buf    []byte
 }
 
 // send sends frames one after the other in one piece.
@@ -116,9 +117,11 @@ func (p *peer) next() (frame, error) {
 			}
 			return frame{h, string(payload)}, nil
 		}
-		buf := make([]byte, 64<<10)
-		n, err = p.conn.Read(buf)
-		p.got = append(p.got, buf[:n]...)
+		if p.buf == nil {
+			p.buf = make([]byte, 64<<10)
+		}
+		n, err = p.conn.Read(p.buf)
+		p.got = append(p.got, p.buf[:n]...)
 		if err != nil {
 			return frame{}, err
 		}

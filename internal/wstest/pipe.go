@@ -27,10 +27,10 @@ func Random(seed uint64) Chunking {
 
 // Pipe returns the two ends of a connection in memory. It buffers up to size
 // bytes in each direction, any number if size is zero, has deadlines and can
-// be closed for writing alone. What a Read returns is cut by chunking. All
-// waiting is such that testing/synctest knows it.
+// be closed for writing alone. What the first end reads is cut by chunking.
+// All waiting is such that testing/synctest knows it.
 func Pipe(size int, chunking Chunking) (*Conn, *Conn) {
-	ab, ba := newQueue(size, chunking), newQueue(size, chunking)
+	ab, ba := newQueue(size, Whole), newQueue(size, chunking)
 	return &Conn{in: ba, out: ab, name: "a"}, &Conn{in: ab, out: ba, name: "b"}
 }
 

@@ -17,10 +17,10 @@ func TestPipeCarriesBytesInOrder(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a, b := Pipe(7, chunking)
 			go func() {
-				a.Write([]byte("hello, world"))
-				a.CloseWrite()
+				b.Write([]byte("hello, world"))
+				b.CloseWrite()
 			}()
-			got, err := io.ReadAll(b)
+			got, err := io.ReadAll(a)
 			require.NoError(t, err)
 			assert.Equal(t, "hello, world", string(got))
 		})

@@ -1,0 +1,151 @@
+package websocket
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed23105783/websocket/internal/wstest"
+)
+
+// A scriptedStream delivers what it was given, in pieces, and keeps what is
+// written to it. Nothing in it waits.
+type scriptedStream struct {
+	in       []byte
+	chunking wstest.Chunking
+	timeout  bool // before every piece, once
+	rested   bool
+	out      bytes.Buffer
+}
+
+func (s *scriptedStream) Read(p []byte) (int, error) {
+	if s.timeout && !s.rested {
+		s.rested = true
+		return 0, os.ErrDeadlineExceeded
+	}
+	s.rested = false
+	if len(s.in) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, s.in[:s.chunking(min(len(p), len(s.in)))])
+	s.in = s.in[n:]
+	return n, nil
+}
+
+func (s *scriptedStream) Write(p []byte) (int, error)      { return s.out.Write(p) }
+func (s *scriptedStream) Close() error                     { return nil }
+func (s *scriptedStream) CloseWrite() error                { return nil }
+func (s *scriptedStream) SetReadDeadline(time.Time) error  { return nil }
+func (s *scriptedStream) SetWriteDeadline(time.Time) error { return nil }
+
+// An outcome is all that an application and the peer see of a stream.
+type outcome struct {
+	messages []message
+	err      string
+	sent     string
+	state    State
+}
+
+const fuzzLimit = 1 << 16
+
+// outcomeOf reads a stream to its end.
+func outcomeOf(t *testing.T, s *scriptedStream, client bool, size int) outcome {
+	c := newConn(s, connConfig{client: client, readBufferSize: size, readLimit: fuzzLimit})
+	var o outcome
+	for {
+		kind, data, err := c.ReadMessage()
+		if err != nil && isTimeout(err) {
+			require.LessOrEqual(t, cap(c.read.partial), 2*fuzzLimit, "memory is bounded")
+			continue
+		}
+		if err != nil {
+			require.ErrorIs(t, err, net.ErrClosed)
+			o.err, o.state = fmt.Sprintf("%T %v", err, err), c.State()
+			break
+		}
+		require.LessOrEqual(t, len(data), fuzzLimit)
+		require.True(t, kind == BinaryMessage || kind == TextMessage && utf8.Valid(data))
+		o.messages = append(o.messages, message{kind, string(data)})
+	}
+	o.sent = plain(t, s.out.Bytes())
+	return o
+}
+
+// plain returns frames with the masking taken off: the keys are random.
+func plain(t *testing.T, frames []byte) (s string) {
+	for len(frames) > 0 {
+		h, n, err := parseHeader(frames)
+		require.NoError(t, err)
+		require.NotZero(t, n, "half a frame")
+		payload := frames[n : n+int(h.length)]
+		maskByByte(payload, payload, h.key, 0)
+		s += fmt.Sprintf("%x %q\n", byte(h.opcode), payload)
+		frames = frames[n+int(h.length):]
+	}
+	return s
+}
+
+// FuzzConnRead: whatever bytes come, in whatever pieces and with whatever
+// interruptions, the same messages arrive, the same answers go out and the
+// end is the same.
+func FuzzConnRead(f *testing.F) {
+	for _, test := range streams {
+		for _, masked := range []bool{true, false} {
+			if frames := bytes.Join(test.frames(&peer{masked: masked}), nil); len(frames) < 5000 {
+				f.Add(frames, !masked, uint64(1))
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte, client bool, seed uint64) {
+		want := outcomeOf(t, &scriptedStream{in: data, chunking: wstest.Whole}, client, 0)
+		require.Equal(t, StateClosed, want.state)
+		for name, s := range map[string]*scriptedStream{
+			"bytes":         {in: data, chunking: wstest.Byte},
+			"pieces":        {in: data, chunking: wstest.Random(seed)},
+			"interruptions": {in: data, chunking: wstest.Random(seed), timeout: true},
+		} {
+			require.Equal(t, want, outcomeOf(t, s, client, minBuffer), name)
+		}
+	})
+}
+
+// TestEveryCut cuts a long scripted session at every byte: what was complete
+// before the cut arrives, and the end is told from the end of a message.
+func TestEveryCut(t *testing.T) {
+	for _, client := range []bool{false, true} {
+		p := &peer{masked: !client}
+		frames := [][]byte{
+			p.text("first"), p.frame(false, opText, "fr"), p.frame(true, opPing, "ping"), p.frame(true, opContinuation, "ag€"),
+			p.binary(long[:130]), p.frame(true, opPong, ""), p.text(""), p.close(4000, "done"),
+		}
+		stream := bytes.Join(frames, nil)
+		whole := outcomeOf(t, &scriptedStream{in: stream, chunking: wstest.Whole}, client, 0)
+		require.Len(t, whole.messages, 4)
+		for cut := range stream {
+			o := outcomeOf(t, &scriptedStream{in: stream[:cut], chunking: wstest.Whole}, client, 0)
+			require.Equal(t, fmt.Sprintf("%T %v", errEOF, errEOF), o.err, "cut at %d", cut)
+			require.Equal(t, whole.messages[:len(o.messages)], append([]message{}, o.messages...), "cut at %d", cut)
+			require.Len(t, o.messages, completeMessages(frames, cut), "cut at %d", cut)
+		}
+	}
+}
+
+// completeMessages returns how many messages of TestEveryCut end before the cut.
+func completeMessages(frames [][]byte, cut int) (n int) {
+	for i, f := range frames {
+		if cut -= len(f); cut < 0 {
+			break
+		}
+		if i == 0 || i == 3 || i == 4 || i == 6 {
+			n++
+		}
+	}
+	return n
+}
