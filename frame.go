@@ -19,9 +19,6 @@ const (
 
 func (op opcode) isControl() bool { return op&0x8 != 0 }
 
-// isData reports whether op begins a data message.
-func (op opcode) isData() bool { return op == opText || op == opBinary }
-
 func (op opcode) isReserved() bool {
 	return op > opPong || (op > opBinary && op < opClose)
 }
@@ -34,10 +31,6 @@ const (
 	// maxHeaderSize is two fixed bytes, eight of extended length and four of
 	// masking key.
 	maxHeaderSize = 2 + 8 + 4
-
-	// maxControlFrame is the longest control frame: its length never needs
-	// the extended form.
-	maxControlFrame = 2 + 4 + maxControlPayload
 )
 
 const (

@@ -61,7 +61,7 @@ func (m mode) connect(t *testing.T) (*Conn, *peer) {
 type peer struct {
 	t      *testing.T
 	conn   *wstest.Conn
-	masked bool // its frames are
+	masked bool   // its frames are
 	got    []byte // received and not looked at
 	buf    []byte
 }

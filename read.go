@@ -118,9 +118,6 @@ func (r *readSide) begin(h header, control []byte) error {
 	return nil
 }
 
-// atEnd reports whether the message under way has been read to its end.
-func (r *readSide) atEnd() bool { return r.remaining == 0 && r.frame.fin }
-
 // readPayload reads what there is of the rest of the data frame under way,
 // waiting for one byte at least, and unmasks it.
 func (r *readSide) readPayload(p []byte) (int, error) {
