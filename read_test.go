@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -459,6 +460,41 @@ func TestReadersTakeTurns(t *testing.T) {
 		_, _, err := c.ReadMessageContext(ctx)
 		require.Equal(t, context.DeadlineExceeded, err)
 	})
+}
+
+// TestSocketErrors reads from the kernel's sockets, which is a way of its own.
+func TestSocketErrors(t *testing.T) {
+	a, b := socketPair(t)
+	c := newConn(a, connConfig{client: true})
+	c.SetReadDeadline(time.Now().Add(time.Millisecond))
+	_, _, err := c.ReadMessage()
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	require.Regexp(t, `^read tcp .*: i/o timeout$`, err.Error())
+
+	c.SetReadDeadline(time.Time{})
+	b.SetLinger(0)
+	b.Close() // with a reset
+	_, _, err = c.ReadMessage()
+	require.ErrorIs(t, err, syscall.ECONNRESET)
+	require.ErrorIs(t, err, net.ErrClosed)
+	require.True(t, IsUnexpectedCloseError(err, CloseGoingAway))
+
+	a, b = socketPair(t)
+	c = newConn(a, connConfig{client: true})
+	b.Close()
+	_, _, err = c.ReadMessage()
+	require.Equal(t, errEOF, err)
+
+	a, _ = socketPair(t)
+	c = newConn(a, connConfig{client: true})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	_, _, err = c.ReadMessageContext(ctx)
+	require.Equal(t, context.DeadlineExceeded, err)
+	go c.Close()
+	_, _, err = c.ReadMessage()
+	require.ErrorIs(t, err, net.ErrClosed)
+	require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
 }
 
 func TestLostTransport(t *testing.T) {

@@ -4,6 +4,7 @@ package websocket
 
 import (
 	"io"
+	"net"
 	"os"
 	"syscall"
 )
@@ -43,6 +44,10 @@ func (s *idleSocket) read() (*buffer, int, error) {
 		err = s.err
 	}
 	s.buf, s.n, s.err = nil, 0, nil
+	// Whoever reads the error need not know how the reading was done.
+	if e, ok := err.(*net.OpError); ok && e.Op == "raw-read" {
+		e.Op = "read"
+	}
 	return buf, n, err
 }
 
