@@ -19,7 +19,9 @@ var (
 func HasToken(values []string, token string) bool {
 	for _, value := range values {
 		for element := range strings.SplitSeq(value, ",") {
-			if strings.EqualFold(trim(element), token) {
+			// Letters outside ASCII that fold to one inside are longer than that.
+			element = trim(element)
+			if len(element) == len(token) && strings.EqualFold(element, token) {
 				return true
 			}
 		}

@@ -28,6 +28,8 @@ func TestHasToken(t *testing.T) {
 	} {
 		assert.Equal(t, test.want, HasToken(test.values, "upgrade"), "%q", test.values)
 	}
+	assert.False(t, HasToken([]string{"webso\u212Aet"}, "websocket"), "no letters of other alphabets")
+	assert.False(t, HasToken([]string{"web\u017Focket"}, "websocket"), "no letters of other alphabets")
 }
 
 func TestTokens(t *testing.T) {
