@@ -59,8 +59,13 @@ type Dialer struct {
 	// Subprotocols are the subprotocols to offer, most wanted first.
 	Subprotocols []string
 
-	// EnableCompression has no effect yet.
+	// EnableCompression offers to compress messages, each on its own. It stands
+	// for a Compression without context takeover.
 	EnableCompression bool
+
+	// Compression offers to compress messages in this way. The default, nil,
+	// is not to, unless EnableCompression is set.
+	Compression *Compression
 
 	// Jar provides the cookies for the request and takes those of the answer.
 	// The default, nil, is no cookies.
@@ -140,12 +145,16 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 	if _, ok := resp.Body.(io.Writer); err == nil && !ok {
 		err = badAnswer("net/http sees no switch of protocols in it")
 	}
+	var agreed agreement
+	if err == nil {
+		agreed, err = checkExtensions(resp.Header, hs.wish)
+	}
 	if err != nil {
 		hs.close()
 		resp.Body = http.NoBody
 		return nil, resp, err
 	}
-	conn := hs.handOver(resp, subprotocol)
+	conn := hs.handOver(resp, subprotocol, agreed)
 	resp.Body = http.NoBody
 	return conn, resp, nil
 }
@@ -157,7 +166,8 @@ type clientHandshake struct {
 	request   *http.Request
 	key       string
 	offered   []string
-	conn      net.Conn // what the request went out on
+	wish      *Compression // nil for none
+	conn      net.Conn     // what the request went out on
 }
 
 // newHandshake makes the request and what it is to be sent through.
@@ -167,7 +177,10 @@ func (d *Dialer) newHandshake(ctx context.Context, urlStr string, caller http.He
 		return nil, err
 	}
 	hs := &clientHandshake{dialer: d, key: newKey(), offered: d.Subprotocols}
-	header, err := requestHeader(caller, hs.key, d.Subprotocols)
+	if hs.wish, err = compressionWish(d.Compression, d.EnableCompression); err != nil {
+		return nil, err
+	}
+	header, err := requestHeader(caller, hs.key, d.Subprotocols, hs.wish)
 	if err != nil {
 		return nil, err
 	}
@@ -268,7 +281,7 @@ func (hs *clientHandshake) close() {
 // connection. The former is no more than handOverSize bytes and comes with one
 // Read: a Conn reads the first time from the body, into a buffer that holds
 // that much, and from then on from the connection.
-func (hs *clientHandshake) handOver(resp *http.Response, subprotocol string) *Conn {
+func (hs *clientHandshake) handOver(resp *http.Response, subprotocol string, agreed agreement) *Conn {
 	d := hs.dialer
 	return newConn(hs.conn, connConfig{
 		client:          true,
@@ -278,6 +291,7 @@ func (hs *clientHandshake) handOver(resp *http.Response, subprotocol string) *Co
 		readBufferSize:  d.ReadBufferSize,
 		writeBufferSize: d.WriteBufferSize,
 		writeBufferPool: d.WriteBufferPool,
+		agreement:       agreed,
 		head:            resp.Body,
 	})
 }

@@ -3,23 +3,348 @@ package websocket
 import (
 	"compress/flate"
 	"errors"
+	"io"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/seed23105783/websocket/internal/deflate"
 )
 
-// permessage-deflate (RFC 7692) is not negotiated yet: what is set here has no
-// effect on what is sent.
+// Compression says how messages are compressed where the peer agrees to it:
+// permessage-deflate, RFC 7692. The zero value is ready to use.
+//
+// With context takeover a message may refer to those before it, which makes
+// streams of similar messages several times smaller. It costs memory for the
+// life of the connection: for what is sent about twice the size of the window,
+// for what is received the window and 8 KiB.
+type Compression struct {
+	// Level is how much time is spent on a better ratio, as in compress/flate:
+	// 1 to 5 are for speed, 6 to 9 for ratio, and -2 does without matches.
+	// Zero, the default, is 1. See [Conn.SetCompressionLevel].
+	Level int
 
-var errCompressionLevel = errors.New("websocket: invalid compression level")
+	// Threshold is the length in bytes from which on messages are compressed.
+	// Zero is the default: 128 with context takeover and 512 without. A
+	// negative value compresses them all.
+	Threshold int
 
-// EnableWriteCompression says whether the messages to come are compressed,
-// which they are only on a connection that negotiated compression.
-func (c *Conn) EnableWriteCompression(enable bool) {}
+	// Server and Client are the wishes for what each of the two sends. A
+	// client may ask the server for anything; a server can always have a client
+	// do without takeover, and limit its window if the client offers it.
+	Server, Client CompressionSide
+}
+
+// A CompressionSide is how one side of a connection compresses.
+type CompressionSide struct {
+	// NoContextTakeover compresses each message on its own.
+	NoContextTakeover bool
+
+	// WindowBits is the size of the window, how far back a message may refer:
+	// 2 to the power of 8 to 15 bytes. Zero is 15.
+	WindowBits int
+}
+
+var (
+	errCompressionLevel  = errors.New("websocket: invalid compression level")
+	errCompressionWindow = errors.New("websocket: Compression.WindowBits is not from 8 to 15")
+)
+
+// noTakeover is what EnableCompression stands for.
+var noTakeover = Compression{
+	Server: CompressionSide{NoContextTakeover: true},
+	Client: CompressionSide{NoContextTakeover: true},
+}
+
+// compressionWish returns what an Upgrader or Dialer wishes for, nil if it
+// does not want compression.
+func compressionWish(c *Compression, enabled bool) (*Compression, error) {
+	if c == nil {
+		if enabled {
+			return &noTakeover, nil
+		}
+		return nil, nil
+	}
+	if _, err := compressionLevel(c.Level); err != nil {
+		return nil, err
+	}
+	for _, side := range []CompressionSide{c.Server, c.Client} {
+		if side.WindowBits != 0 && (side.WindowBits < deflate.MinWindowBits || side.WindowBits > deflate.MaxWindowBits) {
+			return nil, errCompressionWindow
+		}
+	}
+	return c, nil
+}
+
+// params returns the wishes as the negotiation wants them.
+func (c *Compression) params() deflate.Params {
+	return deflate.Params{Server: deflate.Side(c.Server), Client: deflate.Side(c.Client)}
+}
+
+// compressionLevel returns the codec's level for one of compress/flate's.
+func compressionLevel(level int) (deflate.Level, error) {
+	switch {
+	case level < flate.HuffmanOnly || level > flate.BestCompression:
+		return 0, errCompressionLevel
+	case level == flate.HuffmanOnly:
+		return deflate.HuffmanOnly, nil
+	case level >= 6:
+		return deflate.Ratio, nil
+	}
+	return deflate.Speed, nil
+}
+
+// EnableWriteCompression says whether the messages to come are compressed, on
+// a connection that negotiated compression. They are unless it is called.
+func (c *Conn) EnableWriteCompression(enable bool) {
+	if d := c.write.deflater; d != nil {
+		d.off.Store(!enable)
+	}
+}
 
 // SetCompressionLevel sets the compression level of the messages to come: one
-// of those of compress/flate, from HuffmanOnly to BestCompression. Any other
-// is an error.
+// of those of compress/flate, from HuffmanOnly to BestCompression. Any other is
+// an error.
 func (c *Conn) SetCompressionLevel(level int) error {
-	if level < flate.HuffmanOnly || level > flate.BestCompression {
-		return errCompressionLevel
+	l, err := compressionLevel(level)
+	if d := c.write.deflater; err == nil && d != nil {
+		d.level.Store(int32(l))
 	}
-	return nil
+	return err
+}
+
+// setCompression makes a connection compress and inflate as was agreed.
+func (c *Conn) setCompression(agreed agreement) {
+	ours, theirs, wish := agreed.params.Server, agreed.params.Client, agreed.wish
+	if c.write.client {
+		ours, theirs = theirs, ours
+	}
+	threshold := wish.Threshold
+	switch {
+	case threshold < 0:
+		threshold = 0
+	case threshold == 0 && ours.NoContextTakeover:
+		threshold = 512
+	case threshold == 0:
+		threshold = 128
+	}
+	d := &deflater{side: ours, threshold: threshold}
+	level, _ := compressionLevel(wish.Level)
+	d.level.Store(int32(level))
+	c.write.deflater = d
+	c.read.inflater = &inflater{side: theirs}
+	c.read.sequence.compress = true
+}
+
+// An inflater is what a read side has for compressed messages.
+type inflater struct {
+	side   deflate.Side          // how the peer compresses
+	codec  *deflate.Decompressor // nil between messages if there is no takeover
+	active bool                  // the message under way is compressed
+	begun  bool                  // some of it has been inflated
+	done   bool                  // all of it
+}
+
+// decompressors and compressors lend codecs to connections without context
+// takeover, for the time of a message: one pool for each size of a window.
+var decompressors, compressors [deflate.MaxWindowBits + 1]sync.Pool
+
+// begin prepares for a message.
+func (i *inflater) begin(compressed bool) {
+	i.active, i.begun, i.done = compressed, false, false
+	if compressed && i.codec == nil {
+		codec, ok := decompressors[i.side.WindowBits].Get().(*deflate.Decompressor)
+		if !ok {
+			codec = deflate.NewDecompressor(i.side.WindowBits)
+		}
+		i.codec = codec
+	}
+}
+
+// end ends a message.
+func (i *inflater) end() {
+	if i.side.NoContextTakeover {
+		i.codec.Reset()
+		decompressors[i.side.WindowBits].Put(i.codec)
+		i.codec = nil
+	}
+	i.active = false
+}
+
+// appendInflated appends what is left of a compressed message to dst, of which
+// dst[start:] has been inflated already. A message that is in the buffer as a
+// whole is inflated in one go.
+func (c *Conn) appendInflated(dst []byte, start int) ([]byte, error) {
+	r := &c.read
+	if !r.inflater.begun && r.frame.fin && r.remaining > 0 && r.remaining <= uint64(r.end-r.start) {
+		src, _ := r.chunk()
+		return c.inflateAll(dst, src)
+	}
+	for {
+		dst = r.growInflated(dst, start)
+		n, err := c.readInflated(dst[len(dst):cap(dst)])
+		dst = dst[:len(dst)+n]
+		if err == io.EOF {
+			return dst, nil
+		}
+		if err != nil {
+			return dst, err
+		}
+	}
+}
+
+// inflateAll inflates a message of which nothing has been inflated yet.
+func (c *Conn) inflateAll(dst, src []byte) ([]byte, error) {
+	r, start := &c.read, len(dst)
+	limit := int(min(r.allowance(), math.MaxInt32))
+	dst, err := r.inflater.codec.Append(dst, src, limit)
+	switch {
+	case err == deflate.ErrTooLong:
+		return dst[:start], c.readFailed(ErrReadLimit)
+	case err != nil:
+		return dst[:start], c.readFailed(errDeflate)
+	}
+	r.used(len(src))
+	if err := c.checkText(dst[start:]); err != nil {
+		return dst[:start], err
+	}
+	return dst, c.endMessage()
+}
+
+// growInflated returns dst with room for more of a message whose length is not
+// known. Memory follows what has been inflated.
+func (r *readSide) growInflated(dst []byte, start int) []byte {
+	if len(dst) < cap(dst) {
+		return dst
+	}
+	room := max(int(4*min(r.remaining, trustedLength)), minBuffer, len(dst)-start)
+	if allowance := r.allowance(); int64(room) > allowance {
+		room = int(allowance) + 1 // the byte too many is to be seen
+	}
+	return slices.Grow(dst, room)
+}
+
+// readInflated reads some of a compressed message, one byte at least, and
+// returns io.EOF at its end.
+func (c *Conn) readInflated(p []byte) (int, error) {
+	r, i := &c.read, c.read.inflater
+	i.begun = true
+	for !i.done {
+		src, last, err := c.compressed()
+		if err != nil {
+			return 0, err
+		}
+		n, used, done, err := i.codec.Inflate(p, src, last)
+		if err != nil {
+			return 0, c.readFailed(errDeflate)
+		}
+		r.used(used)
+		i.done = done
+		if n == 0 {
+			continue
+		}
+		if int64(n) > r.allowance() {
+			return 0, c.readFailed(ErrReadLimit)
+		}
+		r.received += int64(n)
+		if err := c.checkText(p[:n]); err != nil {
+			return 0, err
+		}
+		return n, nil
+	}
+	if err := c.endMessage(); err != nil {
+		return 0, err
+	}
+	return 0, io.EOF
+}
+
+// compressed returns a piece of the payload of the message under way, and
+// whether it is the last, in which case it may be empty.
+func (c *Conn) compressed() (src []byte, last bool, err error) {
+	r := &c.read
+	for r.remaining == 0 && r.clear == 0 && !r.frame.fin {
+		if err := c.nextDataFrame(); err != nil {
+			return nil, false, err
+		}
+	}
+	if r.remaining > 0 || r.clear > 0 {
+		if src, err = r.chunk(); err != nil {
+			return nil, false, c.readFailed(err)
+		}
+	}
+	return src, r.frame.fin && r.remaining == 0, nil
+}
+
+// A deflater is what a write side has to compress messages. All but the
+// settings is guarded by the lock of messages.
+type deflater struct {
+	side      deflate.Side // how we compress
+	threshold int
+	level     atomic.Int32 // a deflate.Level
+	off       atomic.Bool
+	codec     *deflate.Compressor // nil between messages if there is no takeover
+}
+
+// wants reports whether a message of the given length is to be compressed.
+func (d *deflater) wants(length int) bool {
+	return d != nil && length >= d.threshold && !d.off.Load()
+}
+
+// begin returns the codec for a message.
+func (d *deflater) begin() *deflate.Compressor {
+	level := deflate.Level(d.level.Load())
+	if d.codec == nil {
+		codec, ok := compressors[d.side.WindowBits].Get().(*deflate.Compressor)
+		if !ok {
+			codec = deflate.NewCompressor(d.side.WindowBits, level)
+		}
+		d.codec = codec
+	}
+	d.codec.SetLevel(level)
+	return d.codec
+}
+
+// end ends a message. If it was not sent as a whole the peer does not have
+// what the next could refer to.
+func (d *deflater) end(sent bool) {
+	if d.codec == nil {
+		return
+	}
+	if d.side.NoContextTakeover || !sent {
+		d.codec.Reset()
+	}
+	if d.side.NoContextTakeover {
+		compressors[d.side.WindowBits].Put(d.codec)
+		d.codec = nil
+	}
+}
+
+// A compressedBuffer is what a message is compressed into. It grows, and one
+// that has grown too much is not kept.
+type compressedBuffer struct{ b []byte }
+
+var compressedBuffers = sync.Pool{New: func() any { return new(compressedBuffer) }}
+
+const maxCompressedBuffer = 1 << 20
+
+func putCompressedBuffer(buf *compressedBuffer) {
+	if cap(buf.b) <= maxCompressedBuffer {
+		compressedBuffers.Put(buf)
+	}
+}
+
+// writeCompressed compresses and writes a data message, with message held.
+func (w *writeSide) writeCompressed(op opcode, payload []byte, p patience) error {
+	d := w.deflater
+	buf := compressedBuffers.Get().(*compressedBuffer)
+	defer putCompressedBuffer(buf)
+	buf.b = d.begin().Append(buf.b[:0], payload)
+	if d.side.NoContextTakeover && len(buf.b) >= len(payload) {
+		d.end(true)
+		return w.writeFrame(header{fin: true, opcode: op}, payload, p)
+	}
+	err := w.writeFrame(header{fin: true, rsv: rsvCompressed, opcode: op}, buf.b, p)
+	d.end(err == nil)
+	return err
 }

@@ -66,6 +66,7 @@ type Conn struct {
 	handlers    handlers
 	flood       floodGuard
 	subprotocol string
+	extensions  string
 	url         string
 }
 
@@ -78,6 +79,7 @@ type connConfig struct {
 
 	readBufferSize, writeBufferSize int
 	writeBufferPool                 BufferPool
+	agreement                       agreement // on compression
 
 	early []byte    // what came before the stream was handed over
 	head  io.Reader // the same, with the stream behind it: see Dialer.handOver
@@ -85,7 +87,7 @@ type connConfig struct {
 
 func newConn(s stream, config connConfig) *Conn {
 	t := newTransport(s)
-	c := &Conn{transport: t, subprotocol: config.subprotocol, url: config.url}
+	c := &Conn{transport: t, subprotocol: config.subprotocol, extensions: config.agreement.extensions, url: config.url}
 
 	r := &c.read
 	r.transport, r.lock = t, newLock()
@@ -112,6 +114,9 @@ func newConn(s stream, config connConfig) *Conn {
 	w.client = config.client
 	w.size = bufferSize(config.writeBufferSize)
 	w.pool = config.writeBufferPool
+	if config.agreement.wish != nil {
+		c.setCompression(config.agreement)
+	}
 	return c
 }
 
@@ -121,7 +126,7 @@ func (c *Conn) Subprotocol() string { return c.subprotocol }
 // Extensions returns the extensions that were negotiated, as the
 // Sec-WebSocket-Extensions header of the server's answer has them: "" if none
 // were.
-func (c *Conn) Extensions() string { return "" }
+func (c *Conn) Extensions() string { return c.extensions }
 
 // URL returns the ws or wss URL of the connection: what was dialed, without
 // the credentials, or, on a server, what the request asked for.

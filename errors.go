@@ -84,6 +84,7 @@ var (
 	errCloseCode         = &ProtocolError{CloseProtocolError, "invalid close code"}
 	errCloseReasonUTF8   = &ProtocolError{CloseInvalidFramePayloadData, "close reason is not UTF-8"}
 	errTextUTF8          = &ProtocolError{CloseInvalidFramePayloadData, "text is not UTF-8"}
+	errDeflate           = &ProtocolError{CloseInvalidFramePayloadData, "compressed data is corrupt"}
 	errEmptyFragments    = &ProtocolError{ClosePolicyViolation, "too many empty fragments"}
 	errControlFlood      = &ProtocolError{ClosePolicyViolation, "too many control frames"}
 )

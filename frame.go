@@ -38,6 +38,10 @@ const (
 	rsvBits = 0x70
 	maskBit = 0x80
 
+	// rsvCompressed is RSV1, which marks the first frame of a compressed
+	// message where permessage-deflate was negotiated: RFC 7692, Section 6.
+	rsvCompressed = 0x40
+
 	length16 = 126 // the length follows in two bytes
 	length64 = 127 // the length follows in eight bytes
 )
@@ -50,6 +54,12 @@ type header struct {
 	masked bool
 	key    [4]byte // the masking key, zero unless masked
 	length uint64  // of the payload; unchecked but for its encoding
+}
+
+// isCompressed reports whether h begins a compressed message, RSV1 being the
+// only reserved bit set and the frame one that may have it.
+func (h header) isCompressed() bool {
+	return h.rsv == rsvCompressed && (h.opcode == opText || h.opcode == opBinary)
 }
 
 // parseHeader parses the header at the start of b and returns the number of
@@ -153,7 +163,8 @@ const maxEmptyFragments = 1024
 // A sequence holds the rules for the order of the frames that one side
 // receives. Its zero value expects the first frame of a connection.
 type sequence struct {
-	masked bool // frames are masked: the receiver is a server
+	masked   bool // frames are masked: the receiver is a server
+	compress bool // messages may be compressed
 
 	inMessage bool // a fragmented message has begun and not ended
 	empty     int  // fragments without payload in it
@@ -163,7 +174,7 @@ type sequence struct {
 // When it returns an error the sequence is unchanged.
 func (s *sequence) next(h header) error {
 	switch {
-	case h.rsv != 0:
+	case h.rsv != 0 && !(s.compress && h.isCompressed()):
 		// RFC 6455, Section 5.2: "MUST be 0 unless an extension is negotiated".
 		return errReservedBits
 	case h.opcode.isReserved():

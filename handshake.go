@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed23105783/websocket/internal/deflate"
 	"github.com/seed23105783/websocket/internal/httphead"
 )
 
@@ -25,8 +26,10 @@ const (
 	// keySize is the length of the key before it is encoded.
 	keySize = 16
 
-	// maxSubprotocols bounds the subprotocols that one request may offer.
+	// maxSubprotocols bounds the subprotocols that one request may offer, and
+	// maxExtensions the extensions and the parameters of each.
 	maxSubprotocols = 100
+	maxExtensions   = 100
 )
 
 // The handshake's header fields, in the canonical form that http.Header keeps.
@@ -132,6 +135,51 @@ func isKey(key string) bool {
 	return err == nil && n == keySize
 }
 
+// An agreement is what permessage-deflate was negotiated to.
+type agreement struct {
+	wish       *Compression // nil if there is no compression
+	params     deflate.Params
+	extensions string // as the server's answer has it
+}
+
+// acceptExtensions answers a client's offers of extensions. wish is nil if the
+// server wants no compression.
+func acceptExtensions(h http.Header, wish *Compression) (agreement, error) {
+	// RFC 6455, Section 9.1: what does not conform to the grammar fails the
+	// handshake, whether it was of use or not.
+	offers, err := httphead.Extensions(h[headerExtensions], maxExtensions)
+	if err != nil {
+		return agreement{}, HandshakeError{"Sec-WebSocket-Extensions: " + err.Error(), http.StatusBadRequest, err}
+	}
+	if wish == nil {
+		return agreement{}, nil
+	}
+	params, answer, ok := deflate.Accept(offers, wish.params())
+	if !ok {
+		return agreement{}, nil
+	}
+	return agreement{wish, params, answer}, nil
+}
+
+// checkExtensions checks the extensions in a server's answer to an offer of
+// what wish says, nil if there was none.
+func checkExtensions(h http.Header, wish *Compression) (agreement, error) {
+	answer, err := httphead.Extensions(h[headerExtensions], maxExtensions)
+	switch {
+	case err != nil:
+		return agreement{}, badAnswer("Sec-WebSocket-Extensions: " + err.Error())
+	case len(answer) == 0:
+		return agreement{}, nil
+	case wish == nil || len(answer) > 1:
+		return agreement{}, badAnswer("an extension that was not asked for")
+	}
+	params, ok := deflate.Agree(answer[0], wish.params())
+	if !ok {
+		return agreement{}, badAnswer("an extension that was not asked for, or not in this way")
+	}
+	return agreement{wish, params, strings.Join(h[headerExtensions], ", ")}, nil
+}
+
 // selectSubprotocol returns the first of the server's subprotocols that the
 // client offers, "" if there is none.
 func selectSubprotocol(server, offered []string) string {
@@ -203,12 +251,16 @@ func checkResponseHeader(h http.Header) error {
 }
 
 // appendResponse appends the server's answer: RFC 6455, Section 4.2.2, step 5.
-func appendResponse(dst []byte, accept, subprotocol string, extra http.Header) []byte {
+func appendResponse(dst []byte, accept, subprotocol, extensions string, extra http.Header) []byte {
 	dst = append(dst, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
 	dst = append(append(dst, accept...), "\r\n"...)
 	if subprotocol != "" {
 		dst = append(dst, "Sec-WebSocket-Protocol: "...)
 		dst = append(append(dst, subprotocol...), "\r\n"...)
+	}
+	if extensions != "" {
+		dst = append(dst, "Sec-WebSocket-Extensions: "...)
+		dst = append(append(dst, extensions...), "\r\n"...)
 	}
 	for name, values := range extra {
 		if http.CanonicalHeaderKey(name) == headerProtocol {
@@ -263,7 +315,7 @@ func webSocketURL(u *url.URL) string {
 // requestHeader returns the header of a client's opening handshake
 // (RFC 6455, Section 4.1). The caller's fields may be anything but the
 // handshake's own.
-func requestHeader(caller http.Header, key string, subprotocols []string) (http.Header, error) {
+func requestHeader(caller http.Header, key string, subprotocols []string, wish *Compression) (http.Header, error) {
 	h := make(http.Header, len(caller)+5)
 	for name, values := range caller {
 		if err := checkRequestField(name, values, len(subprotocols) > 0); err != nil {
@@ -283,6 +335,9 @@ func requestHeader(caller http.Header, key string, subprotocols []string) (http.
 	h["Sec-WebSocket-Version"] = []string{handshakeVersion}
 	if len(subprotocols) > 0 {
 		h["Sec-WebSocket-Protocol"] = []string{strings.Join(subprotocols, ", ")}
+	}
+	if wish != nil {
+		h["Sec-WebSocket-Extensions"] = []string{deflate.Offer(wish.params())}
 	}
 	return h, nil
 }
@@ -318,8 +373,6 @@ func checkResponse(h http.Header, key string, offered []string) (subprotocol str
 		return "", badAnswer("no 'upgrade' token in the Connection header")
 	case !slices.Equal(h[headerAccept], []string{acceptKey(key)}):
 		return "", badAnswer("the Sec-WebSocket-Accept is not the answer to the key")
-	case strings.Trim(strings.Join(h[headerExtensions], ","), ", \t") != "":
-		return "", badAnswer("an extension that was not asked for")
 	}
 	chosen, err := httphead.Tokens(h[headerProtocol], maxSubprotocols)
 	switch {

@@ -1,12 +1,35 @@
 package websocket
 
+import (
+	"sync"
+
+	"github.com/seed23105783/websocket/internal/deflate"
+)
+
 // A PreparedMessage is a message that is encoded once to be written to many
-// connections with [Conn.WritePreparedMessage]. It does not change and may be
-// used by any number of goroutines.
+// connections with [Conn.WritePreparedMessage], and compressed once for each
+// way in which they compress. It does not change and may be used by any number
+// of goroutines.
 type PreparedMessage struct {
 	op    opcode
-	frame []byte // as a server sends it
-	start int    // where the payload begins in frame
+	plain preparedFrame
+
+	mu       sync.Mutex
+	deflated map[preparedKind]preparedFrame
+}
+
+// A preparedFrame is a frame as a server sends it. A client takes the payload
+// and masks it.
+type preparedFrame struct {
+	header header
+	frame  []byte
+	start  int // of the payload in frame
+}
+
+// A preparedKind is what makes one compressed form differ from another.
+type preparedKind struct {
+	windowBits int
+	level      deflate.Level
 }
 
 // NewPreparedMessage returns a PreparedMessage of the given type, which may
@@ -19,23 +42,57 @@ func NewPreparedMessage(messageType int, data []byte) (*PreparedMessage, error) 
 	if err := checkControlPayload(op, data); err != nil {
 		return nil, err
 	}
-	h := header{fin: true, opcode: op, length: uint64(len(data))}
-	start := headerSize(len(data), false)
-	frame := appendFrame(make([]byte, 0, start+len(data)), h, data)
-	return &PreparedMessage{op, frame, start}, nil
+	return &PreparedMessage{op: op, plain: prepare(header{fin: true, opcode: op}, data)}, nil
+}
+
+func prepare(h header, payload []byte) preparedFrame {
+	h.length = uint64(len(payload))
+	start := headerSize(len(payload), false)
+	frame := appendFrame(make([]byte, 0, start+len(payload)), h, payload)
+	return preparedFrame{h, frame, start}
+}
+
+// compressed returns the message compressed on its own in the way of d.
+func (pm *PreparedMessage) compressed(d *deflater) preparedFrame {
+	kind := preparedKind{d.side.WindowBits, deflate.Level(d.level.Load())}
+	pm.mu.Lock()
+	defer pm.mu.Unlock()
+	if f, ok := pm.deflated[kind]; ok {
+		return f
+	}
+	codec := deflate.NewCompressor(kind.windowBits, kind.level)
+	payload := codec.Append(nil, pm.plain.frame[pm.plain.start:])
+	f := prepare(header{fin: true, rsv: rsvCompressed, opcode: pm.op}, payload)
+	if pm.deflated == nil {
+		pm.deflated = make(map[preparedKind]preparedFrame)
+	}
+	pm.deflated[kind] = f
+	return f
 }
 
 // writePrepared writes a prepared message: on a server the very bytes, on a
 // client the payload under a key of its own.
 func (w *writeSide) writePrepared(pm *PreparedMessage, p patience) error {
-	if !pm.op.isControl() {
-		if err := w.acquire(&w.message, p); err != nil {
-			return err
-		}
-		defer w.message.release()
+	if pm.op.isControl() {
+		return w.writePreparedFrame(pm.plain, p)
 	}
+	if err := w.acquire(&w.message, p); err != nil {
+		return err
+	}
+	defer w.message.release()
+	d := w.deflater
+	if !d.wants(len(pm.plain.frame) - pm.plain.start) {
+		return w.writePreparedFrame(pm.plain, p)
+	}
+	// The peer's window goes on with this message and ours does not: the next
+	// message of ours must not refer to what was before.
+	d.end(false)
+	return w.writePreparedFrame(pm.compressed(d), p)
+}
+
+func (w *writeSide) writePreparedFrame(f preparedFrame, p patience) error {
 	if w.client {
-		return w.writeFrame(header{fin: true, opcode: pm.op}, pm.frame[pm.start:], p)
+		return w.writeFrame(f.header, f.frame[f.start:], p)
 	}
-	return w.writeEncoded(pm.op, pm.frame, p)
+	return w.writeEncoded(f.header.opcode, f.frame, p)
 }

@@ -44,6 +44,11 @@ type readSide struct {
 	received int64
 	text     utf8x.Checker
 
+	// inflater is nil unless compression was negotiated. What it inflates is
+	// unmasked where it lies: the first clear of the buffered bytes have been.
+	inflater *inflater
+	clear    int
+
 	// Who gets the rest of the message: partial is what ReadMessage had of it
 	// when a deadline came, reader is what NextReader returned, and without
 	// either it goes to nobody if discard is set.
@@ -103,20 +108,54 @@ func (r *readSide) begin(h header, control []byte) error {
 	if h.opcode != opContinuation {
 		r.kind, r.received = h.opcode, 0
 		r.text.Reset()
+		if r.inflater != nil {
+			r.inflater.begin(h.isCompressed())
+		}
 	}
+	// What the application gets is what counts: the inflated bytes.
+	if !r.inflating() {
+		if h.length > uint64(r.allowance()) {
+			return ErrReadLimit
+		}
+		r.received += int64(h.length)
+	}
+	r.frame, r.remaining, r.pos = h, h.length, 0
+	return nil
+}
+
+// allowance returns how many bytes the message under way may still have: by
+// subtraction, since the sum could overflow, and zero where the limit was
+// lowered below what has been received.
+func (r *readSide) allowance() int64 {
 	limit := r.limit.Load()
 	if limit <= 0 {
 		limit = math.MaxInt64
 	}
-	// By subtraction: the sum could overflow. The limit may have been lowered
-	// below what has been received.
-	if allowance := max(limit-r.received, 0); h.length > uint64(allowance) {
-		return ErrReadLimit
-	}
-	r.received += int64(h.length)
-	r.frame, r.remaining, r.pos = h, h.length, 0
-	return nil
+	return max(limit-r.received, 0)
 }
+
+// inflating reports whether the message under way is compressed.
+func (r *readSide) inflating() bool { return r.inflater != nil && r.inflater.active }
+
+// chunk returns what there is of the rest of the data frame under way, unmasked
+// where it lies in the buffer, waiting for one byte at least. The caller says
+// by used what it does not need to get again.
+func (r *readSide) chunk() ([]byte, error) {
+	if r.clear == 0 {
+		if r.start == r.end {
+			if err := r.fill(); err != nil {
+				return nil, err
+			}
+		}
+		r.clear = int(min(uint64(r.end-r.start), r.remaining))
+		b := r.buf.b[r.start : r.start+r.clear]
+		r.unmask(b, b)
+	}
+	return r.buf.b[r.start : r.start+r.clear], nil
+}
+
+// used gives back n bytes of a chunk.
+func (r *readSide) used(n int) { r.start, r.clear = r.start+n, r.clear-n }
 
 // readPayload reads what there is of the rest of the data frame under way,
 // waiting for one byte at least, and unmasks it.
@@ -194,7 +233,7 @@ func (r *readSide) fail(err error) {
 	if r.ended == nil {
 		r.ended = err
 	}
-	r.partial, r.start, r.end = nil, 0, 0
+	r.partial, r.start, r.end, r.clear = nil, 0, 0, 0
 	r.release()
 }
 

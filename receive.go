@@ -62,6 +62,9 @@ func (c *Conn) appendMessage(dst []byte) (opcode, []byte, error) {
 // dst[start:] has been received already.
 func (c *Conn) appendPayload(dst []byte, start int) ([]byte, error) {
 	r := &c.read
+	if r.inflating() {
+		return c.appendInflated(dst, start)
+	}
 	for {
 		more, err := c.more()
 		if !more {
@@ -102,18 +105,31 @@ func (c *Conn) skipMessage() error {
 	buf := getBuffer(defaultBuffer)
 	defer putBuffer(buf)
 	for {
-		more, err := c.more()
-		if err != nil {
-			return err
-		}
-		if !more {
+		_, err := c.readPiece(buf.b)
+		if err == io.EOF {
 			c.read.discard = false
 			return nil
 		}
-		if _, err := c.readPayload(buf.b); err != nil {
+		if err != nil {
 			return err
 		}
 	}
+}
+
+// readPiece reads some of the message under way, one byte at least, and
+// returns io.EOF at its end.
+func (c *Conn) readPiece(p []byte) (int, error) {
+	if c.read.inflating() {
+		return c.readInflated(p)
+	}
+	more, err := c.more()
+	switch {
+	case err != nil:
+		return 0, err
+	case !more:
+		return 0, io.EOF
+	}
+	return c.readPayload(p)
 }
 
 // more reports whether there is more of the message under way, and reads
@@ -122,19 +138,27 @@ func (c *Conn) skipMessage() error {
 func (c *Conn) more() (bool, error) {
 	r := &c.read
 	for r.remaining == 0 {
-		if !r.frame.fin {
-			if err := c.nextDataFrame(); err != nil {
-				return false, err
-			}
-			continue
+		if r.frame.fin {
+			return false, c.endMessage()
 		}
-		if r.kind == opText && !r.text.Complete() {
-			return false, c.readFailed(errTextUTF8)
+		if err := c.nextDataFrame(); err != nil {
+			return false, err
 		}
-		r.kind = 0
-		return false, nil
 	}
 	return true, nil
+}
+
+// endMessage ends the message under way, all of which has been read.
+func (c *Conn) endMessage() error {
+	r := &c.read
+	if r.kind == opText && !r.text.Complete() {
+		return c.readFailed(errTextUTF8)
+	}
+	r.kind = 0
+	if r.inflating() {
+		r.inflater.end()
+	}
+	return nil
 }
 
 // readPayload reads some of the data frame under way, one byte at least.
@@ -146,10 +170,18 @@ func (c *Conn) readPayload(p []byte) (int, error) {
 	if err != nil {
 		return n, c.readFailed(err)
 	}
-	if r.kind == opText && !r.text.Append(p[:n]) {
-		return 0, c.readFailed(errTextUTF8)
+	if err := c.checkText(p[:n]); err != nil {
+		return 0, err
 	}
 	return n, nil
+}
+
+// checkText checks what has been read of a message.
+func (c *Conn) checkText(p []byte) error {
+	if c.read.kind == opText && !c.read.text.Append(p) {
+		return c.readFailed(errTextUTF8)
+	}
+	return nil
 }
 
 // nextDataFrame reads up to the payload of the next data frame, and does what
@@ -228,13 +260,9 @@ func (m *messageReader) Read(p []byte) (int, error) {
 		r.partial = r.partial[n:]
 		return n, nil
 	}
-	more, err := c.more()
-	switch {
-	case err != nil:
-		return 0, err
-	case !more:
+	n, err := c.readPiece(p)
+	if err == io.EOF {
 		r.reader = nil
-		return 0, io.EOF
 	}
-	return c.readPayload(p)
+	return n, err
 }

@@ -46,8 +46,13 @@ type Upgrader struct {
 	// of whoever visits it (RFC 6455, Section 10.2).
 	CheckOrigin func(r *http.Request) bool
 
-	// EnableCompression has no effect yet.
+	// EnableCompression agrees to compress messages, each on its own. It stands
+	// for a Compression without context takeover.
 	EnableCompression bool
+
+	// Compression says how to compress messages with clients that offer it.
+	// The default, nil, is not to, unless EnableCompression is set.
+	Compression *Compression
 
 	// ReadLimit is the length in bytes of the longest message to be received.
 	// Zero is [DefaultReadLimit], and a negative value none. See
@@ -73,6 +78,10 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 	if err == nil {
 		err = checkResponseHeader(responseHeader)
 	}
+	var agreed agreement
+	if err == nil {
+		agreed, err = u.acceptExtensions(r)
+	}
 	if err != nil {
 		return nil, u.refuse(w, r, err)
 	}
@@ -84,7 +93,7 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 	if err != nil {
 		return nil, u.refuse(w, r, err)
 	}
-	if err := u.answer(netConn, acceptKey(key), subprotocol, responseHeader); err != nil {
+	if err := u.answer(netConn, acceptKey(key), subprotocol, agreed.extensions, responseHeader); err != nil {
 		netConn.Close()
 		return nil, err
 	}
@@ -95,6 +104,7 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 		readBufferSize:  u.ReadBufferSize,
 		writeBufferSize: u.WriteBufferSize,
 		writeBufferPool: u.WriteBufferPool,
+		agreement:       agreed,
 		early:           early,
 	}), nil
 }
@@ -108,6 +118,14 @@ func (u *Upgrader) checkOrigin(r *http.Request) error {
 		return refusal(http.StatusForbidden, "the origin is not allowed")
 	}
 	return nil
+}
+
+func (u *Upgrader) acceptExtensions(r *http.Request) (agreement, error) {
+	wish, err := compressionWish(u.Compression, u.EnableCompression)
+	if err != nil {
+		return agreement{}, HandshakeError{err.Error(), http.StatusInternalServerError, err}
+	}
+	return acceptExtensions(r.Header, wish)
 }
 
 // refuse answers a request that does not become a connection and returns err,
@@ -151,14 +169,14 @@ func hijack(w http.ResponseWriter) (conn net.Conn, early []byte, err error) {
 }
 
 // answer sends the server's half of the handshake.
-func (u *Upgrader) answer(conn net.Conn, accept, subprotocol string, header http.Header) error {
+func (u *Upgrader) answer(conn net.Conn, accept, subprotocol, extensions string, header http.Header) error {
 	buf := getBuffer(minBuffer)
 	defer putBuffer(buf)
 	if u.HandshakeTimeout > 0 {
 		conn.SetWriteDeadline(time.Now().Add(u.HandshakeTimeout))
 		defer conn.SetWriteDeadline(time.Time{})
 	}
-	if _, err := conn.Write(appendResponse(buf.b[:0], accept, subprotocol, header)); err != nil {
+	if _, err := conn.Write(appendResponse(buf.b[:0], accept, subprotocol, extensions, header)); err != nil {
 		return fmt.Errorf("websocket: writing the answer to the handshake: %w", err)
 	}
 	return nil

@@ -15,8 +15,9 @@ import (
 // (RFC 6455, Section 5.4); frame is held while one frame goes out, which is
 // all that a control frame needs. Whoever takes both takes message first.
 type writeSide struct {
-	message lock
-	frame   lock
+	message  lock
+	frame    lock
+	deflater *deflater // nil unless compression was negotiated
 	*transport
 	client  bool         // frames are masked
 	timeout deadlineWish // the application's write deadline
@@ -99,6 +100,9 @@ func (w *writeSide) writeMessage(op opcode, payload []byte, p patience) error {
 		return err
 	}
 	defer w.message.release()
+	if w.deflater.wants(len(payload)) {
+		return w.writeCompressed(op, payload, p)
+	}
 	return w.writeFrame(header{fin: true, opcode: op}, payload, p)
 }
 

@@ -1,6 +1,9 @@
 package websocket
 
-import "io"
+import (
+	"io"
+	"math"
+)
 
 // A messageWriter is what NextWriter returns: it collects a message in a
 // buffer and sends a fragment whenever that is full. A message that fits goes
@@ -15,6 +18,11 @@ type messageWriter struct {
 	buf     *buffer // room for a header, then what is collected
 	n       int     // the length of that
 	err     error   // why there can be no more
+
+	// deflated is what has been compressed and not sent, nil if the message is
+	// not compressed. That is decided when the first frame of it is made.
+	deflated *compressedBuffer
+	finished bool // its end is in there
 }
 
 // nextWriter returns a writer for a message, after closing the one before.
@@ -59,9 +67,9 @@ func (m *messageWriter) Write(p []byte) (int, error) {
 	written := 0
 	for written < len(p) {
 		rest := p[written:]
-		if m.n == 0 && len(rest) > len(m.room()) && !m.control {
+		if m.n == 0 && len(rest) > len(m.room()) && !m.control && m.w.deflater == nil {
 			// More than the buffer holds: a fragment of its own, not copied.
-			if err := m.flush(rest); err != nil {
+			if err := m.writeThrough(rest); err != nil {
 				return written, err
 			}
 			return len(p), nil
@@ -126,6 +134,9 @@ func (m *messageWriter) Close() error {
 	return m.close()
 }
 
+// payload returns what is collected.
+func (m *messageWriter) payload() []byte { return m.buf.b[maxHeaderSize : maxHeaderSize+m.n] }
+
 // makeRoom sends what is collected if there is no room for more.
 func (m *messageWriter) makeRoom() error {
 	if m.control && m.n > maxControlPayload {
@@ -134,56 +145,82 @@ func (m *messageWriter) makeRoom() error {
 	if len(m.room()) > 0 {
 		return nil
 	}
-	return m.flush(nil)
+	p := m.w.patience()
+	if err := m.begin(false, p); err != nil {
+		return err
+	}
+	return m.failed(m.send(false, p))
 }
 
-// flush sends a fragment that is not the last: direct, or else what is
-// collected.
-func (m *messageWriter) flush(direct []byte) error {
-	w, p := m.w, m.w.patience()
-	if !m.begun {
-		if err := w.acquire(&w.message, p); err != nil {
-			return m.failed(err)
-		}
-		m.begun = true
+// writeThrough sends data in a fragment of its own.
+func (m *messageWriter) writeThrough(data []byte) error {
+	p := m.w.patience()
+	if err := m.begin(false, p); err != nil {
+		return err
 	}
-	var err error
-	if direct != nil {
-		err = w.writeFrame(header{opcode: m.op}, direct, p)
-	} else {
-		err = m.send(header{opcode: m.op}, p)
+	err := m.w.writeFrame(header{opcode: m.op}, data, p)
+	if err == nil {
+		m.op = opContinuation
 	}
-	if err != nil {
-		return m.failed(err)
-	}
-	m.op, m.n = opContinuation, 0
-	return nil
+	return m.failed(err)
 }
 
-// close sends the last frame.
+// close sends the end of the message.
 func (m *messageWriter) close() error {
-	w, p := m.w, m.w.patience()
-	payload := m.buf.b[maxHeaderSize : maxHeaderSize+m.n]
+	p := m.w.patience()
 	if m.control {
-		return m.end(w.writeControl(m.op, payload, p))
+		return m.end(m.w.writeControl(m.op, m.payload(), p))
 	}
-	if !m.begun {
-		if err := w.acquire(&w.message, p); err != nil {
-			return m.failed(err)
-		}
-		m.begun = true
+	if err := m.begin(true, p); err != nil {
+		return err
 	}
-	if err := m.send(header{fin: true, opcode: m.op}, p); err != nil {
+	if err := m.send(true, p); err != nil {
 		return m.failed(err)
 	}
 	return m.end(nil)
 }
 
-// send sends what is collected from where it lies: the header goes in front
-// of it, and a client masks it in place.
-func (m *messageWriter) send(h header, p patience) error {
+// begin prepares for the first frame, which may be the last: it waits for the
+// messages before and decides about compression. A message that does not fit
+// into the buffer is long enough for that.
+func (m *messageWriter) begin(last bool, p patience) error {
+	if m.begun {
+		return nil
+	}
+	if err := m.w.acquire(&m.w.message, p); err != nil {
+		return m.failed(err)
+	}
+	m.begun = true
+	length := m.n
+	if !last {
+		length = math.MaxInt
+	}
+	if d := m.w.deflater; d.wants(length) {
+		m.deflated = compressedBuffers.Get().(*compressedBuffer)
+		m.deflated.b = m.deflated.b[:0]
+		d.begin()
+	}
+	return nil
+}
+
+// send sends what is collected.
+func (m *messageWriter) send(fin bool, p patience) error {
+	h := header{fin: fin, opcode: m.op}
+	if m.deflated != nil {
+		return m.sendDeflated(h, p)
+	}
+	if err := m.sendInPlace(h, p); err != nil {
+		return err
+	}
+	m.op, m.n = opContinuation, 0
+	return nil
+}
+
+// sendInPlace sends a frame from where its payload lies: the header goes in
+// front of it, and a client masks it in place.
+func (m *messageWriter) sendInPlace(h header, p patience) error {
 	h = m.w.complete(h, m.n)
-	payload := m.buf.b[maxHeaderSize : maxHeaderSize+m.n]
+	payload := m.payload()
 	start := maxHeaderSize - headerSize(m.n, h.masked)
 	appendHeader(m.buf.b[:start], h)
 	if !h.masked {
@@ -197,11 +234,36 @@ func (m *messageWriter) send(h header, p patience) error {
 	return err
 }
 
+// sendDeflated compresses what is collected, and sends a frame when it is the
+// last or there is enough for one.
+func (m *messageWriter) sendDeflated(h header, p patience) error {
+	out := m.deflated
+	switch {
+	case !h.fin:
+		out.b = m.w.deflater.codec.AppendPart(out.b, m.payload())
+	case !m.finished: // or else this is another try
+		out.b = m.w.deflater.codec.Append(out.b, m.payload())
+		m.finished = true
+	}
+	m.n = 0
+	if !h.fin && len(out.b) < m.w.size {
+		return nil
+	}
+	if h.opcode != opContinuation {
+		h.rsv = rsvCompressed
+	}
+	if err := m.w.writeFrame(h, out.b, p); err != nil {
+		return err
+	}
+	m.op, out.b = opContinuation, out.b[:0]
+	return nil
+}
+
 // failed keeps m as it is after an error that leaves the connection whole: a
 // deadline that came before the first byte of a frame. The call can be made
 // again. Any other error is the end of m.
 func (m *messageWriter) failed(err error) error {
-	if isTimeout(err) && !m.w.closing.has(transportClosed) {
+	if err == nil || isTimeout(err) && !m.w.closing.has(transportClosed) {
 		return err
 	}
 	return m.end(err)
@@ -212,6 +274,11 @@ func (m *messageWriter) end(err error) error {
 	m.err = err
 	if m.err == nil {
 		m.err = errWriterClosed
+	}
+	if m.deflated != nil {
+		m.w.deflater.end(err == nil)
+		putCompressedBuffer(m.deflated)
+		m.deflated = nil
 	}
 	if m.begun {
 		m.w.message.release()
