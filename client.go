@@ -33,8 +33,9 @@ type Dialer struct {
 	NetDialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	// NetDialTLSContext connects to the server of a wss URL, TLS handshake
-	// included; TLSClientConfig has no effect then. The default, nil, is
-	// NetDialContext with a TLS handshake.
+	// included; TLSClientConfig has no effect then. Through a proxy it is not
+	// used for the server but, if that is an https one, for the proxy. The
+	// default, nil, is NetDialContext with a TLS handshake.
 	NetDialTLSContext func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	// Proxy returns the proxy for a request, nil for none: an http, https,
@@ -132,7 +133,7 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 		}
 	}
 	if resp.StatusCode != http.StatusSwitchingProtocols {
-		keepStart(ctx, resp)
+		keepStart(resp)
 		hs.close()
 		return nil, resp, ErrBadHandshake
 	}
@@ -178,7 +179,7 @@ func (d *Dialer) newHandshake(ctx context.Context, urlStr string, caller http.He
 		Method: http.MethodGet,
 		URL:    u,
 		Header: header,
-		Host:   caller.Get("Host"),
+		Host:   header.Get("Host"),
 	}).WithContext(hs.traced(ctx))
 	if u.User != nil && len(fieldValues(caller, "Authorization")) == 0 {
 		password, _ := u.User.Password()
@@ -222,11 +223,17 @@ func (d *Dialer) newTransport(request *http.Request) (*http.Transport, error) {
 	if err != nil || proxy == nil {
 		return t, err
 	}
-	if request.URL.Scheme == "http" && (proxy.Scheme == "http" || proxy.Scheme == "https") {
-		t.DialContext = d.tunnel(proxy)
-	} else {
-		t.Proxy = http.ProxyURL(proxy)
+	switch proxy.Scheme {
+	case "http", "https":
+		if request.URL.Scheme == "http" {
+			t.DialContext = d.tunnel(proxy)
+			return t, nil
+		}
+	case "socks5", "socks5h":
+	default: // net/http would take it for an HTTP proxy
+		return nil, HandshakeError{message: "unknown proxy scheme: " + proxy.Scheme}
 	}
+	t.Proxy = http.ProxyURL(proxy)
 	return t, nil
 }
 
@@ -283,12 +290,10 @@ func (hs *clientHandshake) handOver(resp *http.Response, subprotocol string) *Co
 }
 
 // keepStart replaces the body of a response by its start. A body that does
-// not come is not waited for beyond the end of ctx.
-func keepStart(ctx context.Context, resp *http.Response) {
+// not come is not waited for beyond the end of the request's context.
+func keepStart(resp *http.Response) {
 	body := resp.Body
 	defer body.Close()
-	stop := context.AfterFunc(ctx, func() { body.Close() })
-	defer stop()
 	start, _ := io.ReadAll(io.LimitReader(body, maxErrorBody))
 	resp.Body = io.NopCloser(bytes.NewReader(start))
 }
