@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/seed23105783/websocket/internal/httphead"
@@ -78,6 +79,9 @@ var DefaultDialer = &Dialer{
 	HandshakeTimeout: 45 * time.Second,
 }
 
+// nilDialer is what a nil *Dialer stands for.
+var nilDialer = *DefaultDialer
+
 const (
 	// maxResponseHeader bounds the head of the server's answer in bytes, and
 	// that of a proxy's.
@@ -112,7 +116,7 @@ func (d *Dialer) Dial(urlStr string, requestHeader http.Header) (*Conn, *http.Re
 // or a demand for authentication. In all other failures the response is nil.
 func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader http.Header) (*Conn, *http.Response, error) {
 	if d == nil {
-		d = &Dialer{}
+		d = &nilDialer
 	}
 	if d.HandshakeTimeout != 0 {
 		var cancel context.CancelFunc
@@ -186,6 +190,10 @@ func (d *Dialer) newHandshake(ctx context.Context, urlStr string, caller http.He
 		hs.request.SetBasicAuth(u.User.Username(), password)
 	}
 	if d.Jar != nil {
+		// AddCookie adds to the first line and drops the others.
+		if lines := header["Cookie"]; len(lines) > 1 {
+			header["Cookie"] = []string{strings.Join(lines, "; ")}
+		}
 		for _, cookie := range d.Jar.Cookies(u) {
 			hs.request.AddCookie(cookie)
 		}
@@ -277,6 +285,7 @@ func (hs *clientHandshake) close() {
 // that much, and from then on from the connection.
 func (hs *clientHandshake) handOver(resp *http.Response, subprotocol string) *Conn {
 	d := hs.dialer
+	hs.conn.SetDeadline(time.Time{}) // NetDial may have set one for the handshake
 	return newConn(hs.conn, connConfig{
 		client:          true,
 		subprotocol:     subprotocol,

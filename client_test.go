@@ -986,3 +986,63 @@ func TestDialerIsSafeForConcurrentUse(t *testing.T) {
 		assert.NoError(t, <-errs)
 	}
 }
+
+// TestDialKeepsEveryCookie: the caller's lines and the jar's cookies go out
+// together.
+func TestDialKeepsEveryCookie(t *testing.T) {
+	got := make(chan []*http.Cookie, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { got <- r.Cookies() }))
+	defer server.Close()
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	u, err := url.Parse(server.URL)
+	require.NoError(t, err)
+	jar.SetCookies(u, []*http.Cookie{{Name: "jar", Value: "3"}})
+	d := Dialer{Jar: jar}
+	_, _, err = d.Dial(server.URL, http.Header{"Cookie": {"a=1", "b=2"}})
+	require.Equal(t, ErrBadHandshake, err)
+	var names []string
+	for _, cookie := range <-got {
+		names = append(names, cookie.Name+"="+cookie.Value)
+	}
+	require.Equal(t, []string{"a=1", "b=2", "jar=3"}, names)
+}
+
+// TestDeadlineOfNetDial: one that was to bound the handshake ends with it.
+func TestDeadlineOfNetDial(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := new(Upgrader).Upgrade(w, r, nil)
+		if assert.NoError(t, err) {
+			c.ReadMessage()
+			c.Close()
+		}
+	}))
+	defer server.Close()
+	var deadlines []time.Time
+	d := Dialer{NetDial: func(network, addr string) (net.Conn, error) {
+		conn, err := net.Dial(network, addr)
+		return &deadlineConn{conn, &deadlines}, err
+	}}
+	c, _, err := d.Dial(server.URL, nil)
+	require.NoError(t, err)
+	defer c.Close()
+	require.NotEmpty(t, deadlines)
+	require.True(t, deadlines[len(deadlines)-1].IsZero())
+}
+
+// A deadlineConn notes the deadlines that are set.
+type deadlineConn struct {
+	net.Conn
+	deadlines *[]time.Time
+}
+
+func (c *deadlineConn) SetDeadline(t time.Time) error {
+	*c.deadlines = append(*c.deadlines, t)
+	return c.Conn.SetDeadline(t)
+}
+
+// TestNilDialerIsTheDefault: proxies and all.
+func TestNilDialerIsTheDefault(t *testing.T) {
+	require.Equal(t, DefaultDialer.HandshakeTimeout, nilDialer.HandshakeTimeout)
+	require.NotNil(t, nilDialer.Proxy)
+}

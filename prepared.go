@@ -28,6 +28,9 @@ func NewPreparedMessage(messageType int, data []byte) (*PreparedMessage, error) 
 // writePrepared writes a prepared message: on a server the very bytes, on a
 // client the payload under a key of its own.
 func (w *writeSide) writePrepared(pm *PreparedMessage, p patience) error {
+	if len(pm.frame) == 0 {
+		return errBadMessageType // not from NewPreparedMessage
+	}
 	if !pm.op.isControl() {
 		if err := w.acquire(&w.message, p); err != nil {
 			return err

@@ -189,7 +189,12 @@ func Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header,
 		ReadBufferSize:  readBufSize,
 		WriteBufferSize: writeBufSize,
 		CheckOrigin:     func(*http.Request) bool { return true },
-		Error:           func(http.ResponseWriter, *http.Request, int, error) {},
+		Error: func(w http.ResponseWriter, _ *http.Request, _ int, _ error) {
+			// The answer is the caller's, who may serve a page instead.
+			for _, name := range []string{headerConnection, headerUpgrade, headerVersion, "Allow"} {
+				w.Header().Del(name)
+			}
+		},
 	}
 	return u.Upgrade(w, r, responseHeader)
 }

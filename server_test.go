@@ -761,3 +761,11 @@ func TestServerConnTells(t *testing.T) {
 		})
 	}
 }
+
+// TestDeprecatedUpgradeLeavesTheAnswerAlone: the caller may serve a page.
+func TestDeprecatedUpgradeLeavesTheAnswerAlone(t *testing.T) {
+	w := httptest.NewRecorder()
+	_, err := Upgrade(w, httptest.NewRequest("POST", "/", nil), nil, 0, 0)
+	require.Error(t, err)
+	require.Empty(t, w.Header())
+}
