@@ -28,7 +28,13 @@ func getBuffer(n int) *buffer {
 	return &buffer{make([]byte, minBuffer<<class)}
 }
 
-func putBuffer(b *buffer) { buffers[bufferClass(len(b.b))].Put(b) }
+// putBuffer takes a buffer back. One that is larger than those of getBuffer
+// is left to the garbage collector.
+func putBuffer(b *buffer) {
+	if class := bufferClass(len(b.b)); class < len(buffers) {
+		buffers[class].Put(b)
+	}
+}
 
 // bufferClass returns the index of the smallest buffers that hold n bytes.
 func bufferClass(n int) int { return bits.Len(uint(max(n, 1)-1) / minBuffer) }

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/seed23105783/websocket/internal/httphead"
@@ -33,8 +34,9 @@ type Dialer struct {
 	NetDialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	// NetDialTLSContext connects to the server of a wss URL, TLS handshake
-	// included; TLSClientConfig has no effect then. The default, nil, is
-	// NetDialContext with a TLS handshake.
+	// included; TLSClientConfig has no effect then. Through a proxy it is not
+	// used for the server but, if that is an https one, for the proxy. The
+	// default, nil, is NetDialContext with a TLS handshake.
 	NetDialTLSContext func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	// Proxy returns the proxy for a request, nil for none: an http, https,
@@ -82,6 +84,9 @@ var DefaultDialer = &Dialer{
 	HandshakeTimeout: 45 * time.Second,
 }
 
+// nilDialer is what a nil *Dialer stands for.
+var nilDialer = *DefaultDialer
+
 const (
 	// maxResponseHeader bounds the head of the server's answer in bytes, and
 	// that of a proxy's.
@@ -116,7 +121,7 @@ func (d *Dialer) Dial(urlStr string, requestHeader http.Header) (*Conn, *http.Re
 // or a demand for authentication. In all other failures the response is nil.
 func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader http.Header) (*Conn, *http.Response, error) {
 	if d == nil {
-		d = &Dialer{}
+		d = &nilDialer
 	}
 	if d.HandshakeTimeout != 0 {
 		var cancel context.CancelFunc
@@ -137,7 +142,7 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 		}
 	}
 	if resp.StatusCode != http.StatusSwitchingProtocols {
-		keepStart(ctx, resp)
+		keepStart(resp)
 		hs.close()
 		return nil, resp, ErrBadHandshake
 	}
@@ -191,13 +196,17 @@ func (d *Dialer) newHandshake(ctx context.Context, urlStr string, caller http.He
 		Method: http.MethodGet,
 		URL:    u,
 		Header: header,
-		Host:   caller.Get("Host"),
+		Host:   header.Get("Host"),
 	}).WithContext(hs.traced(ctx))
 	if u.User != nil && len(fieldValues(caller, "Authorization")) == 0 {
 		password, _ := u.User.Password()
 		hs.request.SetBasicAuth(u.User.Username(), password)
 	}
 	if d.Jar != nil {
+		// AddCookie adds to the first line and drops the others.
+		if lines := header["Cookie"]; len(lines) > 1 {
+			header["Cookie"] = []string{strings.Join(lines, "; ")}
+		}
 		for _, cookie := range d.Jar.Cookies(u) {
 			hs.request.AddCookie(cookie)
 		}
@@ -235,11 +244,17 @@ func (d *Dialer) newTransport(request *http.Request) (*http.Transport, error) {
 	if err != nil || proxy == nil {
 		return t, err
 	}
-	if request.URL.Scheme == "http" && (proxy.Scheme == "http" || proxy.Scheme == "https") {
-		t.DialContext = d.tunnel(proxy)
-	} else {
-		t.Proxy = http.ProxyURL(proxy)
+	switch proxy.Scheme {
+	case "http", "https":
+		if request.URL.Scheme == "http" {
+			t.DialContext = d.tunnel(proxy)
+			return t, nil
+		}
+	case "socks5", "socks5h":
+	default: // net/http would take it for an HTTP proxy
+		return nil, HandshakeError{message: "unknown proxy scheme: " + proxy.Scheme}
 	}
+	t.Proxy = http.ProxyURL(proxy)
 	return t, nil
 }
 
@@ -283,6 +298,7 @@ func (hs *clientHandshake) close() {
 // that much, and from then on from the connection.
 func (hs *clientHandshake) handOver(resp *http.Response, subprotocol string, agreed agreement) *Conn {
 	d := hs.dialer
+	hs.conn.SetDeadline(time.Time{}) // NetDial may have set one for the handshake
 	return newConn(hs.conn, connConfig{
 		client:          true,
 		subprotocol:     subprotocol,
@@ -297,12 +313,10 @@ func (hs *clientHandshake) handOver(resp *http.Response, subprotocol string, agr
 }
 
 // keepStart replaces the body of a response by its start. A body that does
-// not come is not waited for beyond the end of ctx.
-func keepStart(ctx context.Context, resp *http.Response) {
+// not come is not waited for beyond the end of the request's context.
+func keepStart(resp *http.Response) {
 	body := resp.Body
 	defer body.Close()
-	stop := context.AfterFunc(ctx, func() { body.Close() })
-	defer stop()
 	start, _ := io.ReadAll(io.LimitReader(body, maxErrorBody))
 	resp.Body = io.NopCloser(bytes.NewReader(start))
 }

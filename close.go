@@ -181,8 +181,8 @@ func (s State) String() string {
 }
 
 // A closeState is how far the closing handshake of a connection has come
-// (RFC 6455, Section 7.1). Its steps are only ever added, in any order and
-// from any goroutine; the zero value is an open connection.
+// (RFC 6455, Section 7.1). Its steps are added in any order and from any
+// goroutine; the zero value is an open connection.
 type closeState struct{ steps atomic.Uint32 }
 
 const (
@@ -193,6 +193,9 @@ const (
 
 // add takes a step and reports whether it was new.
 func (s *closeState) add(step uint32) bool { return s.steps.Or(step)&step == 0 }
+
+// remove takes a step back: a close frame that did not get under way.
+func (s *closeState) remove(step uint32) { s.steps.And(^step) }
 
 func (s *closeState) has(step uint32) bool { return s.steps.Load()&step != 0 }
 

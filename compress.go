@@ -21,8 +21,8 @@ import (
 // for what is received the window and 8 KiB.
 type Compression struct {
 	// Level is how much time is spent on a better ratio, as in compress/flate:
-	// 1 to 5 are for speed, 6 to 9 for ratio, and -2 does without matches.
-	// Zero, the default, is 1. See [Conn.SetCompressionLevel].
+	// 1 to 3 are for speed, 4 to 6 in between, 7 to 9 for ratio, and -2 does
+	// without matches. Zero, the default, is 1. See [Conn.SetCompressionLevel].
 	Level int
 
 	// Threshold is the length in bytes from which on messages are compressed.
@@ -89,8 +89,10 @@ func compressionLevel(level int) (deflate.Level, error) {
 		return 0, errCompressionLevel
 	case level == flate.HuffmanOnly:
 		return deflate.HuffmanOnly, nil
-	case level >= 6:
+	case level >= 7:
 		return deflate.Ratio, nil
+	case level >= 4:
+		return deflate.Balance, nil
 	}
 	return deflate.Speed, nil
 }
@@ -153,12 +155,14 @@ var decompressors, compressors [deflate.MaxWindowBits + 1]sync.Pool
 // begin prepares for a message.
 func (i *inflater) begin(compressed bool) {
 	i.active, i.begun, i.done = compressed, false, false
-	if compressed && i.codec == nil {
-		codec, ok := decompressors[i.side.WindowBits].Get().(*deflate.Decompressor)
-		if !ok {
-			codec = deflate.NewDecompressor(i.side.WindowBits)
-		}
-		i.codec = codec
+	if !compressed || i.codec != nil {
+		return
+	}
+	if i.side.NoContextTakeover {
+		i.codec, _ = decompressors[i.side.WindowBits].Get().(*deflate.Decompressor)
+	}
+	if i.codec == nil {
+		i.codec = deflate.NewDecompressor(i.side.WindowBits, !i.side.NoContextTakeover)
 	}
 }
 
@@ -294,12 +298,11 @@ func (d *deflater) wants(length int) bool {
 // begin returns the codec for a message.
 func (d *deflater) begin() *deflate.Compressor {
 	level := deflate.Level(d.level.Load())
+	if d.codec == nil && d.side.NoContextTakeover {
+		d.codec, _ = compressors[d.side.WindowBits].Get().(*deflate.Compressor)
+	}
 	if d.codec == nil {
-		codec, ok := compressors[d.side.WindowBits].Get().(*deflate.Compressor)
-		if !ok {
-			codec = deflate.NewCompressor(d.side.WindowBits, level)
-		}
-		d.codec = codec
+		d.codec = deflate.NewCompressor(d.side.WindowBits, level)
 	}
 	d.codec.SetLevel(level)
 	return d.codec
@@ -339,8 +342,9 @@ func (w *writeSide) writeCompressed(op opcode, payload []byte, p patience) error
 	d := w.deflater
 	buf := compressedBuffers.Get().(*compressedBuffer)
 	defer putCompressedBuffer(buf)
-	buf.b = d.begin().Append(buf.b[:0], payload)
-	if d.side.NoContextTakeover && len(buf.b) >= len(payload) {
+	if codec := d.begin(); !d.side.NoContextTakeover {
+		buf.b = codec.Append(buf.b[:0], payload)
+	} else if buf.b = codec.AppendAlone(buf.b[:0], payload); len(buf.b) >= len(payload) {
 		d.end(true)
 		return w.writeFrame(header{fin: true, opcode: op}, payload, p)
 	}

@@ -56,9 +56,9 @@ type BufferPool interface {
 //
 // # Errors
 //
-// An error that ends the connection matches net.ErrClosed and is returned by
-// every later call too. Other errors, of deadlines and contexts above all,
-// leave the connection as it was.
+// An error that ends the connection matches net.ErrClosed, unless it is one
+// that a handler returned, and is returned by every later call too. Other
+// errors, of deadlines and contexts above all, leave the connection as it was.
 type Conn struct {
 	transport   *transport
 	read        readSide

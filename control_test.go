@@ -188,6 +188,39 @@ func TestLingerIsBounded(t *testing.T) {
 	}
 }
 
+// TestLingerWithAStuckWriter: closing one half may wait for a write under way,
+// as it does in crypto/tls. That is bounded too.
+func TestLingerWithAStuckWriter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := wstest.Pipe(10, wstest.Whole)
+		defer b.Close()
+		stuck := &stuckHalf{Conn: a, closed: make(chan struct{})}
+		c := newConn(stuck, connConfig{})
+		p := &peer{t: t, conn: b, masked: true}
+		go func() { b.Write(p.frame(true, 3, "")) }()
+		start := time.Now()
+		_, _, err := c.ReadMessage()
+		require.Equal(t, error(errReservedOpcode), err)
+		require.LessOrEqual(t, time.Since(start), controlTimeout+lingerTime)
+	})
+}
+
+// A stuckHalf does not close one half before it is closed as a whole.
+type stuckHalf struct {
+	*wstest.Conn
+	closed chan struct{}
+}
+
+func (s *stuckHalf) CloseWrite() error {
+	<-s.closed
+	return nil
+}
+
+func (s *stuckHalf) Close() error {
+	close(s.closed)
+	return s.Conn.Close()
+}
+
 // TestCloseFrameSurvivesUnreadData: over a real socket, a peer that has sent
 // more than was read gets the close frame and not a reset.
 func TestCloseFrameSurvivesUnreadData(t *testing.T) {

@@ -114,13 +114,18 @@ func (e *brokenError) Temporary() bool { return false }
 // Is reports whether target is net.ErrClosed.
 func (e *brokenError) Is(target error) bool { return target == net.ErrClosed }
 
-// A lostError is a connection that its transport gave up, with the cause.
-// errors.As finds a [*CloseError] with code 1006 in it.
+// A lostError is a connection that its transport gave up, with the cause. It
+// is a net.Error, and errors.As finds a [*CloseError] with code 1006 in it.
 type lostError struct{ cause error }
 
 func (e *lostError) Error() string {
 	return "websocket: close 1006 (abnormal closure): " + e.cause.Error()
 }
+
+// Timeout and Temporary are there to make it a net.Error: there is nothing to
+// wait for, whatever the cause was.
+func (e *lostError) Timeout() bool   { return false }
+func (e *lostError) Temporary() bool { return false }
 
 // Is reports whether target is net.ErrClosed.
 func (e *lostError) Is(target error) bool { return target == net.ErrClosed }

@@ -111,7 +111,7 @@ func checkRequest(r *http.Request) (key string, offered []string, err error) {
 		return "", nil, refusal(http.StatusUpgradeRequired, "no 'upgrade' token in the Connection header")
 	case !slices.Equal(r.Header[headerVersion], []string{handshakeVersion}):
 		return "", nil, refusal(http.StatusUpgradeRequired, "the Sec-WebSocket-Version is not 13")
-	case r.ContentLength != 0 || len(r.TransferEncoding) != 0:
+	case r.ContentLength != 0: // -1 if it is chunked
 		return "", nil, refusal(http.StatusBadRequest, "a handshake has no body")
 	}
 	keys := r.Header[headerKey]
@@ -204,14 +204,16 @@ func checkSameOrigin(r *http.Request) bool {
 		return false
 	}
 	origin, err := url.Parse(origins[0])
-	if err != nil || origin.Host == "" || origin.User != nil {
+	if err != nil || origin.Hostname() == "" || origin.User != nil {
 		return false // "null" ends here
 	}
 	host, err := url.Parse("//" + r.Host)
 	if err != nil || host.Host != r.Host {
 		return false
 	}
-	return strings.EqualFold(origin.Hostname(), host.Hostname()) &&
+	// Letters outside ASCII that fold to one inside are longer than that.
+	a, b := origin.Hostname(), host.Hostname()
+	return len(a) == len(b) && strings.EqualFold(a, b) &&
 		portOr(origin, origin.Scheme) == portOr(host, origin.Scheme)
 }
 
@@ -321,7 +323,12 @@ func requestHeader(caller http.Header, key string, subprotocols []string, wish *
 		if err := checkRequestField(name, values, len(subprotocols) > 0); err != nil {
 			return nil, err
 		}
-		h[name] = values
+		// What net/http sets or leaves out itself it knows by this name alone.
+		switch canonical := http.CanonicalHeaderKey(name); canonical {
+		case "Content-Length", "Cookie", "Host", "Trailer", "Transfer-Encoding", "User-Agent":
+			name = canonical
+		}
+		h[name] = slices.Concat(h[name], values)
 	}
 	for _, protocol := range subprotocols {
 		if !httphead.IsToken(protocol) {

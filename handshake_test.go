@@ -86,8 +86,9 @@ var refusedRequests = []struct {
 	{requestEdit{"key without padding", sampleKey, strings.TrimRight(sampleKey, "=")}, 400, "Sec-WebSocket-Key"},
 	{requestEdit{"key not base64", sampleKey, strings.Repeat("?", 22) + "=="}, 400, "Sec-WebSocket-Key"},
 	{requestEdit{"key in the alphabet of URLs", sampleKey, strings.Repeat("-", 22) + "=="}, 400, "Sec-WebSocket-Key"},
-	{addedLine("body", "Content-Length: 5") /* which never comes */, 400, "body"},
-	{addedLine("chunked body", "Transfer-Encoding: chunked"), 400, "body"},
+	{requestEdit{"body", "\r\n\r\n", "\r\nContent-Length: 5\r\n\r\nhello"}, 400, "body"},
+	{requestEdit{"chunked body", "\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"}, 400, "body"},
+	{requestEdit{"empty chunked body", "\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"}, 400, "body"},
 	{addedLine("subprotocol no token", "Sec-WebSocket-Protocol: chat, a/b"), 400, "Sec-WebSocket-Protocol"},
 	{addedLine("too many subprotocols", "Sec-WebSocket-Protocol: "+strings.Repeat("a,", maxSubprotocols+1)), 400, "Sec-WebSocket-Protocol"},
 }
@@ -231,6 +232,8 @@ func TestCheckSameOrigin(t *testing.T) {
 		{"example.com:80", []string{"http://example.com"}, true},
 		{"example.com", []string{"https://example.com:443"}, true},
 		{"example.com:443", []string{"https://example.com"}, true},
+		{"example.com:80", []string{"ws://example.com"}, true}, // not from browsers
+		{"example.com:443", []string{"wss://example.com"}, true},
 		{"example.com:8080", []string{"http://example.com:8080"}, true},
 		{"[::1]", []string{"http://[::1]"}, true},
 		{"[::1]:80", []string{"http://[::1]"}, true},
@@ -245,6 +248,9 @@ func TestCheckSameOrigin(t *testing.T) {
 		{"", []string{"null"}, false},
 		{"", []string{"http://"}, false},
 		{"", []string{"file://"}, false},
+		{"", []string{"http://:80"}, false}, // no host in either
+		{":80", []string{"http://"}, false},
+		{":80", []string{"http://:80"}, false},
 		{"null", []string{"null"}, false},
 		{"example.com", []string{"http://example.org"}, false},
 		{"example.com", []string{"http://sub.example.com"}, false},
@@ -331,7 +337,7 @@ func TestAppendResponse(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			require.NoError(t, checkResponseHeader(test.header))
-			got := appendResponse([]byte("before"), sampleAccept, test.subprotocol, test.header)
+			got := appendResponse([]byte("before"), sampleAccept, test.subprotocol, "", test.header)
 			assert.Equal(t, "before"+start+test.want+"\r\n", string(got))
 		})
 	}
@@ -394,7 +400,7 @@ func TestParseURLRefuses(t *testing.T) {
 
 func TestRequestHeader(t *testing.T) {
 	caller := http.Header{"Origin": {"http://example.com"}, "x-Odd": {"1", "2"}}
-	h, err := requestHeader(caller, sampleKey, []string{"chat", "superchat"})
+	h, err := requestHeader(caller, sampleKey, []string{"chat", "superchat"}, nil)
 	require.NoError(t, err)
 	assert.Equal(t, http.Header{
 		"Origin":                 {"http://example.com"},
@@ -407,7 +413,7 @@ func TestRequestHeader(t *testing.T) {
 	}, h)
 	assert.Len(t, caller, 2, "the caller's map is the caller's")
 
-	h, err = requestHeader(http.Header{"Sec-Websocket-Protocol": {"chat"}}, sampleKey, nil)
+	h, err = requestHeader(http.Header{"Sec-Websocket-Protocol": {"chat"}}, sampleKey, nil, nil)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"chat"}, h["Sec-Websocket-Protocol"], "without Subprotocols the caller's")
 }
@@ -459,6 +465,9 @@ func TestCheckResponse(t *testing.T) {
 			h := sampleAnswer.Clone()
 			h[test.field] = test.values
 			chosen, err := checkResponse(h, sampleKey, []string{"chat", "superchat"})
+			if err == nil {
+				_, err = checkExtensions(h, nil)
+			}
 			assert.Equal(t, test.subprotocol, chosen)
 			if test.reason == "" {
 				require.NoError(t, err)
@@ -477,7 +486,7 @@ func TestCheckResponse(t *testing.T) {
 // FuzzHandshake feeds a server's and a client's checks with what may come over
 // the wire, and the server's answer with what an application may put into it.
 func FuzzHandshake(f *testing.F) {
-	answer := string(appendResponse(nil, sampleAccept, "chat", nil))
+	answer := string(appendResponse(nil, sampleAccept, "chat", "", nil))
 	f.Add(sampleRequest, answer, "Set-Cookie", "a=b", "chat")
 	for i, test := range refusedRequests {
 		f.Add(strings.Replace(sampleRequest, test.old, test.new, 1), answer[:len(answer)*i/len(refusedRequests)], "X", test.new, "")
@@ -495,6 +504,7 @@ func FuzzHandshake(f *testing.F) {
 	}
 	f.Add(sampleRequest, strings.Replace(answer, "Upgrade: websocket", "Upgrade:\r\nUpgrade: WebSocket", 1), "Pragma", "no-cache", "a, b")
 	f.Add(sampleRequest, "HTTP/1.1 100 Continue\r\n\r\n"+answer, "Trailer", "x", " a ")
+	f.Add("GET / HTTP/1.1\nOrigin: a://:\n\n", "", "", "", "")
 	f.Fuzz(func(t *testing.T, request, response, name, value, subprotocol string) {
 		fuzzRequest(t, request)
 		fuzzAnswer(t, http.Header{name: {value, value}, "Sec-WebSocket-Protocol": {subprotocol}}, subprotocol)
@@ -514,7 +524,9 @@ func fuzzRequest(t *testing.T, text string) {
 		require.NoError(t, err)
 		require.Nil(t, origin.User)
 		require.NotEmpty(t, origin.Hostname())
-		require.True(t, strings.HasPrefix(strings.ToLower(strings.Trim(r.Host, "[")), strings.ToLower(origin.Hostname())))
+		host, err := url.Parse("ws://" + r.Host)
+		require.NoError(t, err)
+		require.True(t, strings.EqualFold(host.Hostname(), origin.Hostname()))
 	}
 	key, offered, err := checkRequest(r)
 	if err != nil {
@@ -544,7 +556,7 @@ func fuzzAnswer(t *testing.T, header http.Header, subprotocol string) {
 	if checkResponseHeader(header) != nil {
 		return
 	}
-	answer := appendResponse(nil, sampleAccept, subprotocol, header)
+	answer := appendResponse(nil, sampleAccept, subprotocol, "", header)
 	want := []string{
 		"HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade",
 		"Sec-WebSocket-Accept: " + sampleAccept,
@@ -586,6 +598,10 @@ func fuzzResponse(t *testing.T, text string) {
 	if err != nil {
 		require.True(t, errors.Is(err, ErrBadHandshake))
 		require.Empty(t, chosen)
+		return
+	}
+	if _, err := checkExtensions(resp.Header, nil); err != nil {
+		require.True(t, errors.Is(err, ErrBadHandshake))
 		return
 	}
 	require.Equal(t, []string{acceptKey(sampleKey)}, resp.Header.Values("Sec-WebSocket-Accept"))

@@ -20,11 +20,11 @@ func (c *Conn) WriteJSON(v any) error {
 // ReadJSON receives the next message and decodes the JSON value at its
 // beginning into v. An empty message is io.ErrUnexpectedEOF.
 func (c *Conn) ReadJSON(v any) error {
-	_, r, err := c.NextReader()
+	_, p, err := c.ReadMessage() // and not NextReader: a deadline shall lose nothing
 	if err != nil {
 		return err
 	}
-	err = json.NewDecoder(r).Decode(v)
+	err = json.NewDecoder(bytes.NewReader(p)).Decode(v)
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF // a message holds a value
 	}

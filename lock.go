@@ -1,6 +1,9 @@
 package websocket
 
-import "sync/atomic"
+import (
+	"runtime"
+	"sync/atomic"
+)
 
 // A lock is a mutex that a waiter can give up: the one lock that a context or
 // a deadline can be put to. It is handed over in the order of arrival, and
@@ -27,12 +30,25 @@ func (l *lock) acquire(giveUp, over <-chan struct{}) bool {
 	case <-giveUp:
 	case <-over:
 	}
-	if l.users.Add(-1) == 0 {
-		// The holder left after we came and before we went, and made the turn
-		// ours: nobody else is there to take it.
-		<-l.turn
+	// We stay counted until it is certain that the turn is not ours: to a lock
+	// that looks free and has a turn in the channel two could come at once.
+	for {
+		users := l.users.Load()
+		if users > 1 {
+			if l.users.CompareAndSwap(users, users-1) {
+				return false // the holder is still there, or one who waits
+			}
+			continue
+		}
+		// The holder has left and made the turn ours, or is about to.
+		select {
+		case <-l.turn:
+			l.release()
+			return false
+		default:
+			runtime.Gosched()
+		}
 	}
-	return false
 }
 
 // tryAcquire takes the lock if it is free.

@@ -61,7 +61,7 @@ func (pm *PreparedMessage) compressed(d *deflater) preparedFrame {
 		return f
 	}
 	codec := deflate.NewCompressor(kind.windowBits, kind.level)
-	payload := codec.Append(nil, pm.plain.frame[pm.plain.start:])
+	payload := codec.AppendAlone(nil, pm.plain.frame[pm.plain.start:])
 	f := prepare(header{fin: true, rsv: rsvCompressed, opcode: pm.op}, payload)
 	if pm.deflated == nil {
 		pm.deflated = make(map[preparedKind]preparedFrame)
@@ -73,6 +73,9 @@ func (pm *PreparedMessage) compressed(d *deflater) preparedFrame {
 // writePrepared writes a prepared message: on a server the very bytes, on a
 // client the payload under a key of its own.
 func (w *writeSide) writePrepared(pm *PreparedMessage, p patience) error {
+	if len(pm.plain.frame) == 0 {
+		return errBadMessageType // not from NewPreparedMessage
+	}
 	if pm.op.isControl() {
 		return w.writePreparedFrame(pm.plain, p)
 	}

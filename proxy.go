@@ -76,8 +76,12 @@ func connect(conn net.Conn, proxy *url.URL, addr string) error {
 	if err := request.Write(conn); err != nil {
 		return err
 	}
-	reader := bufio.NewReader(io.LimitReader(conn, maxResponseHeader))
+	limited := &io.LimitedReader{R: conn, N: maxResponseHeader}
+	reader := bufio.NewReader(limited)
 	resp, err := http.ReadResponse(reader, request)
+	if err != nil && limited.N == 0 {
+		err = errors.New("proxy's answer is too long")
+	}
 	if err != nil {
 		return err
 	}

@@ -476,6 +476,9 @@ func TestSocketErrors(t *testing.T) {
 	b.Close() // with a reset
 	_, _, err = c.ReadMessage()
 	require.ErrorIs(t, err, syscall.ECONNRESET)
+	require.Regexp(t, `read tcp .*: read: connection reset by peer$`, err.Error())
+	_, ok := err.(net.Error)
+	require.True(t, ok)
 	require.ErrorIs(t, err, net.ErrClosed)
 	require.True(t, IsUnexpectedCloseError(err, CloseGoingAway))
 
@@ -506,6 +509,50 @@ func TestLostTransport(t *testing.T) {
 	require.True(t, IsCloseError(err, CloseAbnormalClosure))
 	require.Equal(t, StateClosed, c.State())
 	require.NoError(t, c.Close())
+}
+
+// TestDeadPeerIsNoTimeout: the kernel's ETIMEDOUT has a Timeout method that
+// returns true, and is an end all the same.
+func TestDeadPeerIsNoTimeout(t *testing.T) {
+	c := newConn(brokenStream{os.NewSyscallError("read", syscall.ETIMEDOUT)}, connConfig{})
+	_, _, err := c.ReadMessage()
+	require.ErrorIs(t, err, net.ErrClosed)
+	require.Equal(t, StateClosed, c.State())
+	_, _, again := c.ReadMessage()
+	require.Equal(t, err, again)
+}
+
+// TestReadJSONAfterADeadline goes on in the middle of a value.
+func TestReadJSONAfterADeadline(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connect(t)
+		frame := p.text(`{"a":[1,2,3]}`)
+		p.send(frame[:len(frame)-5])
+		c.SetReadDeadline(time.Now().Add(time.Second))
+		var v any
+		require.ErrorIs(t, c.ReadJSON(&v), os.ErrDeadlineExceeded)
+		c.SetReadDeadline(time.Time{})
+		p.send(frame[len(frame)-5:])
+		require.NoError(t, c.ReadJSON(&v))
+		require.Equal(t, map[string]any{"a": []any{1., 2., 3.}}, v)
+	})
+}
+
+// TestContextAfterAPanic: a context that a panic of a handler left behind does
+// not cut later reads short.
+func TestContextAfterAPanic(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connect(t)
+		c.SetPingHandler(func(string) error { panic("handler") })
+		p.send(p.frame(true, opPing, ""), p.text("after"))
+		ctx, cancel := context.WithCancel(t.Context())
+		require.Panics(t, func() { c.ReadMessageContext(ctx) })
+		cancel()
+		synctest.Wait()
+		_, data, err := c.ReadMessage()
+		require.NoError(t, err)
+		require.Equal(t, "after", string(data))
+	})
 }
 
 // A brokenStream fails on every call.

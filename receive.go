@@ -19,9 +19,8 @@ func (c *Conn) receive(ctx context.Context, dst []byte) (messageType int, p []by
 		return -1, dst, ctx.Err()
 	}
 	defer r.lock.release()
-	stop := r.deadline.watch(ctx)
+	defer r.deadline.watch(ctx)() // also when a handler panics
 	kind, p, err := c.appendMessage(dst)
-	stop()
 	if err != nil {
 		if isTimeout(err) && ctx.Err() != nil {
 			err = ctx.Err()

@@ -85,9 +85,11 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 	if err != nil {
 		return nil, u.refuse(w, r, err)
 	}
-	subprotocol := responseHeader.Get(headerProtocol)
+	var subprotocol string
 	if u.Subprotocols != nil {
 		subprotocol = selectSubprotocol(u.Subprotocols, offered)
+	} else if values := fieldValues(responseHeader, headerProtocol); len(values) > 0 {
+		subprotocol = values[0]
 	}
 	netConn, early, err := hijack(w)
 	if err != nil {
@@ -136,15 +138,18 @@ func (u *Upgrader) refuse(w http.ResponseWriter, r *http.Request, err error) err
 		status = e.status
 	}
 	h := w.Header()
-	h.Set(headerConnection, "close")
 	h.Set("Sec-WebSocket-Version", handshakeVersion)
-	switch status {
-	case http.StatusMethodNotAllowed:
+	if status == http.StatusMethodNotAllowed {
 		h.Set("Allow", http.MethodGet)
-	case http.StatusUpgradeRequired:
-		// RFC 9110, Section 15.5.22: 426 comes with the protocol to upgrade to.
-		h.Set(headerConnection, "Upgrade, close")
-		h.Set(headerUpgrade, "websocket")
+	}
+	if r.ProtoMajor < 2 { // RFC 9113, Section 8.2.2: in HTTP/2 these fields must not be
+		h.Set(headerConnection, "close")
+		if status == http.StatusUpgradeRequired {
+			// RFC 9110, Section 15.5.22: 426 comes with the protocol to upgrade
+			// to. http.Server wants "close" to be the whole first line.
+			h.Add(headerConnection, "Upgrade")
+			h.Set(headerUpgrade, "websocket")
+		}
 	}
 	if u.Error != nil {
 		u.Error(w, r, status, err)
@@ -202,7 +207,12 @@ func Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header,
 		ReadBufferSize:  readBufSize,
 		WriteBufferSize: writeBufSize,
 		CheckOrigin:     func(*http.Request) bool { return true },
-		Error:           func(http.ResponseWriter, *http.Request, int, error) {},
+		Error: func(w http.ResponseWriter, _ *http.Request, _ int, _ error) {
+			// The answer is the caller's, who may serve a page instead.
+			for _, name := range []string{headerConnection, headerUpgrade, headerVersion, "Allow"} {
+				w.Header().Del(name)
+			}
+		},
 	}
 	return u.Upgrade(w, r, responseHeader)
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -67,15 +68,17 @@ const (
 // the peer so by closing its own half before it waits.
 func (t *transport) linger(halfClose bool) {
 	defer t.close()
+	// Not a deadline: the application may change that one, or it may have
+	// passed. It covers CloseWrite too, which under TLS waits for a Write that
+	// is stuck.
+	stop := time.AfterFunc(lingerTime, func() { t.close() })
+	defer stop.Stop()
 	if halfClose {
 		half, ok := t.stream.(interface{ CloseWrite() error })
 		if !ok || half.CloseWrite() != nil {
 			return
 		}
 	}
-	// Not a deadline: the application may change that one, or it may have passed.
-	stop := time.AfterFunc(lingerTime, func() { t.close() })
-	defer stop.Stop()
 	t.SetReadDeadline(time.Time{})
 	buf := getBuffer(minBuffer)
 	defer putBuffer(buf)
@@ -152,5 +155,5 @@ func isTimeout(err error) bool {
 		return true
 	}
 	e, ok := errors.AsType[net.Error](err)
-	return ok && e.Timeout()
+	return ok && e.Timeout() && !errors.Is(err, syscall.ETIMEDOUT) // the kernel gave the peer up: an end
 }

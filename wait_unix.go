@@ -12,6 +12,7 @@ import (
 // An idleSocket reads from a socket without holding a buffer while there is
 // nothing to read: most connections of a server wait, most of the time.
 type idleSocket struct {
+	conn  net.Conn
 	raw   syscall.RawConn
 	ready func(fd uintptr) bool // tryRead, bound once
 
@@ -26,11 +27,12 @@ func newIdleSocket(t *transport, size int) *idleSocket {
 	if !t.socket {
 		return nil
 	}
+	conn, _ := t.stream.(net.Conn)
 	raw, err := t.stream.(syscall.Conn).SyscallConn()
 	if err != nil {
 		return nil
 	}
-	s := &idleSocket{raw: raw, size: size}
+	s := &idleSocket{conn: conn, raw: raw, size: size}
 	s.ready = s.tryRead
 	return s
 }
@@ -70,7 +72,10 @@ func (s *idleSocket) tryRead(fd uintptr) bool {
 	case syscall.EAGAIN:
 		return false
 	default:
-		s.err = os.NewSyscallError("read", err)
+		s.err = &net.OpError{
+			Op: "read", Net: s.conn.LocalAddr().Network(), Source: s.conn.LocalAddr(), Addr: s.conn.RemoteAddr(),
+			Err: os.NewSyscallError("read", err),
+		}
 	}
 	return true
 }

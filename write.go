@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -29,6 +30,8 @@ type writeSide struct {
 	ended    error       // the first error that ended the writing
 	slices   [2][]byte   // header and payload, for writev
 	vector   net.Buffers // over slices
+
+	broken atomic.Pointer[brokenError] // ended, for those who do not hold frame
 
 	open   lock           // guards writer and what it has collected
 	writer *messageWriter // what NextWriter returned, until it is closed
@@ -250,11 +253,17 @@ func (w *writeSide) outcome(n int, err error, p patience) error {
 		err = p.ctx.Err()
 	}
 	if interrupted && n == 0 && w.socket {
+		if w.ended != nil { // by begin, for this very frame
+			w.ended = nil
+			w.closing.remove(closeSent)
+		}
 		return err // the frame was not begun
 	}
-	err = &brokenError{err}
+	broken := &brokenError{err}
+	err = broken
 	if w.ended == nil {
 		w.ended = err
+		w.broken.Store(broken)
 	}
 	if interrupted {
 		// The peer waits for the rest of the frame, which cannot follow. After

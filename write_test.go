@@ -402,6 +402,51 @@ func TestWriteDeadlineBeforeTheFirstByte(t *testing.T) {
 	require.ErrorIs(t, <-blocked, net.ErrClosed)
 }
 
+// TestCloseFrameThatWasNotBegun can be sent again.
+func TestCloseFrameThatWasNotBegun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := wstest.Pipe(10, wstest.Whole)
+		defer b.Close()
+		c := newConn(a, connConfig{})
+		defer c.Close()
+		c.transport.socket = true // a write that timed out has changed nothing
+		require.NoError(t, c.WriteControl(PingMessage, []byte("12345678"), time.Time{}))
+		goodbye := FormatCloseMessage(CloseNormalClosure, "")
+		require.ErrorIs(t, c.WriteControl(CloseMessage, goodbye, time.Now().Add(time.Second)), os.ErrDeadlineExceeded)
+		require.Equal(t, StateOpen, c.State())
+		p := &peer{t: t, conn: b, masked: true}
+		p.expect(true, opPing, "12345678")
+		require.NoError(t, c.WriteControl(CloseMessage, goodbye, time.Now().Add(time.Second)))
+		require.Equal(t, StateClosing, c.State())
+		p.expectClose(1000)
+	})
+}
+
+// TestNextWriterOnABrokenConnection: a loop that looks at no other error ends.
+func TestNextWriterOnABrokenConnection(t *testing.T) {
+	cause := errors.New("cable cut")
+	c := newConn(brokenStream{cause}, connConfig{})
+	w, err := c.NextWriter(TextMessage)
+	require.NoError(t, err)
+	require.ErrorIs(t, w.Close(), cause)
+	for range 3 {
+		_, err = c.NextWriter(TextMessage)
+		require.ErrorIs(t, err, cause)
+	}
+	c = newConn(&scriptedStream{}, connConfig{})
+	c.Close()
+	_, err = c.NextWriter(TextMessage)
+	require.ErrorIs(t, err, net.ErrClosed)
+}
+
+func TestPreparedMessageFromNowhere(t *testing.T) {
+	for _, client := range []bool{false, true} {
+		s := &scriptedStream{}
+		require.Equal(t, errBadMessageType, newConn(s, connConfig{client: client}).WritePreparedMessage(&PreparedMessage{}))
+		require.Zero(t, s.out.Len())
+	}
+}
+
 // TestWriteCutInsideAFrame: what cannot be completed ends the connection.
 func TestWriteCutInsideAFrame(t *testing.T) {
 	for name, test := range map[string]struct {

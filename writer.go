@@ -36,8 +36,11 @@ func (w *writeSide) nextWriter(op opcode) (*messageWriter, error) {
 			return nil, err
 		}
 	}
-	if w.closing.has(closeSent) {
-		return nil, ErrCloseSent
+	if err := w.broken.Load(); err != nil {
+		return nil, err
+	}
+	if w.closing.has(closeSent | transportClosed) {
+		return nil, w.over()
 	}
 	w.writer = &messageWriter{w: w, op: op, control: op.isControl(), buf: w.getBuffer(w.size)}
 	return w.writer, nil

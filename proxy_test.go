@@ -1,0 +1,387 @@
+package websocket
+
+import (
+	"bufio"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A middleman is a proxy that makes tunnels. It notes for whom and to where.
+type middleman struct {
+	mu      sync.Mutex
+	tunnels []string // "credentials > address"
+	running sync.WaitGroup
+}
+
+func newMiddleman(t *testing.T) *middleman {
+	m := &middleman{}
+	t.Cleanup(m.running.Wait)
+	return m
+}
+
+// tunnel connects a client to a server until one of them closes.
+func (m *middleman) tunnel(client net.Conn, from io.Reader, credentials, addr string, confirmation []byte) {
+	defer client.Close()
+	m.mu.Lock()
+	m.tunnels = append(m.tunnels, credentials+" > "+addr)
+	m.mu.Unlock()
+	server, err := net.Dial("tcp", addr)
+	if err != nil {
+		return // the client sees the end of the connection, and its test fails
+	}
+	defer server.Close()
+	client.Write(confirmation)
+	m.running.Go(func() {
+		io.Copy(server, from)
+		server.Close()
+	})
+	io.Copy(client, server)
+}
+
+// ServeHTTP makes tunnels as an HTTP proxy does.
+func (m *middleman) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	m.running.Add(1)
+	defer m.running.Done()
+	if r.Method != http.MethodConnect {
+		http.Error(w, "no tunnel was asked for", http.StatusBadRequest)
+		return
+	}
+	r.Header["Authorization"] = r.Header["Proxy-Authorization"]
+	user, password, _ := r.BasicAuth()
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err == nil {
+		m.tunnel(conn, buffered, user+":"+password, r.RequestURI, []byte("HTTP/1.1 200 OK\r\n\r\n"))
+	}
+}
+
+// serveSOCKS makes tunnels as a SOCKS5 proxy does: RFC 1928 and RFC 1929.
+func (m *middleman) serveSOCKS(t *testing.T) net.Listener {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { listener.Close() })
+	m.running.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			m.running.Go(func() {
+				defer conn.Close()
+				m.socks(conn, bufio.NewReader(conn))
+			})
+		}
+	})
+	return listener
+}
+
+func (m *middleman) socks(conn net.Conn, r *bufio.Reader) {
+	credentials := ":"
+	r.Discard(1) // version
+	if methods := shortString(r); strings.Contains(methods, "\x02") {
+		io.WriteString(conn, "\x05\x02")
+		r.Discard(1)
+		credentials = shortString(r) + ":" + shortString(r)
+		io.WriteString(conn, "\x01\x00")
+	} else {
+		io.WriteString(conn, "\x05\x00")
+	}
+	r.Discard(3) // version, command, reserved
+	host := ""
+	switch kind, _ := r.ReadByte(); kind {
+	case 1:
+		var ip [net.IPv4len]byte
+		io.ReadFull(r, ip[:])
+		host = net.IP(ip[:]).String()
+	case 3:
+		host = shortString(r)
+	}
+	var port [2]byte
+	io.ReadFull(r, port[:])
+	addr := (&net.TCPAddr{IP: net.ParseIP(host), Port: int(binary.BigEndian.Uint16(port[:]))}).String()
+	m.tunnel(conn, r, credentials, addr, []byte("\x05\x00\x00\x01\x7F\x00\x00\x01\x00\x00"))
+}
+
+// shortString reads a string that has its length in a byte before it.
+func shortString(r *bufio.Reader) string {
+	n, _ := r.ReadByte()
+	p := make([]byte, n)
+	io.ReadFull(r, p)
+	return string(p)
+}
+
+// TestDialThroughProxy goes through every kind of proxy to both kinds of
+// servers.
+func TestDialThroughProxy(t *testing.T) {
+	servers := map[string]func(http.Handler) *httptest.Server{"ws": httptest.NewServer, "wss": httptest.NewTLSServer}
+	proxies := map[string]func(*testing.T, *middleman) string{
+		"http":   func(t *testing.T, m *middleman) string { return startedServer(t, httptest.NewServer(m)) },
+		"https":  func(t *testing.T, m *middleman) string { return startedServer(t, httptest.NewTLSServer(m)) },
+		"socks5": func(t *testing.T, m *middleman) string { return m.serveSOCKS(t).Addr().String() },
+	}
+	for scheme, serve := range servers {
+		for proxyScheme, start := range proxies {
+			for _, userinfo := range []string{"", "user:s%3Acret@"} {
+				t.Run(scheme+"/"+proxyScheme+"/"+userinfo, func(t *testing.T) {
+					s := serve(newDoor(t))
+					t.Cleanup(s.Close)
+					m := newMiddleman(t)
+					proxy, err := url.Parse(proxyScheme + "://" + userinfo + start(t, m))
+					require.NoError(t, err)
+					testProxied(t, s, m, proxy)
+				})
+			}
+		}
+	}
+}
+
+// startedServer returns the address of a server that is closed after the test.
+func startedServer(t *testing.T, s *httptest.Server) string {
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
+func testProxied(t *testing.T, s *httptest.Server, m *middleman, proxy *url.URL) {
+	var asked []string
+	d := &Dialer{
+		TLSClientConfig: trusting(httptestTLS(t)),
+		Proxy: func(r *http.Request) (*url.URL, error) {
+			asked = append(asked, r.URL.String())
+			return proxy, nil
+		},
+	}
+	c, resp, err := d.Dial(s.URL+"/chat", nil)
+	require.NoError(t, err)
+	defer c.Close()
+	assert.Equal(t, 101, resp.StatusCode)
+	assert.Equal(t, []string{s.URL + "/chat"}, asked)
+	assert.Equal(t, "ws"+strings.TrimPrefix(s.URL, "http")+"/chat", c.URL())
+	assert.Equal(t, proxy.Host, c.RemoteAddr().String())
+	expectEcho(t, c)
+	credentials := ":"
+	if proxy.User != nil {
+		credentials = "user:s:cret"
+	}
+	assert.Equal(t, []string{credentials + " > " + s.Listener.Addr().String()}, m.tunnels)
+}
+
+// httptestTLS returns any server of httptest's with TLS: they have one
+// certificate in common.
+func httptestTLS(t *testing.T) *httptest.Server {
+	s := httptest.NewTLSServer(nil)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// TestEarlyBytesBehindProxy: what a server sends with its answer is not lost
+// in a tunnel.
+func TestEarlyBytesBehindProxy(t *testing.T) {
+	b := newBarker(t, "ws")
+	m := newMiddleman(t)
+	proxy := &url.URL{Scheme: "http", Host: startedServer(t, httptest.NewServer(m))}
+	for name, messages := range earlyMessages {
+		t.Run(name, func(t *testing.T) {
+			early, rest := earlyFrames(messages, false, 3)
+			b.early <- early
+			c, _, err := (&Dialer{Proxy: http.ProxyURL(proxy)}).Dial(b.url, nil)
+			require.NoError(t, err)
+			defer c.Close()
+			b.rest <- rest
+			expectMessages(t, c, messages)
+		})
+	}
+}
+
+// TestProxyAddress: what is dialed to reach a proxy, and that a server is
+// never dialed past it.
+func TestProxyAddress(t *testing.T) {
+	for proxy, want := range map[string]string{
+		"http://proxy.example":        "proxy.example:80",
+		"http://proxy.example:3128":   "proxy.example:3128",
+		"https://proxy.example":       "proxy.example:443",
+		"https://proxy.example:3128/": "proxy.example:3128",
+		"socks5://proxy.example":      "proxy.example:1080",
+		"socks5h://proxy.example:1":   "proxy.example:1",
+		"http://[::1]":                "[::1]:80",
+	} {
+		for _, server := range []string{"ws://example.com/", "wss://example.com/"} {
+			t.Run(proxy+" "+server, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					u, err := url.Parse(proxy)
+					require.NoError(t, err)
+					s := &scene{play: func(net.Conn) {}}
+					c, resp, err := (&Dialer{NetDialContext: s.dial, Proxy: http.ProxyURL(u)}).Dial(server, nil)
+					require.Error(t, err)
+					assert.NotErrorIs(t, err, ErrBadHandshake)
+					assert.Nil(t, c)
+					assert.Nil(t, resp)
+					s.open.Wait()
+					assert.Equal(t, []string{"tcp " + want}, s.dialed())
+				})
+			})
+		}
+	}
+}
+
+// TestProxyRequest: what an HTTP proxy is sent for a ws URL.
+func TestProxyRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		proxy := &url.URL{Scheme: "http", Host: "proxy.example", User: url.UserPassword("user", "secret")}
+		s := &scene{}
+		s.play = func(conn net.Conn) {
+			// RFC 9110, Section 9.3.6: any 2xx, and its Content-Length means nothing.
+			s.hear(conn, func(*http.Request) string { return "HTTP/1.1 204 Fine\r\nContent-Length: 5\r\n\r\n" })
+			s.exchange(conn, justAccept) // the server's turn
+		}
+		c, _, err := (&Dialer{NetDialContext: s.dial, Proxy: http.ProxyURL(proxy)}).Dial("ws://[::1]/chat", http.Header{"Cookie": {"secret=1"}})
+		require.NoError(t, err)
+		require.NoError(t, c.Close())
+		s.open.Wait()
+		require.Len(t, s.requests, 2)
+		r := parseRequest(t, s.requests[0])
+		assert.Equal(t, "CONNECT", r.Method)
+		assert.Equal(t, "[::1]:80", r.RequestURI)
+		assert.Equal(t, "[::1]:80", r.Host)
+		assert.Equal(t, "Basic dXNlcjpzZWNyZXQ=", r.Header.Get("Proxy-Authorization"))
+		assert.Empty(t, r.Header["Cookie"], "that is for the server")
+		r = parseRequest(t, s.requests[1])
+		assert.Equal(t, "/chat", r.RequestURI)
+		assert.Empty(t, r.Header["Proxy-Authorization"], "that is for the proxy")
+	})
+}
+
+// TestProxyFails: what is no tunnel. For wss URLs the errors are net/http's,
+// which says less.
+func TestProxyFails(t *testing.T) {
+	for _, test := range []struct{ name, answer, reason string }{
+		{"refused", "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n", "Proxy Authentication Required"},
+		{"refused with a body", "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 1000\r\n\r\nsorry", "Bad Gateway"},
+		{"a redirect", "HTTP/1.1 302 Found\r\nLocation: http://example.org\r\n\r\n", "Found"},
+		{"a switch of protocols", "HTTP/1.1 101 Switching Protocols\r\n\r\n", "Switching Protocols"},
+		{"garbage", "\x05\x00\x00 no proxy at all\r\n\r\n", "malformed"},
+		{"too large a head", "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", maxResponseHeader) + "\r\n\r\n", "too long"},
+		{"too many lines", "HTTP/1.1 200 OK\r\n" + strings.Repeat("X: y\r\n", maxResponseHeader/6) + "\r\n", "too long"},
+	} {
+		for _, server := range []string{"ws://example.com/", "wss://example.com/"} {
+			t.Run(test.name+" "+server, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					testProxyFails(t, server, test.answer, test.reason)
+				})
+			})
+		}
+	}
+	// Over TLS it is TLS that notices.
+	t.Run("bytes behind the answer", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			testProxyFails(t, "ws://example.com/", "HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 101 ", "data behind")
+		})
+	})
+}
+
+func testProxyFails(t *testing.T, server, answer, reason string) {
+	s := answering(func(*http.Request) string { return answer })
+	proxy := &url.URL{Scheme: "http", Host: "proxy.example"}
+	c, resp, err := (&Dialer{NetDialContext: s.dial, Proxy: http.ProxyURL(proxy)}).Dial(server, nil)
+	if strings.HasPrefix(server, "wss:") && reason == "too long" {
+		reason = ""
+	}
+	require.ErrorContains(t, err, reason)
+	assert.NotErrorIs(t, err, ErrBadHandshake)
+	assert.Nil(t, c)
+	assert.Nil(t, resp, "the answer is not the server's")
+	if strings.HasPrefix(server, "ws:") {
+		var failed *net.OpError
+		require.ErrorAs(t, err, &failed)
+		assert.Equal(t, "proxyconnect", failed.Op)
+	}
+	s.open.Wait()
+	assert.Len(t, s.dialed(), 1)
+}
+
+func TestUntrustedProxy(t *testing.T) {
+	cert, _ := exampleCertificate(t)
+	for _, server := range []string{"ws://example.com/", "wss://example.com/"} {
+		t.Run(server, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &scene{play: func(conn net.Conn) { hush(tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{cert}})) }}
+				proxy := &url.URL{Scheme: "https", Host: "example.com"}
+				c, resp, err := (&Dialer{NetDialContext: s.dial, Proxy: http.ProxyURL(proxy)}).Dial(server, nil)
+				var failed *tls.CertificateVerificationError
+				require.ErrorAs(t, err, &failed)
+				assert.Nil(t, c)
+				assert.Nil(t, resp)
+				s.open.Wait()
+			})
+		})
+	}
+}
+
+// TestProxyIsSpokenToInHTTP1: also by one who could do HTTP/2. The TLS
+// configuration stays as it is.
+func TestProxyIsSpokenToInHTTP1(t *testing.T) {
+	for name, serve := range map[string]func(http.Handler) *httptest.Server{"ws": httptest.NewServer, "wss": httptest.NewTLSServer} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(newDoor(t))
+			t.Cleanup(s.Close)
+			proxy := httptest.NewUnstartedServer(newMiddleman(t))
+			proxy.EnableHTTP2 = true
+			proxy.StartTLS()
+			t.Cleanup(proxy.Close)
+			config := trusting(proxy)
+			config.NextProtos = []string{"h2", "http/1.1"}
+			d := &Dialer{TLSClientConfig: config, Proxy: http.ProxyURL(&url.URL{Scheme: "https", Host: proxy.Listener.Addr().String()})}
+			c, _, err := d.Dial(s.URL, nil)
+			require.NoError(t, err)
+			defer c.Close()
+			expectEcho(t, c)
+			assert.Empty(t, config.ServerName)
+			assert.Equal(t, []string{"h2", "http/1.1"}, config.NextProtos)
+		})
+	}
+}
+
+func TestProxyFunctionFails(t *testing.T) {
+	cause := errors.New("no idea")
+	s := answering(justAccept)
+	d := &Dialer{NetDialContext: s.dial, Proxy: func(*http.Request) (*url.URL, error) { return nil, cause }}
+	c, resp, err := d.Dial("ws://example.com/", nil)
+	require.ErrorIs(t, err, cause)
+	assert.Nil(t, c)
+	assert.Nil(t, resp)
+	assert.Empty(t, s.dialed())
+}
+
+func TestProxyFunctionWantsNone(t *testing.T) {
+	d := &Dialer{Proxy: func(*http.Request) (*url.URL, error) { return nil, nil }}
+	c, _, err := d.Dial(newDoor(t).listen(t).URL, nil)
+	require.NoError(t, err)
+	defer c.Close()
+	expectEcho(t, c)
+}
+
+// TestUnknownProxyScheme: nothing is sent to what is no proxy.
+func TestUnknownProxyScheme(t *testing.T) {
+	for _, scheme := range []string{"", "gopher", "socks4", "ws"} {
+		for _, server := range []string{"ws://example.com/", "wss://example.com/"} {
+			s := answering(justAccept)
+			proxy := &url.URL{Scheme: scheme, Host: "proxy.example:1"}
+			c, resp, err := (&Dialer{NetDialContext: s.dial, Proxy: http.ProxyURL(proxy)}).Dial(server, nil)
+			require.ErrorContains(t, err, "proxy", "%q for %s", scheme, server)
+			assert.Nil(t, c)
+			assert.Nil(t, resp)
+			assert.Empty(t, s.dialed())
+		}
+	}
+}

@@ -1,0 +1,771 @@
+package websocket
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/textproto"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed23105783/websocket/internal/wstest"
+)
+
+// doorPatience bounds what a test waits for on a real socket.
+const doorPatience = 20 * time.Second
+
+// A door is an http.Handler that upgrades every request.
+type door struct {
+	Upgrader
+	header   http.Header                                   // added to the answer
+	wrap     func(http.ResponseWriter) http.ResponseWriter // a middleware
+	serve    func(*Conn)                                   // nil: what comes is sent back
+	outcomes chan error                                    // of each Upgrade
+	hijacks  atomic.Int32
+	running  sync.WaitGroup
+}
+
+// newDoor returns a door to which the test may not leave anyone behind.
+func newDoor(t *testing.T) *door {
+	d := &door{outcomes: make(chan error, 100)}
+	t.Cleanup(d.running.Wait)
+	return d
+}
+
+func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	d.running.Add(1)
+	defer d.running.Done()
+	w = hijackCounter{w, &d.hijacks}
+	if d.wrap != nil {
+		w = d.wrap(w)
+	}
+	c, err := d.Upgrade(w, r, d.header)
+	d.outcomes <- err
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	if d.serve != nil {
+		d.serve(c)
+		return
+	}
+	for {
+		kind, p, err := c.ReadMessage()
+		if err != nil || c.WriteMessage(kind, p) != nil {
+			return
+		}
+	}
+}
+
+// listen serves the door on a port of the loopback interface.
+func (d *door) listen(t *testing.T) *httptest.Server {
+	s := httptest.NewServer(d)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// A hijackCounter counts the hijackings of what it wraps.
+type hijackCounter struct {
+	http.ResponseWriter
+	count *atomic.Int32
+}
+
+func (w hijackCounter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	w.count.Add(1)
+	return http.NewResponseController(w.ResponseWriter).Hijack()
+}
+
+// An unwrapper is what a middleware of today puts around a ResponseWriter.
+type unwrapper struct{ http.ResponseWriter }
+
+func (w unwrapper) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// An opaqueWriter is what a careless middleware puts around one.
+type opaqueWriter struct{ http.ResponseWriter }
+
+// doorKnock opens a connection to a server, over TLS if config is not nil, and
+// sends text.
+func doorKnock(t *testing.T, addr net.Addr, config *tls.Config, text string) net.Conn {
+	conn, err := net.Dial(addr.Network(), addr.String())
+	require.NoError(t, err)
+	t.Cleanup(func() { conn.Close() })
+	if config != nil {
+		config.ServerName = "example.com"
+		conn = tls.Client(conn, config)
+	}
+	require.NoError(t, conn.SetDeadline(time.Now().Add(doorPatience)))
+	_, err = io.WriteString(conn, text)
+	require.NoError(t, err)
+	return conn
+}
+
+// A rawAnswer is a response as it came over the wire: http.Response hides the
+// Connection header.
+type rawAnswer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// doorAnswer sends text to a server and returns the answer, behind which the
+// server has to close.
+func doorAnswer(t *testing.T, addr net.Addr, text string) rawAnswer {
+	all, err := io.ReadAll(doorKnock(t, addr, nil, text))
+	require.NoError(t, err)
+	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(all)), nil)
+	require.NoError(t, err)
+	head := textproto.NewReader(bufio.NewReader(bytes.NewReader(all)))
+	_, err = head.ReadLine()
+	require.NoError(t, err)
+	header, err := head.ReadMIMEHeader()
+	require.NoError(t, err)
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return rawAnswer{resp.StatusCode, http.Header(header), string(body)}
+}
+
+// expectEcho sends messages over a connection to a door and gets them back.
+func expectEcho(t *testing.T, c *Conn) {
+	t.Helper()
+	require.NoError(t, c.SetReadDeadline(time.Now().Add(doorPatience)))
+	for _, size := range []int{0, 5, 70_000} {
+		require.NoError(t, c.WriteMessage(TextMessage, []byte(long[:size])))
+		kind, p, err := c.ReadMessage()
+		require.NoError(t, err)
+		require.Equal(t, TextMessage, kind)
+		require.Equal(t, long[:size], string(p))
+	}
+}
+
+func TestUpgradeRefuses(t *testing.T) {
+	for _, test := range refusedRequests {
+		t.Run(test.name, func(t *testing.T) {
+			d := newDoor(t)
+			answer := doorAnswer(t, d.listen(t).Listener.Addr(), test.text(t))
+			assert.Equal(t, test.status, answer.status)
+			err := <-d.outcomes
+			var refused HandshakeError
+			require.ErrorAs(t, err, &refused)
+			assert.Equal(t, test.status, refused.Status())
+			assert.Contains(t, answer.body, err.Error())
+			assert.Contains(t, answer.body, test.reason)
+			assert.Less(t, len(answer.body), 200, "a short reason")
+			assert.Contains(t, answer.header.Get("Content-Type"), "text/plain")
+			assert.Zero(t, d.hijacks.Load())
+			connection, allow, upgrade := []string{"close"}, "", ""
+			switch test.status {
+			case http.StatusMethodNotAllowed:
+				allow = "GET"
+			case http.StatusUpgradeRequired:
+				connection, upgrade = []string{"close", "Upgrade"}, "websocket"
+			}
+			assert.Equal(t, connection, answer.header["Connection"])
+			assert.Equal(t, allow, answer.header.Get("Allow"))
+			assert.Equal(t, upgrade, answer.header.Get("Upgrade"))
+			assert.Equal(t, "13", answer.header.Get("Sec-WebSocket-Version"))
+		})
+	}
+}
+
+func TestUpgradeAccepts(t *testing.T) {
+	for _, test := range acceptedRequests {
+		t.Run(test.name, func(t *testing.T) {
+			d := newDoor(t)
+			d.serve = func(*Conn) {}
+			answer := doorAnswer(t, d.listen(t).Listener.Addr(), test.text(t))
+			require.NoError(t, <-d.outcomes)
+			assert.Equal(t, 101, answer.status)
+			key := parseRequest(t, test.text(t)).Header.Get("Sec-WebSocket-Key")
+			assert.Equal(t, http.Header{
+				"Upgrade":              {"websocket"},
+				"Connection":           {"Upgrade"},
+				"Sec-Websocket-Accept": {acceptKey(key)},
+			}, answer.header)
+			assert.Empty(t, answer.body)
+			assert.EqualValues(t, 1, d.hijacks.Load())
+		})
+	}
+}
+
+func TestUpgradeRefusesOrigin(t *testing.T) {
+	no := func(*http.Request) bool { return false }
+	yes := func(*http.Request) bool { return true }
+	for _, test := range []struct {
+		name, origin string
+		check        func(*http.Request) bool
+		status       int
+	}{
+		{"same host", "http://example.com", nil, 101},
+		{"another host", "http://evil.org", nil, 403},
+		{"null", "null", nil, 403},
+		{"repeated", "http://example.com\r\nOrigin: http://example.com", nil, 403},
+		{"another host, welcome", "http://evil.org", yes, 101},
+		{"same host, not welcome", "http://example.com", no, 403},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d := newDoor(t)
+			d.CheckOrigin = test.check
+			d.serve = func(*Conn) {}
+			answer := doorAnswer(t, d.listen(t).Listener.Addr(), addedLine("", "Origin: "+test.origin).text(t))
+			require.Equal(t, test.status, answer.status)
+			err := <-d.outcomes
+			if test.status == 101 {
+				require.NoError(t, err)
+				return
+			}
+			var refused HandshakeError
+			require.ErrorAs(t, err, &refused)
+			assert.Equal(t, 403, refused.Status())
+			assert.Contains(t, answer.body, "origin")
+			assert.Equal(t, []string{"close"}, answer.header["Connection"])
+			assert.Zero(t, d.hijacks.Load())
+		})
+	}
+}
+
+// TestUpgradeAsksCheckOriginLast: a CheckOrigin sees handshakes alone.
+func TestUpgradeAsksCheckOriginLast(t *testing.T) {
+	for _, test := range refusedRequests {
+		asked := 0
+		u := Upgrader{CheckOrigin: func(*http.Request) bool { asked++; return true }}
+		_, err := u.Upgrade(httptest.NewRecorder(), parseRequest(t, test.text(t)), nil)
+		require.Error(t, err, test.name)
+		assert.Zero(t, asked, test.name)
+	}
+}
+
+func TestUpgradeRefusesResponseHeader(t *testing.T) {
+	for name, header := range refusedResponseHeaders {
+		t.Run(name, func(t *testing.T) {
+			d := newDoor(t)
+			d.header = header
+			answer := doorAnswer(t, d.listen(t).Listener.Addr(), sampleRequest)
+			assert.Equal(t, http.StatusInternalServerError, answer.status)
+			assert.Equal(t, []string{"close"}, answer.header["Connection"])
+			assert.Empty(t, answer.header.Values("Set-Cookie"))
+			var refused HandshakeError
+			require.ErrorAs(t, <-d.outcomes, &refused)
+			assert.Equal(t, 500, refused.Status())
+			assert.Zero(t, d.hijacks.Load())
+		})
+	}
+}
+
+func TestUpgradeWithoutHijacker(t *testing.T) {
+	broken := errors.New("not today")
+	for _, test := range []struct {
+		name  string
+		wrap  func(http.ResponseWriter) http.ResponseWriter
+		cause error
+	}{
+		{"cannot", func(w http.ResponseWriter) http.ResponseWriter { return opaqueWriter{w} }, http.ErrNotSupported},
+		{"cannot behind Unwrap", func(w http.ResponseWriter) http.ResponseWriter { return unwrapper{opaqueWriter{w}} }, http.ErrNotSupported},
+		{"fails", func(w http.ResponseWriter) http.ResponseWriter { return brokenHijacker{w, broken} }, broken},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d := newDoor(t)
+			d.wrap = test.wrap
+			answer := doorAnswer(t, d.listen(t).Listener.Addr(), sampleRequest)
+			assert.Equal(t, http.StatusInternalServerError, answer.status)
+			assert.Equal(t, []string{"close"}, answer.header["Connection"])
+			assert.Contains(t, answer.body, test.cause.Error())
+			err := <-d.outcomes
+			var refused HandshakeError
+			require.ErrorAs(t, err, &refused)
+			assert.Equal(t, 500, refused.Status())
+			assert.ErrorIs(t, err, test.cause)
+		})
+	}
+}
+
+// A brokenHijacker fails to hijack.
+type brokenHijacker struct {
+	http.ResponseWriter
+	err error
+}
+
+func (w brokenHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, w.err }
+
+// TestUpgradeOverHTTP2 refuses what HTTP/2 has no Upgrade for, with an answer
+// that HTTP/2 allows.
+func TestUpgradeOverHTTP2(t *testing.T) {
+	d := newDoor(t)
+	s := httptest.NewUnstartedServer(d)
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	resp, err := s.Client().Get(s.URL)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, 2, resp.ProtoMajor)
+	assert.Equal(t, http.StatusUpgradeRequired, resp.StatusCode)
+	// RFC 9113, Section 8.2.2: fields of the connection must not be there.
+	assert.Empty(t, resp.Header.Values("Upgrade"))
+	assert.Empty(t, resp.Header.Values("Connection"))
+	require.Error(t, <-d.outcomes)
+}
+
+// TestUpgradeEverywhere does a handshake and sends messages wherever net/http
+// serves HTTP/1.1.
+func TestUpgradeEverywhere(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		start func(t *testing.T, d *door) (*Dialer, string)
+	}{
+		{"plain", func(t *testing.T, d *door) (*Dialer, string) { return &Dialer{}, d.listen(t).URL }},
+		{"middleware", func(t *testing.T, d *door) (*Dialer, string) {
+			d.wrap = func(w http.ResponseWriter) http.ResponseWriter { return unwrapper{unwrapper{w}} }
+			return &Dialer{}, d.listen(t).URL
+		}},
+		{"mux", func(t *testing.T, d *door) (*Dialer, string) {
+			mux := http.NewServeMux()
+			mux.Handle("GET /chat/{room}", d)
+			s := httptest.NewServer(mux)
+			t.Cleanup(s.Close)
+			return &Dialer{}, s.URL + "/chat/1"
+		}},
+		{"TLS", func(t *testing.T, d *door) (*Dialer, string) {
+			s := httptest.NewTLSServer(d)
+			t.Cleanup(s.Close)
+			return &Dialer{TLSClientConfig: trusting(s)}, s.URL
+		}},
+		{"TLS with HTTP/2 enabled", func(t *testing.T, d *door) (*Dialer, string) {
+			s := httptest.NewUnstartedServer(d)
+			s.EnableHTTP2 = true
+			s.StartTLS()
+			t.Cleanup(s.Close)
+			config := trusting(s)
+			config.NextProtos = []string{"h2", "http/1.1"}
+			return &Dialer{TLSClientConfig: config}, s.URL
+		}},
+		{"Unix socket", func(t *testing.T, d *door) (*Dialer, string) {
+			path := unixDoor(t, d)
+			return &Dialer{NetDial: func(string, string) (net.Conn, error) { return net.Dial("unix", path) }}, "ws://localhost/"
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dialer, url := test.start(t, newDoor(t))
+			c, resp, err := dialer.Dial(url, nil)
+			require.NoError(t, err)
+			defer c.Close()
+			assert.Equal(t, 101, resp.StatusCode)
+			expectEcho(t, c)
+		})
+	}
+}
+
+// trusting returns a configuration with which a client trusts s.
+func trusting(s *httptest.Server) *tls.Config {
+	return s.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+}
+
+// unixDoor serves a door on a Unix socket and returns the path of that.
+func unixDoor(t *testing.T, d *door) string {
+	// Not t.TempDir, whose names may be longer than a socket's may be.
+	dir, err := os.MkdirTemp("", "ws")
+	require.NoError(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	path := filepath.Join(dir, "s")
+	listener, err := net.Listen("unix", path)
+	require.NoError(t, err)
+	doorServe(t, &http.Server{Handler: d}, listener)
+	return path
+}
+
+// doorServe runs a server until the end of the test.
+func doorServe(t *testing.T, s *http.Server, listener net.Listener) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.Serve(listener)
+	}()
+	t.Cleanup(func() {
+		s.Close()
+		<-done
+	})
+}
+
+// earlyMessages are what a peer may send right behind its half of the
+// handshake.
+var earlyMessages = map[string][]string{
+	"nothing":               {""},
+	"a frame":               {"hello"},
+	"frames":                {"hello", "", "world"},
+	"3 KiB of frames":       slices.Repeat([]string{long[:60]}, 50),
+	"a frame of 3 KiB":      {long[:3000]},
+	"nearly 4 KiB":          {long[:3700]},
+	"4 KiB and more":        {long[:4096], long[:100]},
+	"many KiB":              slices.Repeat([]string{long[:1000]}, 30),
+	"a frame of many KiB":   {long},
+	"one byte, then 20 KiB": {"x", long[:20000]},
+}
+
+// eachEarly runs a test for what came early: the messages, how many bytes of
+// them are cut off to come later, and the size of the read buffer.
+func eachEarly(t *testing.T, test func(t *testing.T, messages []string, late, buffer int)) {
+	for name, messages := range earlyMessages {
+		for _, late := range []int{0, 1, 3, 1000} {
+			for _, buffer := range []int{0, 1, 1 << 20} {
+				t.Run(fmt.Sprintf("%s/%d late/buffer %d", name, late, buffer), func(t *testing.T) {
+					test(t, messages, late, buffer)
+				})
+			}
+		}
+	}
+}
+
+// earlyFrames encodes messages and cuts the last bytes off.
+func earlyFrames(messages []string, masked bool, late int) (early, rest []byte) {
+	var frames []byte
+	for _, m := range messages {
+		frames = append(frames, (&peer{masked: masked}).text(m)...)
+	}
+	late = min(late, len(frames))
+	return frames[:len(frames)-late], frames[len(frames)-late:]
+}
+
+// expectMessages reads messages, of which none may be missing.
+func expectMessages(t *testing.T, c *Conn, messages []string) {
+	t.Helper()
+	for i, want := range messages {
+		kind, p, err := c.ReadMessage()
+		require.NoError(t, err, "message %d", i)
+		require.Equal(t, TextMessage, kind)
+		require.Equal(t, want, string(p), "message %d", i)
+	}
+}
+
+// TestEarlyBytesOnServer sends frames in one piece with the request.
+func TestEarlyBytesOnServer(t *testing.T) {
+	t.Run("plain", func(t *testing.T) { testEarlyBytesOnServer(t, (*httptest.Server).Start) })
+	t.Run("TLS", func(t *testing.T) { testEarlyBytesOnServer(t, (*httptest.Server).StartTLS) })
+}
+
+func testEarlyBytesOnServer(t *testing.T, start func(*httptest.Server)) {
+	s, conns := newConveyor(t)
+	start(s)
+	t.Cleanup(s.Close)
+	var config *tls.Config
+	if s.TLS != nil {
+		config = trusting(s)
+	}
+	eachEarly(t, func(t *testing.T, messages []string, late, buffer int) {
+		early, rest := earlyFrames(messages, true, late)
+		request := strings.Replace(sampleRequest, "room=1", fmt.Sprint("buffer=", buffer), 1)
+		conn := doorKnock(t, s.Listener.Addr(), config, request+string(early))
+		_, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		require.NoError(t, err)
+		c := <-conns
+		defer c.Close()
+		require.NoError(t, c.SetReadDeadline(time.Now().Add(doorPatience)))
+		_, err = conn.Write(rest)
+		require.NoError(t, err)
+		expectMessages(t, c, messages)
+	})
+}
+
+// newConveyor returns a server that hands over its connections, with read
+// buffers of the size that the request asks for.
+func newConveyor(t *testing.T) (*httptest.Server, <-chan *Conn) {
+	conns := make(chan *Conn, 1)
+	return httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var u Upgrader
+		fmt.Sscan(r.FormValue("buffer"), &u.ReadBufferSize)
+		c, err := u.Upgrade(w, r, nil)
+		assert.NoError(t, err)
+		conns <- c
+	})), conns
+}
+
+// TestEarlyBytesFromForeignHijacker: a server other than net/http's may have
+// read ahead more than any buffer of this package holds.
+func TestEarlyBytesFromForeignHijacker(t *testing.T) {
+	for _, size := range []int{0, 1, 255, 256, 257, 4096, 4097, maxBuffer - 1, maxBuffer, maxBuffer + 1, 300_000} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			want := strings.Repeat("x", size)
+			early := (&peer{masked: true}).text(want)
+			w, remote := newPipeHijacker(0, early)
+			c, err := new(Upgrader).Upgrade(w, parseRequest(t, sampleRequest), nil)
+			require.NoError(t, err)
+			remote.Write((&peer{masked: true}).text("next"))
+			expectMessages(t, c, []string{want, "next"})
+			require.NoError(t, c.Close())
+			_, _, err = c.ReadMessage()
+			require.ErrorIs(t, err, net.ErrClosed)
+		})
+	}
+}
+
+// A pipeHijacker is a ResponseWriter over a connection in memory.
+type pipeHijacker struct {
+	*httptest.ResponseRecorder
+	conn  net.Conn
+	early []byte
+}
+
+// newPipeHijacker returns a pipeHijacker whose connection takes size bytes,
+// any number if size is zero, until the remote end reads.
+func newPipeHijacker(size int, early []byte) (*pipeHijacker, *wstest.Conn) {
+	local, remote := wstest.Pipe(size, wstest.Whole)
+	return &pipeHijacker{httptest.NewRecorder(), local, early}, remote
+}
+
+func (h *pipeHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	reader := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(h.early), h.conn), len(h.early)+16)
+	if _, err := reader.Peek(len(h.early)); err != nil {
+		return nil, nil, err
+	}
+	return h.conn, bufio.NewReadWriter(reader, bufio.NewWriter(h.conn)), nil
+}
+
+func TestUpgradeSubprotocols(t *testing.T) {
+	for _, test := range []struct {
+		name, offered string
+		server        []string
+		header        http.Header
+		want          string
+	}{
+		{"the server's order", "b, a", []string{"a", "b"}, nil, "a"},
+		{"over several lines", "x\r\nSec-WebSocket-Protocol: b", []string{"a", "b"}, nil, "b"},
+		{"none in common", "x, y", []string{"a", "b"}, nil, ""},
+		{"none offered", "", []string{"a"}, nil, ""},
+		{"none spoken", "a", nil, nil, ""},
+		{"the header's", "a, b", nil, http.Header{"Sec-Websocket-Protocol": {"b"}}, "b"},
+		{"the header's, spelt as in the RFC", "a, b", nil, http.Header{"Sec-WebSocket-Protocol": {"b"}}, "b"},
+		{"not the header's", "a, b", []string{"a"}, http.Header{"Sec-Websocket-Protocol": {"b"}}, "a"},
+		{"not the header's when none is in common", "x", []string{}, http.Header{"Sec-Websocket-Protocol": {"x"}}, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d := newDoor(t)
+			d.Subprotocols, d.header = test.server, test.header
+			chosen := make(chan string, 1)
+			d.serve = func(c *Conn) { chosen <- c.Subprotocol() }
+			answer := doorAnswer(t, d.listen(t).Listener.Addr(), addedLine("", "Sec-WebSocket-Protocol: "+test.offered).text(t))
+			require.NoError(t, <-d.outcomes)
+			assert.Equal(t, test.want, <-chosen)
+			var want []string
+			if test.want != "" {
+				want = []string{test.want}
+			}
+			assert.Equal(t, want, answer.header["Sec-Websocket-Protocol"])
+		})
+	}
+}
+
+func TestUpgradeAddsResponseHeader(t *testing.T) {
+	d := newDoor(t)
+	d.header = http.Header{"Set-Cookie": {"a=b", "c=d"}, "x-lower": {"y"}}
+	d.serve = func(*Conn) {}
+	answer := doorAnswer(t, d.listen(t).Listener.Addr(), sampleRequest)
+	assert.Equal(t, []string{"a=b", "c=d"}, answer.header["Set-Cookie"])
+	assert.Equal(t, "y", answer.header.Get("X-Lower"))
+}
+
+func TestUpgradeErrorHook(t *testing.T) {
+	type call struct {
+		status int
+		reason error
+	}
+	for _, test := range refusedRequests {
+		var calls []call
+		u := Upgrader{Error: func(w http.ResponseWriter, r *http.Request, status int, reason error) {
+			calls = append(calls, call{status, reason})
+			w.WriteHeader(http.StatusTeapot)
+		}}
+		w := httptest.NewRecorder()
+		_, err := u.Upgrade(w, parseRequest(t, test.text(t)), nil)
+		require.Equal(t, []call{{test.status, err}}, calls, test.name)
+		assert.Equal(t, http.StatusTeapot, w.Code)
+		assert.Empty(t, w.Body.String(), "the answer is the hook's")
+		assert.Contains(t, w.Header().Get("Connection"), "close")
+		assert.Equal(t, test.status == 405, w.Header().Get("Allow") == "GET")
+		assert.Equal(t, test.status == 426, w.Header().Get("Upgrade") == "websocket")
+	}
+}
+
+func TestUpgradeFunction(t *testing.T) {
+	header := http.Header{"Sec-Websocket-Protocol": {"chat"}, "X": {"y"}}
+	r := parseRequest(t, addedLine("", "Origin: http://evil.org").text(t))
+	w, remote := newPipeHijacker(0, nil)
+	c, err := Upgrade(w, r, header, 1, 1)
+	require.NoError(t, err, "the origin is the caller's to check")
+	assert.Equal(t, "chat", c.Subprotocol())
+	require.NoError(t, c.Close())
+	resp, err := http.ReadResponse(bufio.NewReader(remote), nil)
+	require.NoError(t, err)
+	assert.Equal(t, "chat", resp.Header.Get("Sec-WebSocket-Protocol"))
+	assert.Equal(t, "y", resp.Header.Get("X"))
+
+	recorder := httptest.NewRecorder()
+	_, err = Upgrade(recorder, parseRequest(t, requestEdit{"", ": 13", ": 8"}.text(t)), nil, 0, 0)
+	var refused HandshakeError
+	require.ErrorAs(t, err, &refused)
+	assert.Empty(t, recorder.Body.String(), "the answer is the caller's")
+}
+
+func TestUpgradeHandshakeTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, remote := newPipeHijacker(10, nil) // less than the answer
+		start := time.Now()
+		c, err := (&Upgrader{HandshakeTimeout: time.Minute}).Upgrade(w, parseRequest(t, sampleRequest), nil)
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		assert.Nil(t, c)
+		assert.Equal(t, time.Minute, time.Since(start))
+		rest, err := io.ReadAll(remote)
+		require.NoError(t, err, "the connection is closed")
+		assert.Len(t, rest, 10)
+	})
+}
+
+func TestUpgradeWriteFails(t *testing.T) {
+	w, remote := newPipeHijacker(0, nil)
+	require.NoError(t, remote.Close())
+	c, err := new(Upgrader).Upgrade(w, parseRequest(t, sampleRequest), nil)
+	require.ErrorIs(t, err, io.ErrClosedPipe)
+	assert.Nil(t, c)
+	_, err = w.conn.Write([]byte("x"))
+	assert.ErrorIs(t, err, net.ErrClosed)
+}
+
+// TestDeadlinesOfTheServerEnd: neither the deadlines of http.Server nor that
+// of HandshakeTimeout outlast the handshake.
+func TestDeadlinesOfTheServerEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(t)
+		d.HandshakeTimeout = time.Second
+		local, remote := wstest.Pipe(0, wstest.Whole)
+		doorServe(t, &http.Server{
+			Handler: d, ReadTimeout: time.Second, ReadHeaderTimeout: time.Second, WriteTimeout: time.Second, IdleTimeout: time.Second,
+		}, newHallway(local))
+		c, _, err := (&Dialer{NetDial: func(string, string) (net.Conn, error) { return remote, nil }}).Dial("ws://example.com/", nil)
+		require.NoError(t, err)
+		for range 3 {
+			time.Sleep(time.Hour)
+			require.NoError(t, c.WriteMessage(TextMessage, []byte("still there?")))
+			_, p, err := c.ReadMessage()
+			require.NoError(t, err)
+			require.Equal(t, "still there?", string(p))
+		}
+		require.NoError(t, c.Close())
+	})
+}
+
+// TestDeadlinesOfTheServerEndOnSockets is the same in real time.
+func TestDeadlinesOfTheServerEndOnSockets(t *testing.T) {
+	const timeout = 200 * time.Millisecond // in which the handshake has to be done
+	d := newDoor(t)
+	s := httptest.NewUnstartedServer(d)
+	s.Config.ReadTimeout, s.Config.WriteTimeout = timeout, timeout
+	s.Start()
+	t.Cleanup(s.Close)
+	c, _, err := (&Dialer{}).Dial(s.URL, nil)
+	require.NoError(t, err)
+	defer c.Close()
+	require.NoError(t, c.SetReadDeadline(time.Now().Add(timeout+timeout/2)))
+	_, _, err = c.ReadMessage()
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded, "the server has nothing to say")
+	expectEcho(t, c)
+}
+
+// TestDeadlinesOfForeignHijackerEnd: a server other than net/http's may leave
+// its deadlines where they are.
+func TestDeadlinesOfForeignHijackerEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, remote := newPipeHijacker(0, nil)
+		require.NoError(t, w.conn.SetDeadline(time.Now().Add(time.Minute)))
+		c, err := new(Upgrader).Upgrade(w, parseRequest(t, sampleRequest), nil)
+		require.NoError(t, err)
+		time.AfterFunc(time.Hour, func() { remote.Write((&peer{masked: true}).text("still there?")) })
+		expectMessages(t, c, []string{"still there?"})
+		require.NoError(t, c.WriteMessage(TextMessage, nil))
+		require.NoError(t, c.Close())
+	})
+}
+
+// A hallway is a net.Listener with one connection.
+type hallway struct {
+	conns chan net.Conn
+	once  sync.Once
+}
+
+func newHallway(conn net.Conn) *hallway {
+	h := &hallway{conns: make(chan net.Conn, 1)}
+	h.conns <- conn
+	return h
+}
+
+func (h *hallway) Accept() (net.Conn, error) {
+	if conn, ok := <-h.conns; ok {
+		return conn, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (h *hallway) Close() error {
+	h.once.Do(func() { close(h.conns) })
+	return nil
+}
+
+func (h *hallway) Addr() net.Addr { return &net.UnixAddr{Name: "hallway", Net: "unix"} }
+
+// TestServerConnTells: what a connection of a server says of itself.
+func TestServerConnTells(t *testing.T) {
+	for name, test := range map[string]struct {
+		start func(http.Handler) *httptest.Server
+		url   string
+	}{
+		"plain": {httptest.NewServer, "ws://example.com/chat%2F1?room=1"},
+		"TLS":   {httptest.NewTLSServer, "wss://example.com/chat%2F1?room=1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDoor(t)
+			conns := make(chan *Conn, 1)
+			d.serve = func(c *Conn) {
+				conns <- c
+				c.ReadMessage()
+			}
+			s := test.start(d)
+			t.Cleanup(s.Close)
+			client, _, err := (&Dialer{TLSClientConfig: trusting(s)}).Dial(s.URL+"/chat%2F1?room=1", http.Header{"Host": {"example.com"}})
+			require.NoError(t, err)
+			defer client.Close()
+			c := <-conns
+			assert.Equal(t, test.url, c.URL())
+			assert.Equal(t, "", c.Subprotocol())
+			assert.Equal(t, "", c.Extensions())
+			assert.Equal(t, StateOpen, c.State())
+			assert.Equal(t, client.LocalAddr().String(), c.RemoteAddr().String())
+			assert.Equal(t, s.Listener.Addr().String(), c.LocalAddr().String())
+			assert.Equal(t, c.NetConn(), c.UnderlyingConn())
+			if name == "TLS" {
+				assert.IsType(t, &tls.Conn{}, c.NetConn())
+			} else {
+				assert.IsType(t, &net.TCPConn{}, c.NetConn())
+			}
+		})
+	}
+}
+
+// TestDeprecatedUpgradeLeavesTheAnswerAlone: the caller may serve a page.
+func TestDeprecatedUpgradeLeavesTheAnswerAlone(t *testing.T) {
+	w := httptest.NewRecorder()
+	_, err := Upgrade(w, httptest.NewRequest("POST", "/", nil), nil, 0, 0)
+	require.Error(t, err)
+	require.Empty(t, w.Header())
+}
