@@ -121,16 +121,8 @@ func (r *report) outcome(id string) string {
 
 // passes reports whether the verdict on a case is strictly OK.
 func (r *report) passes(id string) bool {
-	switch r.outcome(id) {
-	case ok, informational:
-		return true
-	case unimplemented:
-		// Sections 12 and 13 are about permessage-deflate. This exception
-		// goes away with its arrival.
-		return section(id) == "12" || section(id) == "13"
-	default:
-		return false
-	}
+	outcome := r.outcome(id)
+	return outcome == ok || outcome == informational
 }
 
 // failures lists the cases that do not pass in the order of the suite, and

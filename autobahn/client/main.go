@@ -31,8 +31,8 @@ func main() {
 
 // dialer is safe for use by any number of goroutines at once.
 var dialer = websocket.Dialer{
-	EnableCompression: true,
-	HandshakeTimeout:  30 * time.Second,
+	Compression:      &websocket.Compression{Threshold: -1}, // however short a message is
+	HandshakeTimeout: 30 * time.Second,
 }
 
 // statusTimeout is longer than any case takes to end after the client has left.
