@@ -484,3 +484,37 @@ func TestMalformedExtensionsAreRefused(t *testing.T) {
 	_, _, err := d.Dial("ws://127.0.0.1:1/", nil)
 	require.Equal(t, errCompressionLevel, err)
 }
+
+// TestAgreedWindowIsKept reads what goes out with a decompressor that knows no
+// more than the agreed window, and refuses any distance beyond it.
+func TestAgreedWindowIsKept(t *testing.T) {
+	// Far apart enough to be found in a larger window alone.
+	text := strings.Repeat("abcdefgh", 2) + testPayload(300) + strings.Repeat("0123456789", 100)
+	inflates := func(c *Conn, s *scriptedStream, bits int) error {
+		d := deflate.NewDecompressor(bits, true)
+		for range 20 {
+			s.out.Reset()
+			require.NoError(t, c.WriteMessage(TextMessage, []byte(text)))
+			h, n, err := parseHeader(s.out.Bytes())
+			require.NoError(t, err)
+			require.True(t, h.isCompressed())
+			got, err := d.Append(nil, s.out.Bytes()[n:], -1)
+			if err != nil {
+				return err
+			}
+			require.Equal(t, text, string(got))
+		}
+		return nil
+	}
+	for bits := deflate.MinWindowBits; bits <= deflate.MaxWindowBits; bits++ {
+		for level := -2; level <= 9; level++ {
+			s := &scriptedStream{}
+			side := deflate.Side{WindowBits: bits}
+			c := newConn(s, connConfig{agreement: agreement{wish: &Compression{Level: level}, params: deflate.Params{Server: side, Client: side}}})
+			require.NoError(t, inflates(c, s, bits), "%d bits, level %d", bits, level)
+			if bits == deflate.MaxWindowBits && level >= 0 {
+				require.ErrorIs(t, inflates(c, s, deflate.MinWindowBits), deflate.ErrCorrupt, "the check can fail")
+			}
+		}
+	}
+}

@@ -1,5 +1,6 @@
-// Package websocket implements the WebSocket protocol (RFC 6455) for servers
-// and clients, on the standard library alone.
+// Package websocket implements the WebSocket protocol (RFC 6455), with
+// compression (RFC 7692), for servers and clients, on the standard library
+// alone.
 //
 // An [Upgrader] turns an HTTP request into a [Conn], and a [Dialer] dials one.
 // A Conn sends and receives messages, of text or of bytes:
