@@ -1,0 +1,6 @@
+//go:build race
+
+package deflate
+
+// deflateRace: pools drop at random what they are given.
+const deflateRace = true
