@@ -35,7 +35,7 @@ func TestPureFiles(t *testing.T) {
 
 // TestPurePackages guards the packages below this one.
 func TestPurePackages(t *testing.T) {
-	for _, dir := range []string{"internal/httphead", "internal/utf8x"} {
+	for _, dir := range []string{"internal/deflate", "internal/httphead", "internal/utf8x"} {
 		pkg, err := build.ImportDir(dir, 0)
 		require.NoError(t, err)
 		for _, path := range pkg.Imports {
