@@ -141,39 +141,54 @@ func (c *Conn) setCompression(agreed agreement) {
 
 // An inflater is what a read side has for compressed messages.
 type inflater struct {
-	side   deflate.Side          // how the peer compresses
-	codec  *deflate.Decompressor // nil between messages if there is no takeover
-	active bool                  // the message under way is compressed
-	begun  bool                  // some of it has been inflated
-	done   bool                  // all of it
+	side    deflate.Side          // how the peer compresses
+	history deflate.History       // between messages, with context takeover
+	codec   *deflate.Decompressor // of the message under way
+	active  bool                  // the message under way is compressed
+	begun   bool                  // some of it has been inflated
+	done    bool                  // all of it
 }
 
-// decompressors and compressors lend codecs to connections without context
-// takeover, for the time of a message: one pool for each size of a window.
-var decompressors, compressors [deflate.MaxWindowBits + 1]sync.Pool
+// Codecs are lent to a connection for the time of a message: one pool for each
+// size of a window. Compressors keep more than a window between messages, and
+// are shared only where there is no context takeover.
+var (
+	decompressors       [deflate.MaxWindowBits + 1]sync.Pool // with takeover
+	singleDecompressors [deflate.MaxWindowBits + 1]sync.Pool // without
+	compressors         [deflate.MaxWindowBits + 1]sync.Pool
+)
+
+// pool returns where the codec comes from.
+func (i *inflater) pool() *sync.Pool {
+	if i.side.NoContextTakeover {
+		return &singleDecompressors[i.side.WindowBits]
+	}
+	return &decompressors[i.side.WindowBits]
+}
 
 // begin prepares for a message.
 func (i *inflater) begin(compressed bool) {
 	i.active, i.begun, i.done = compressed, false, false
-	if !compressed || i.codec != nil {
+	if !compressed {
 		return
 	}
-	if i.side.NoContextTakeover {
-		i.codec, _ = decompressors[i.side.WindowBits].Get().(*deflate.Decompressor)
-	}
-	if i.codec == nil {
+	var ok bool
+	if i.codec, ok = i.pool().Get().(*deflate.Decompressor); !ok {
 		i.codec = deflate.NewDecompressor(i.side.WindowBits, !i.side.NoContextTakeover)
+	}
+	if !i.side.NoContextTakeover {
+		i.codec.Exchange(&i.history)
 	}
 }
 
 // end ends a message.
 func (i *inflater) end() {
-	if i.side.NoContextTakeover {
-		i.codec.Reset()
-		decompressors[i.side.WindowBits].Put(i.codec)
-		i.codec = nil
+	if !i.side.NoContextTakeover {
+		i.codec.Exchange(&i.history)
 	}
-	i.active = false
+	i.codec.Reset()
+	i.pool().Put(i.codec)
+	i.codec, i.active = nil, false
 }
 
 // appendInflated appends what is left of a compressed message to dst, of which

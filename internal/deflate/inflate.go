@@ -94,6 +94,19 @@ func (d *Decompressor) Reset() {
 	d.out.window.forget()
 }
 
+// A History is what has to be kept between two messages with context takeover:
+// the window, without the rest of a Decompressor. The zero value is empty.
+type History struct{ window inflateWindow }
+
+// Exchange gives d the history h and h that of d, so that many connections
+// share the Decompressors that they need only while a message is inflated. Both
+// belong to windows of the same size, and no message is under way.
+func (d *Decompressor) Exchange(h *History) {
+	size := d.out.window.size
+	d.out.window, h.window = h.window, d.out.window
+	d.out.window.size = size
+}
+
 // Inflate inflates a piece of a message from src to dst until dst is full, src
 // is used up, or the message ends, and returns how much it wrote and read. last
 // says that the message's payload ends with src; done reports that the message

@@ -2,6 +2,7 @@ package deflate
 
 import (
 	"bytes"
+	"fmt"
 	"runtime"
 	"testing"
 	"unsafe"
@@ -392,4 +393,24 @@ func TestInflateAllocations(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestExchange has two connections take turns with one Decompressor.
+func TestExchange(t *testing.T) {
+	compressors := []*Compressor{NewCompressor(10, Speed), NewCompressor(10, Ratio)}
+	histories := make([]History, len(compressors))
+	d := NewDecompressor(10, true)
+	for n := range 50 {
+		for i, c := range compressors {
+			message := fmt.Appendf(nil, "message %d of connection %d, and again: message %d of connection %d", n, i, n, i)
+			d.Exchange(&histories[i])
+			got, err := d.Append(nil, c.Append(nil, message), -1)
+			require.NoError(t, err)
+			require.Equal(t, string(message), string(got))
+			d.Exchange(&histories[i])
+		}
+	}
+	// The compressors refer to what was before; without the history that is an error.
+	_, err := d.Append(nil, compressors[0].Append(nil, []byte("message 49 of connection 0")), -1)
+	require.ErrorIs(t, err, ErrCorrupt)
 }
