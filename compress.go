@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"github.com/seed23105783/websocket/internal/deflate"
 )
@@ -176,16 +177,27 @@ func (i *inflater) begin(compressed bool) {
 	if i.codec, ok = i.pool().Get().(*deflate.Decompressor); !ok {
 		i.codec = deflate.NewDecompressor(i.side.WindowBits, !i.side.NoContextTakeover)
 	}
+	i.exchange()
+}
+
+// exchange lends the codec the history, or takes it back.
+func (i *inflater) exchange() {
 	if !i.side.NoContextTakeover {
 		i.codec.Exchange(&i.history)
 	}
 }
 
+// restart goes back to the beginning of a message that was not inflated to its
+// end, which the history does not have.
+func (i *inflater) restart() {
+	i.exchange()
+	i.codec.Reset()
+	i.exchange()
+}
+
 // end ends a message.
 func (i *inflater) end() {
-	if !i.side.NoContextTakeover {
-		i.codec.Exchange(&i.history)
-	}
+	i.exchange()
 	i.codec.Reset()
 	i.pool().Put(i.codec)
 	i.codec, i.active = nil, false
@@ -197,8 +209,9 @@ func (i *inflater) end() {
 func (c *Conn) appendInflated(dst []byte, start int) ([]byte, error) {
 	r := &c.read
 	if !r.inflater.begun && r.frame.fin && r.remaining > 0 && r.remaining <= uint64(r.end-r.start) {
-		src, _ := r.chunk()
-		return c.inflateAll(dst, src)
+		if whole, ok := c.inflateAll(dst); ok {
+			return whole, c.endMessage()
+		}
 	}
 	for {
 		dst = r.growInflated(dst, start)
@@ -213,22 +226,23 @@ func (c *Conn) appendInflated(dst []byte, start int) ([]byte, error) {
 	}
 }
 
-// inflateAll inflates a message of which nothing has been inflated yet.
-func (c *Conn) inflateAll(dst, src []byte) ([]byte, error) {
+// inflateAll inflates a message of which nothing has been inflated yet. If
+// there is anything wrong with it it has done nothing: what is wrong first is
+// found piece by piece.
+func (c *Conn) inflateAll(dst []byte) ([]byte, bool) {
 	r, start := &c.read, len(dst)
+	src, err := r.chunk()
+	if err != nil {
+		return nil, false
+	}
 	limit := int(min(r.allowance(), math.MaxInt32))
-	dst, err := r.inflater.codec.Append(dst, src, limit)
-	switch {
-	case err == deflate.ErrTooLong:
-		return dst[:start], c.readFailed(ErrReadLimit)
-	case err != nil:
-		return dst[:start], c.readFailed(errDeflate)
+	dst, err = r.inflater.codec.Append(dst, src, limit)
+	if err != nil || r.kind == opText && !utf8.Valid(dst[start:]) {
+		r.inflater.restart()
+		return nil, false
 	}
 	r.used(len(src))
-	if err := c.checkText(dst[start:]); err != nil {
-		return dst[:start], err
-	}
-	return dst, c.endMessage()
+	return dst, true
 }
 
 // growInflated returns dst with room for more of a message whose length is not
@@ -254,28 +268,37 @@ func (c *Conn) readInflated(p []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		n, used, done, err := i.codec.Inflate(p, src, last)
-		if err != nil {
-			return 0, c.readFailed(errDeflate)
+		n, used, done, corrupt := i.codec.Inflate(p, src, last)
+		if err := c.checkInflated(p[:n], corrupt); err != nil {
+			return 0, err
 		}
 		r.used(used)
 		i.done = done
-		if n == 0 {
-			continue
+		if n > 0 {
+			return n, nil
 		}
-		if int64(n) > r.allowance() {
-			return 0, c.readFailed(ErrReadLimit)
-		}
-		r.received += int64(n)
-		if err := c.checkText(p[:n]); err != nil {
-			return 0, err
-		}
-		return n, nil
 	}
 	if err := c.endMessage(); err != nil {
 		return 0, err
 	}
 	return 0, io.EOF
+}
+
+// checkInflated checks what was inflated, and what came of it, in the order of
+// the message: so what is found does not depend on how it was cut.
+func (c *Conn) checkInflated(p []byte, corrupt error) error {
+	allowed := int(min(c.read.allowance(), int64(len(p))))
+	c.read.received += int64(allowed)
+	if err := c.checkText(p[:allowed]); err != nil {
+		return err
+	}
+	if allowed < len(p) {
+		return c.readFailed(ErrReadLimit)
+	}
+	if corrupt != nil {
+		return c.readFailed(errDeflate)
+	}
+	return nil
 }
 
 // compressed returns a piece of the payload of the message under way, and

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -517,4 +518,54 @@ func TestAgreedWindowIsKept(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestStreamingTakesConstantMemory: of a long message no more is in memory than
+// the buffers hold, compressed or not.
+func TestStreamingTakesConstantMemory(t *testing.T) {
+	countsAllocations(t)
+	const n = 64 << 20
+	for name, config := range map[string]connConfig{
+		"plain":      {},
+		"takeover":   {agreement: agreements()["bits=15,alone=false"]},
+		"on its own": {agreement: agreements()["bits=15,alone=true"]},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config.readLimit = -1
+			piece := []byte(strings.Repeat("a line of a long text, ", 1000))
+			server := newConn(&endlessStream{}, config)
+			require.Less(t, allocated(func() {
+				w, err := server.NextWriter(TextMessage)
+				require.NoError(t, err)
+				for written := 0; written < n; written += len(piece) {
+					_, err := w.Write(piece)
+					require.NoError(t, err)
+				}
+				require.NoError(t, w.Close())
+			}), uint64(2<<20))
+
+			p := &peer{masked: true}
+			frame := p.frame(true, opText, strings.Repeat("x", n))
+			if name != "plain" {
+				frame = p.compressedFrame(true, opText, deflated(strings.Repeat("x", n)))
+			}
+			server = newConn(&endlessStream{frame: frame}, config)
+			require.Less(t, allocated(func() {
+				_, r, err := server.NextReader()
+				require.NoError(t, err)
+				read, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, r, make([]byte, 4096))
+				require.NoError(t, err)
+				require.EqualValues(t, n, read)
+			}), uint64(2<<20))
+		})
+	}
+}
+
+// allocated returns how many bytes f allocates.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
 }

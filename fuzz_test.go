@@ -6,12 +6,14 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"testing"
 	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed23105783/websocket/internal/deflate"
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
@@ -56,8 +58,9 @@ type outcome struct {
 const fuzzLimit = 1 << 16
 
 // outcomeOf reads a stream to its end.
-func outcomeOf(t *testing.T, s *scriptedStream, client bool, size int) outcome {
-	c := newConn(s, connConfig{client: client, readBufferSize: size, readLimit: fuzzLimit})
+func outcomeOf(t *testing.T, s *scriptedStream, config connConfig) outcome {
+	config.readLimit = fuzzLimit
+	c := newConn(s, config)
 	var o outcome
 	for {
 		kind, data, err := c.ReadMessage()
@@ -96,22 +99,36 @@ func plain(t *testing.T, frames []byte) (s string) {
 // interruptions, the same messages arrive, the same answers go out and the
 // end is the same.
 func FuzzConnRead(f *testing.F) {
-	for _, test := range streams {
-		for _, masked := range []bool{true, false} {
-			if frames := bytes.Join(test.frames(&peer{masked: masked}), nil); len(frames) < 5000 {
-				f.Add(frames, !masked, uint64(1))
+	for _, masked := range []bool{true, false} {
+		p := &peer{masked: masked}
+		for _, test := range streams {
+			if frames := bytes.Join(test.frames(p), nil); len(frames) < 5000 {
+				f.Add(frames, !masked, uint64(1), byte(0))
 			}
 		}
+		// Two things are wrong here: the first is what counts.
+		f.Add(p.compressedFrame(true, opText, deflated("\xFF")+"\x06"), !masked, uint64(3), byte(15))
+		for _, s := range compressible[:5] {
+			z := deflated(s)
+			f.Add(slices.Concat(p.compressedFrame(true, opText, z), p.compressedFrame(false, opBinary, z[:1]), p.frame(true, opContinuation, z[1:]), p.text("x")),
+				!masked, uint64(2), byte(len(z)))
+		}
 	}
-	f.Fuzz(func(t *testing.T, data []byte, client bool, seed uint64) {
-		want := outcomeOf(t, &scriptedStream{in: data, chunking: wstest.Whole}, client, 0)
+	f.Fuzz(func(t *testing.T, data []byte, client bool, seed uint64, compression byte) {
+		config := connConfig{client: client}
+		if bits := int(compression % 16); bits >= deflate.MinWindowBits {
+			side := deflate.Side{NoContextTakeover: compression >= 128, WindowBits: bits}
+			config.agreement = agreement{wish: &Compression{}, params: deflate.Params{Server: side, Client: side}}
+		}
+		want := outcomeOf(t, &scriptedStream{in: data, chunking: wstest.Whole}, config)
 		require.Equal(t, StateClosed, want.state)
+		config.readBufferSize = minBuffer
 		for name, s := range map[string]*scriptedStream{
 			"bytes":         {in: data, chunking: wstest.Byte},
 			"pieces":        {in: data, chunking: wstest.Random(seed)},
 			"interruptions": {in: data, chunking: wstest.Random(seed), timeout: true},
 		} {
-			require.Equal(t, want, outcomeOf(t, s, client, minBuffer), name)
+			require.Equal(t, want, outcomeOf(t, s, config), name)
 		}
 	})
 }
@@ -126,10 +143,10 @@ func TestEveryCut(t *testing.T) {
 			p.binary(long[:130]), p.frame(true, opPong, ""), p.text(""), p.close(4000, "done"),
 		}
 		stream := bytes.Join(frames, nil)
-		whole := outcomeOf(t, &scriptedStream{in: stream, chunking: wstest.Whole}, client, 0)
+		whole := outcomeOf(t, &scriptedStream{in: stream, chunking: wstest.Whole}, connConfig{client: client})
 		require.Len(t, whole.messages, 4)
 		for cut := range stream {
-			o := outcomeOf(t, &scriptedStream{in: stream[:cut], chunking: wstest.Whole}, client, 0)
+			o := outcomeOf(t, &scriptedStream{in: stream[:cut], chunking: wstest.Whole}, connConfig{client: client})
 			require.Equal(t, fmt.Sprintf("%T %v", errEOF, errEOF), o.err, "cut at %d", cut)
 			require.Equal(t, whole.messages[:len(o.messages)], append([]message{}, o.messages...), "cut at %d", cut)
 			require.Len(t, o.messages, completeMessages(frames, cut), "cut at %d", cut)
