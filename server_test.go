@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -13,18 +12,13 @@ import (
 	"net/textproto"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/seed23105783/websocket/internal/wstest"
 )
 
 // doorPatience bounds what a test waits for on a real socket.
@@ -401,131 +395,6 @@ func doorServe(t *testing.T, s *http.Server, listener net.Listener) {
 	})
 }
 
-// earlyMessages are what a peer may send right behind its half of the
-// handshake.
-var earlyMessages = map[string][]string{
-	"nothing":               {""},
-	"a frame":               {"hello"},
-	"frames":                {"hello", "", "world"},
-	"3 KiB of frames":       slices.Repeat([]string{long[:60]}, 50),
-	"a frame of 3 KiB":      {long[:3000]},
-	"nearly 4 KiB":          {long[:3700]},
-	"4 KiB and more":        {long[:4096], long[:100]},
-	"many KiB":              slices.Repeat([]string{long[:1000]}, 30),
-	"a frame of many KiB":   {long},
-	"one byte, then 20 KiB": {"x", long[:20000]},
-}
-
-// eachEarly runs a test for what came early: the messages, how many bytes of
-// them are cut off to come later, and the size of the read buffer.
-func eachEarly(t *testing.T, test func(t *testing.T, messages []string, late, buffer int)) {
-	for name, messages := range earlyMessages {
-		for _, late := range []int{0, 1, 3, 1000} {
-			for _, buffer := range []int{0, 1, 1 << 20} {
-				t.Run(fmt.Sprintf("%s/%d late/buffer %d", name, late, buffer), func(t *testing.T) {
-					test(t, messages, late, buffer)
-				})
-			}
-		}
-	}
-}
-
-// earlyFrames encodes messages and cuts the last bytes off.
-func earlyFrames(messages []string, masked bool, late int) (early, rest []byte) {
-	var frames []byte
-	for _, m := range messages {
-		frames = append(frames, (&peer{masked: masked}).text(m)...)
-	}
-	late = min(late, len(frames))
-	return frames[:len(frames)-late], frames[len(frames)-late:]
-}
-
-// expectMessages reads messages, of which none may be missing.
-func expectMessages(t *testing.T, c *Conn, messages []string) {
-	t.Helper()
-	for i, want := range messages {
-		kind, p, err := c.ReadMessage()
-		require.NoError(t, err, "message %d", i)
-		require.Equal(t, TextMessage, kind)
-		require.Equal(t, want, string(p), "message %d", i)
-	}
-}
-
-// TestEarlyBytesOnServer sends frames in one piece with the request.
-func TestEarlyBytesOnServer(t *testing.T) {
-	t.Run("plain", func(t *testing.T) { testEarlyBytesOnServer(t, (*httptest.Server).Start) })
-	t.Run("TLS", func(t *testing.T) { testEarlyBytesOnServer(t, (*httptest.Server).StartTLS) })
-}
-
-func testEarlyBytesOnServer(t *testing.T, start func(*httptest.Server)) {
-	s, conns := newConveyor(t)
-	start(s)
-	t.Cleanup(s.Close)
-	var config *tls.Config
-	if s.TLS != nil {
-		config = trusting(s)
-	}
-	eachEarly(t, func(t *testing.T, messages []string, late, buffer int) {
-		early, rest := earlyFrames(messages, true, late)
-		request := strings.Replace(sampleRequest, "room=1", fmt.Sprint("buffer=", buffer), 1)
-		conn := doorKnock(t, s.Listener.Addr(), config, request+string(early))
-		_, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		require.NoError(t, err)
-		c := <-conns
-		defer c.Close()
-		require.NoError(t, c.SetReadDeadline(time.Now().Add(doorPatience)))
-		_, err = conn.Write(rest)
-		require.NoError(t, err)
-		expectMessages(t, c, messages)
-	})
-}
-
-// newConveyor returns a server that hands over its connections, with read
-// buffers of the size that the request asks for.
-func newConveyor(t *testing.T) (*httptest.Server, <-chan *Conn) {
-	conns := make(chan *Conn, 1)
-	return httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var u Upgrader
-		fmt.Sscan(r.FormValue("buffer"), &u.ReadBufferSize)
-		c, err := u.Upgrade(w, r, nil)
-		assert.NoError(t, err)
-		conns <- c
-	})), conns
-}
-
-// TestEarlyBytesFromForeignHijacker: a server other than net/http's may have
-// read ahead more than any buffer of this package holds.
-func TestEarlyBytesFromForeignHijacker(t *testing.T) {
-	for _, size := range []int{0, 1, 255, 256, 257, 4096, 4097, maxBuffer - 1, maxBuffer, maxBuffer + 1, 300_000} {
-		t.Run(fmt.Sprint(size), func(t *testing.T) {
-			want := strings.Repeat("x", size)
-			early := (&peer{masked: true}).text(want)
-			w, remote := newPipeHijacker(0, early)
-			c, err := new(Upgrader).Upgrade(w, parseRequest(t, sampleRequest), nil)
-			require.NoError(t, err)
-			remote.Write((&peer{masked: true}).text("next"))
-			expectMessages(t, c, []string{want, "next"})
-			require.NoError(t, c.Close())
-			_, _, err = c.ReadMessage()
-			require.ErrorIs(t, err, net.ErrClosed)
-		})
-	}
-}
-
-// A pipeHijacker is a ResponseWriter over a connection in memory.
-type pipeHijacker struct {
-	*httptest.ResponseRecorder
-	conn  net.Conn
-	early []byte
-}
-
-// newPipeHijacker returns a pipeHijacker whose connection takes size bytes,
-// any number if size is zero, until the remote end reads.
-func newPipeHijacker(size int, early []byte) (*pipeHijacker, *wstest.Conn) {
-	local, remote := wstest.Pipe(size, wstest.Whole)
-	return &pipeHijacker{httptest.NewRecorder(), local, early}, remote
-}
-
 func (h *pipeHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	reader := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(h.early), h.conn), len(h.early)+16)
 	if _, err := reader.Peek(len(h.early)); err != nil {
@@ -617,155 +486,4 @@ func TestUpgradeFunction(t *testing.T) {
 	var refused HandshakeError
 	require.ErrorAs(t, err, &refused)
 	assert.Empty(t, recorder.Body.String(), "the answer is the caller's")
-}
-
-func TestUpgradeHandshakeTimeout(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w, remote := newPipeHijacker(10, nil) // less than the answer
-		start := time.Now()
-		c, err := (&Upgrader{HandshakeTimeout: time.Minute}).Upgrade(w, parseRequest(t, sampleRequest), nil)
-		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
-		assert.Nil(t, c)
-		assert.Equal(t, time.Minute, time.Since(start))
-		rest, err := io.ReadAll(remote)
-		require.NoError(t, err, "the connection is closed")
-		assert.Len(t, rest, 10)
-	})
-}
-
-func TestUpgradeWriteFails(t *testing.T) {
-	w, remote := newPipeHijacker(0, nil)
-	require.NoError(t, remote.Close())
-	c, err := new(Upgrader).Upgrade(w, parseRequest(t, sampleRequest), nil)
-	require.ErrorIs(t, err, io.ErrClosedPipe)
-	assert.Nil(t, c)
-	_, err = w.conn.Write([]byte("x"))
-	assert.ErrorIs(t, err, net.ErrClosed)
-}
-
-// TestDeadlinesOfTheServerEnd: neither the deadlines of http.Server nor that
-// of HandshakeTimeout outlast the handshake.
-func TestDeadlinesOfTheServerEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d := newDoor(t)
-		d.HandshakeTimeout = time.Second
-		local, remote := wstest.Pipe(0, wstest.Whole)
-		doorServe(t, &http.Server{
-			Handler: d, ReadTimeout: time.Second, ReadHeaderTimeout: time.Second, WriteTimeout: time.Second, IdleTimeout: time.Second,
-		}, newHallway(local))
-		c, _, err := (&Dialer{NetDial: func(string, string) (net.Conn, error) { return remote, nil }}).Dial("ws://example.com/", nil)
-		require.NoError(t, err)
-		for range 3 {
-			time.Sleep(time.Hour)
-			require.NoError(t, c.WriteMessage(TextMessage, []byte("still there?")))
-			_, p, err := c.ReadMessage()
-			require.NoError(t, err)
-			require.Equal(t, "still there?", string(p))
-		}
-		require.NoError(t, c.Close())
-	})
-}
-
-// TestDeadlinesOfTheServerEndOnSockets is the same in real time.
-func TestDeadlinesOfTheServerEndOnSockets(t *testing.T) {
-	const timeout = 200 * time.Millisecond // in which the handshake has to be done
-	d := newDoor(t)
-	s := httptest.NewUnstartedServer(d)
-	s.Config.ReadTimeout, s.Config.WriteTimeout = timeout, timeout
-	s.Start()
-	t.Cleanup(s.Close)
-	c, _, err := (&Dialer{}).Dial(s.URL, nil)
-	require.NoError(t, err)
-	defer c.Close()
-	require.NoError(t, c.SetReadDeadline(time.Now().Add(timeout+timeout/2)))
-	_, _, err = c.ReadMessage()
-	require.ErrorIs(t, err, os.ErrDeadlineExceeded, "the server has nothing to say")
-	expectEcho(t, c)
-}
-
-// TestDeadlinesOfForeignHijackerEnd: a server other than net/http's may leave
-// its deadlines where they are.
-func TestDeadlinesOfForeignHijackerEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w, remote := newPipeHijacker(0, nil)
-		require.NoError(t, w.conn.SetDeadline(time.Now().Add(time.Minute)))
-		c, err := new(Upgrader).Upgrade(w, parseRequest(t, sampleRequest), nil)
-		require.NoError(t, err)
-		time.AfterFunc(time.Hour, func() { remote.Write((&peer{masked: true}).text("still there?")) })
-		expectMessages(t, c, []string{"still there?"})
-		require.NoError(t, c.WriteMessage(TextMessage, nil))
-		require.NoError(t, c.Close())
-	})
-}
-
-// A hallway is a net.Listener with one connection.
-type hallway struct {
-	conns chan net.Conn
-	once  sync.Once
-}
-
-func newHallway(conn net.Conn) *hallway {
-	h := &hallway{conns: make(chan net.Conn, 1)}
-	h.conns <- conn
-	return h
-}
-
-func (h *hallway) Accept() (net.Conn, error) {
-	if conn, ok := <-h.conns; ok {
-		return conn, nil
-	}
-	return nil, net.ErrClosed
-}
-
-func (h *hallway) Close() error {
-	h.once.Do(func() { close(h.conns) })
-	return nil
-}
-
-func (h *hallway) Addr() net.Addr { return &net.UnixAddr{Name: "hallway", Net: "unix"} }
-
-// TestServerConnTells: what a connection of a server says of itself.
-func TestServerConnTells(t *testing.T) {
-	for name, test := range map[string]struct {
-		start func(http.Handler) *httptest.Server
-		url   string
-	}{
-		"plain": {httptest.NewServer, "ws://example.com/chat%2F1?room=1"},
-		"TLS":   {httptest.NewTLSServer, "wss://example.com/chat%2F1?room=1"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			d := newDoor(t)
-			conns := make(chan *Conn, 1)
-			d.serve = func(c *Conn) {
-				conns <- c
-				c.ReadMessage()
-			}
-			s := test.start(d)
-			t.Cleanup(s.Close)
-			client, _, err := (&Dialer{TLSClientConfig: trusting(s)}).Dial(s.URL+"/chat%2F1?room=1", http.Header{"Host": {"example.com"}})
-			require.NoError(t, err)
-			defer client.Close()
-			c := <-conns
-			assert.Equal(t, test.url, c.URL())
-			assert.Equal(t, "", c.Subprotocol())
-			assert.Equal(t, "", c.Extensions())
-			assert.Equal(t, StateOpen, c.State())
-			assert.Equal(t, client.LocalAddr().String(), c.RemoteAddr().String())
-			assert.Equal(t, s.Listener.Addr().String(), c.LocalAddr().String())
-			assert.Equal(t, c.NetConn(), c.UnderlyingConn())
-			if name == "TLS" {
-				assert.IsType(t, &tls.Conn{}, c.NetConn())
-			} else {
-				assert.IsType(t, &net.TCPConn{}, c.NetConn())
-			}
-		})
-	}
-}
-
-// TestDeprecatedUpgradeLeavesTheAnswerAlone: the caller may serve a page.
-func TestDeprecatedUpgradeLeavesTheAnswerAlone(t *testing.T) {
-	w := httptest.NewRecorder()
-	_, err := Upgrade(w, httptest.NewRequest("POST", "/", nil), nil, 0, 0)
-	require.Error(t, err)
-	require.Empty(t, w.Header())
 }

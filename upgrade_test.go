@@ -1,0 +1,170 @@
+package websocket
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed23105783/websocket/internal/wstest"
+)
+
+func TestUpgradeHandshakeTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, remote := newPipeHijacker(10, nil) // less than the answer
+		start := time.Now()
+		c, err := (&Upgrader{HandshakeTimeout: time.Minute}).Upgrade(w, parseRequest(t, sampleRequest), nil)
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		assert.Nil(t, c)
+		assert.Equal(t, time.Minute, time.Since(start))
+		rest, err := io.ReadAll(remote)
+		require.NoError(t, err, "the connection is closed")
+		assert.Len(t, rest, 10)
+	})
+}
+
+func TestUpgradeWriteFails(t *testing.T) {
+	w, remote := newPipeHijacker(0, nil)
+	require.NoError(t, remote.Close())
+	c, err := new(Upgrader).Upgrade(w, parseRequest(t, sampleRequest), nil)
+	require.ErrorIs(t, err, io.ErrClosedPipe)
+	assert.Nil(t, c)
+	_, err = w.conn.Write([]byte("x"))
+	assert.ErrorIs(t, err, net.ErrClosed)
+}
+
+// TestDeadlinesOfTheServerEnd: neither the deadlines of http.Server nor that
+// of HandshakeTimeout outlast the handshake.
+func TestDeadlinesOfTheServerEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(t)
+		d.HandshakeTimeout = time.Second
+		local, remote := wstest.Pipe(0, wstest.Whole)
+		doorServe(t, &http.Server{
+			Handler: d, ReadTimeout: time.Second, ReadHeaderTimeout: time.Second, WriteTimeout: time.Second, IdleTimeout: time.Second,
+		}, newHallway(local))
+		c, _, err := (&Dialer{NetDial: func(string, string) (net.Conn, error) { return remote, nil }}).Dial("ws://example.com/", nil)
+		require.NoError(t, err)
+		for range 3 {
+			time.Sleep(time.Hour)
+			require.NoError(t, c.WriteMessage(TextMessage, []byte("still there?")))
+			_, p, err := c.ReadMessage()
+			require.NoError(t, err)
+			require.Equal(t, "still there?", string(p))
+		}
+		require.NoError(t, c.Close())
+	})
+}
+
+// TestDeadlinesOfTheServerEndOnSockets is the same in real time.
+func TestDeadlinesOfTheServerEndOnSockets(t *testing.T) {
+	const timeout = 200 * time.Millisecond // in which the handshake has to be done
+	d := newDoor(t)
+	s := httptest.NewUnstartedServer(d)
+	s.Config.ReadTimeout, s.Config.WriteTimeout = timeout, timeout
+	s.Start()
+	t.Cleanup(s.Close)
+	c, _, err := (&Dialer{}).Dial(s.URL, nil)
+	require.NoError(t, err)
+	defer c.Close()
+	require.NoError(t, c.SetReadDeadline(time.Now().Add(timeout+timeout/2)))
+	_, _, err = c.ReadMessage()
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded, "the server has nothing to say")
+	expectEcho(t, c)
+}
+
+// TestDeadlinesOfForeignHijackerEnd: a server other than net/http's may leave
+// its deadlines where they are.
+func TestDeadlinesOfForeignHijackerEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, remote := newPipeHijacker(0, nil)
+		require.NoError(t, w.conn.SetDeadline(time.Now().Add(time.Minute)))
+		c, err := new(Upgrader).Upgrade(w, parseRequest(t, sampleRequest), nil)
+		require.NoError(t, err)
+		time.AfterFunc(time.Hour, func() { remote.Write((&peer{masked: true}).text("still there?")) })
+		expectMessages(t, c, []string{"still there?"})
+		require.NoError(t, c.WriteMessage(TextMessage, nil))
+		require.NoError(t, c.Close())
+	})
+}
+
+// A hallway is a net.Listener with one connection.
+type hallway struct {
+	conns chan net.Conn
+	once  sync.Once
+}
+
+func newHallway(conn net.Conn) *hallway {
+	h := &hallway{conns: make(chan net.Conn, 1)}
+	h.conns <- conn
+	return h
+}
+
+func (h *hallway) Accept() (net.Conn, error) {
+	if conn, ok := <-h.conns; ok {
+		return conn, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (h *hallway) Close() error {
+	h.once.Do(func() { close(h.conns) })
+	return nil
+}
+
+func (h *hallway) Addr() net.Addr { return &net.UnixAddr{Name: "hallway", Net: "unix"} }
+
+// TestServerConnTells: what a connection of a server says of itself.
+func TestServerConnTells(t *testing.T) {
+	for name, test := range map[string]struct {
+		start func(http.Handler) *httptest.Server
+		url   string
+	}{
+		"plain": {httptest.NewServer, "ws://example.com/chat%2F1?room=1"},
+		"TLS":   {httptest.NewTLSServer, "wss://example.com/chat%2F1?room=1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDoor(t)
+			conns := make(chan *Conn, 1)
+			d.serve = func(c *Conn) {
+				conns <- c
+				c.ReadMessage()
+			}
+			s := test.start(d)
+			t.Cleanup(s.Close)
+			client, _, err := (&Dialer{TLSClientConfig: trusting(s)}).Dial(s.URL+"/chat%2F1?room=1", http.Header{"Host": {"example.com"}})
+			require.NoError(t, err)
+			defer client.Close()
+			c := <-conns
+			assert.Equal(t, test.url, c.URL())
+			assert.Equal(t, "", c.Subprotocol())
+			assert.Equal(t, "", c.Extensions())
+			assert.Equal(t, StateOpen, c.State())
+			assert.Equal(t, client.LocalAddr().String(), c.RemoteAddr().String())
+			assert.Equal(t, s.Listener.Addr().String(), c.LocalAddr().String())
+			assert.Equal(t, c.NetConn(), c.UnderlyingConn())
+			if name == "TLS" {
+				assert.IsType(t, &tls.Conn{}, c.NetConn())
+			} else {
+				assert.IsType(t, &net.TCPConn{}, c.NetConn())
+			}
+		})
+	}
+}
+
+// TestDeprecatedUpgradeLeavesTheAnswerAlone: the caller may serve a page.
+func TestDeprecatedUpgradeLeavesTheAnswerAlone(t *testing.T) {
+	w := httptest.NewRecorder()
+	_, err := Upgrade(w, httptest.NewRequest("POST", "/", nil), nil, 0, 0)
+	require.Error(t, err)
+	require.Empty(t, w.Header())
+}
