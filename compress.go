@@ -43,7 +43,8 @@ type CompressionSide struct {
 	NoContextTakeover bool
 
 	// WindowBits is the size of the window, how far back a message may refer:
-	// 2 to the power of 8 to 15 bytes. Zero is 15.
+	// 2 to the power of 8 to 15 bytes. Zero is 15. Peers that use zlib cannot
+	// compress with 8, and some refuse the handshake when they are asked to.
 	WindowBits int
 }
 

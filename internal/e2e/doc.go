@@ -1,11 +1,15 @@
 // Package e2e tests the library from end to end against other implementations
-// of the protocol: the Chromium browser, driven through the page of
-// examples/echo, and Node.js with its ws package, both as client and as server.
+// of the protocol: the Chromium browser, Node.js with its ws package, and Python
+// with its websockets package. Chromium is driven through the page of
+// examples/echo and, for compression, a page of its own; the other two are
+// client as well as server.
 //
-// It needs the programs chromium and node, and the ws package that
-// package-lock.json pins:
+// It needs the programs chromium, node and python3, the ws package that
+// package-lock.json pins, and the websockets package of requirements.txt:
 //
-//	npm ci && go test ./...
+//	npm ci
+//	python3 -m venv .venv && .venv/bin/pip install -r requirements.txt
+//	go test ./...
 //
 // It is a module of its own, so that what it needs is no requirement of the
 // library.

@@ -20,7 +20,7 @@ import (
 // patience is how long a test waits for something that ought to happen at once.
 const patience = 20 * time.Second
 
-// event is what a script in the directory node reports.
+// event is what a script in the directories node and python reports.
 type event struct {
 	Event       string
 	Port        int    // listening
@@ -33,7 +33,7 @@ type event struct {
 	Reason      string // close
 }
 
-// command is what a script in the directory node obeys.
+// command is what a script in the directories node and python obeys.
 type command struct {
 	Command string `json:"command"`
 	Data    []byte `json:"data,omitempty"`   // all but close
@@ -41,23 +41,31 @@ type command struct {
 	More    bool   `json:"more,omitempty"`   // send: the message goes on
 	Code    int    `json:"code,omitempty"`   // close
 	Reason  string `json:"reason,omitempty"` // close
+
+	URL     string      `json:"url,omitempty"`     // connect
+	Options *parameters `json:"options,omitempty"` // connect, serve
 }
 
-// node is a Node.js process with one end of a connection.
-type node struct {
+// peer is the process of a script, with one end of a connection.
+type peer struct {
 	events   chan event
 	commands *json.Encoder
 }
 
 // startNode runs a script of the directory node until the test ends.
-func startNode(t *testing.T, script string, args ...string) *node {
+func startNode(t *testing.T, script string, args ...string) *peer {
 	t.Helper()
 	program, err := exec.LookPath("node")
 	require.NoError(t, err, "Node.js is missing: install it, for example with apt-get install nodejs npm")
 	_, err = os.Stat("node_modules/ws")
 	require.NoError(t, err, "the ws package is missing: run npm ci in internal/e2e")
+	return startPeer(t, program, append([]string{"node/" + script}, args...)...)
+}
 
-	cmd := exec.CommandContext(t.Context(), program, append([]string{"node/" + script}, args...)...)
+// startPeer runs a program until the test ends.
+func startPeer(t *testing.T, program string, args ...string) *peer {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Stderr = t.Output()
 	stdin, err := cmd.StdinPipe()
 	require.NoError(t, err)
@@ -65,7 +73,7 @@ func startNode(t *testing.T, script string, args ...string) *node {
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 
-	n := &node{events: make(chan event, 10_000), commands: json.NewEncoder(stdin)}
+	n := &peer{events: make(chan event, 10_000), commands: json.NewEncoder(stdin)}
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)
@@ -81,14 +89,14 @@ func startNode(t *testing.T, script string, args ...string) *node {
 
 // readEvents passes the reports on until the process has ended. The buffer of
 // the channel is large enough that the process never waits for the test.
-func (n *node) readEvents(t *testing.T, stdout io.Reader) {
+func (n *peer) readEvents(t *testing.T, stdout io.Reader) {
 	defer close(n.events)
 	decoder := json.NewDecoder(stdout)
 	for {
 		var e event
 		if err := decoder.Decode(&e); err != nil {
 			if t.Context().Err() == nil {
-				t.Errorf("reading the reports of node: %v", err)
+				t.Errorf("reading the reports of the peer: %v", err)
 			}
 			return
 		}
@@ -97,33 +105,33 @@ func (n *node) readEvents(t *testing.T, stdout io.Reader) {
 }
 
 // expect returns the next event, which is to have the given name.
-func (n *node) expect(t *testing.T, name string) event {
+func (n *peer) expect(t *testing.T, name string) event {
 	t.Helper()
 	e := n.next(t)
 	require.Equal(t, name, e.Event, "got the event %+v", e)
 	return e
 }
 
-func (n *node) next(t *testing.T) event {
+func (n *peer) next(t *testing.T) event {
 	t.Helper()
 	select {
 	case e, ok := <-n.events:
-		require.True(t, ok, "node has ended")
+		require.True(t, ok, "the peer has ended")
 		return e
 	case <-time.After(patience):
-		require.FailNow(t, "no event from node")
+		require.FailNow(t, "no event from the peer")
 		return event{}
 	}
 }
 
-func (n *node) do(t *testing.T, c command) {
+func (n *peer) do(t *testing.T, c command) {
 	t.Helper()
 	require.NoError(t, n.commands.Encode(c))
 }
 
 // accept connects ws as a client, which offers subprotocols, with a server of
 // ours, which speaks others.
-func accept(t *testing.T, offered, spoken []string) (*websocket.Conn, *node) {
+func accept(t *testing.T, offered, spoken []string) (*websocket.Conn, *peer) {
 	t.Helper()
 	upgrader := websocket.Upgrader{Subprotocols: spoken}
 	conns := make(chan *websocket.Conn, 1)
@@ -146,7 +154,7 @@ func accept(t *testing.T, offered, spoken []string) (*websocket.Conn, *node) {
 
 // dial connects a client of ours, which offers subprotocols, with ws as a server,
 // which speaks others.
-func dial(t *testing.T, offered, spoken []string) (*websocket.Conn, *node) {
+func dial(t *testing.T, offered, spoken []string) (*websocket.Conn, *peer) {
 	t.Helper()
 	n := startNode(t, "server.mjs", spoken...)
 	url := fmt.Sprintf("ws://127.0.0.1:%d/", n.expect(t, "listening").Port)
@@ -172,7 +180,7 @@ func prepare(t *testing.T, conn *websocket.Conn, opened event) *websocket.Conn {
 // role says which end of the connection is ours.
 type role struct {
 	name    string
-	connect func(t *testing.T, offered, spoken []string) (*websocket.Conn, *node)
+	connect func(t *testing.T, offered, spoken []string) (*websocket.Conn, *peer)
 	masks   bool // whether ws masks its frames, as a client has to
 }
 
@@ -182,7 +190,7 @@ var roles = []role{
 }
 
 // inBothRoles runs a test once with our server, and once with our client.
-func inBothRoles(t *testing.T, test func(t *testing.T, conn *websocket.Conn, n *node)) {
+func inBothRoles(t *testing.T, test func(t *testing.T, conn *websocket.Conn, n *peer)) {
 	for _, role := range roles {
 		t.Run(role.name, func(t *testing.T) {
 			conn, n := role.connect(t, nil, nil)

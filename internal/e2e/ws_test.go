@@ -61,7 +61,7 @@ func writeControl(t *testing.T, conn *websocket.Conn, messageType int, payload [
 }
 
 func TestMessages(t *testing.T) {
-	inBothRoles(t, func(t *testing.T, conn *websocket.Conn, n *node) {
+	inBothRoles(t, func(t *testing.T, conn *websocket.Conn, n *peer) {
 		for _, message := range []struct {
 			messageType int
 			content     []byte
@@ -91,7 +91,7 @@ func TestMessages(t *testing.T) {
 }
 
 func TestFragmentsFromPeer(t *testing.T) {
-	inBothRoles(t, func(t *testing.T, conn *websocket.Conn, n *node) {
+	inBothRoles(t, func(t *testing.T, conn *websocket.Conn, n *peer) {
 		text := "Grüße, 世界"
 		split := strings.Index(text, "ü") + 1 // inside the character
 		n.do(t, command{Command: "send", Data: []byte(text[:split]), More: true})
@@ -111,7 +111,7 @@ func TestFragmentsFromPeer(t *testing.T) {
 }
 
 func TestFragmentsToPeer(t *testing.T) {
-	inBothRoles(t, func(t *testing.T, conn *websocket.Conn, n *node) {
+	inBothRoles(t, func(t *testing.T, conn *websocket.Conn, n *peer) {
 		content := randomBytes(7, 300_000)
 		w, err := conn.NextWriter(websocket.BinaryMessage)
 		require.NoError(t, err)
@@ -139,7 +139,7 @@ func TestFragmentsToPeer(t *testing.T) {
 }
 
 func TestPing(t *testing.T) {
-	inBothRoles(t, func(t *testing.T, conn *websocket.Conn, n *node) {
+	inBothRoles(t, func(t *testing.T, conn *websocket.Conn, n *peer) {
 		pongs := make(chan string, 1)
 		conn.SetPongHandler(func(payload string) error {
 			pongs <- payload
@@ -157,7 +157,7 @@ func TestPing(t *testing.T) {
 }
 
 func TestPeerCloses(t *testing.T) {
-	inBothRoles(t, func(t *testing.T, conn *websocket.Conn, n *node) {
+	inBothRoles(t, func(t *testing.T, conn *websocket.Conn, n *peer) {
 		n.do(t, command{Command: "close", Code: 4001, Reason: "schöner Grund"})
 		expectClose(t, conn, 4001, "schöner Grund")
 		require.NoError(t, conn.Close())
@@ -166,7 +166,7 @@ func TestPeerCloses(t *testing.T) {
 }
 
 func TestPeerClosesWithoutCode(t *testing.T) {
-	inBothRoles(t, func(t *testing.T, conn *websocket.Conn, n *node) {
+	inBothRoles(t, func(t *testing.T, conn *websocket.Conn, n *peer) {
 		n.do(t, command{Command: "close"})
 		expectClose(t, conn, websocket.CloseNoStatusReceived, "")
 		require.NoError(t, conn.Close())
@@ -175,7 +175,7 @@ func TestPeerClosesWithoutCode(t *testing.T) {
 }
 
 func TestPeerDisappears(t *testing.T) {
-	inBothRoles(t, func(t *testing.T, conn *websocket.Conn, n *node) {
+	inBothRoles(t, func(t *testing.T, conn *websocket.Conn, n *peer) {
 		n.do(t, command{Command: "terminate"})
 		_, _, err := conn.ReadMessage()
 		var closed *websocket.CloseError
@@ -185,7 +185,7 @@ func TestPeerDisappears(t *testing.T) {
 }
 
 func TestWeClose(t *testing.T) {
-	inBothRoles(t, func(t *testing.T, conn *websocket.Conn, n *node) {
+	inBothRoles(t, func(t *testing.T, conn *websocket.Conn, n *peer) {
 		payload := websocket.FormatCloseMessage(4002, "schöner Grund")
 		writeControl(t, conn, websocket.CloseMessage, payload)
 		require.Equal(t, websocket.StateClosing, conn.State())
@@ -199,7 +199,7 @@ func TestWeClose(t *testing.T) {
 }
 
 func TestWeCloseWithoutCode(t *testing.T) {
-	inBothRoles(t, func(t *testing.T, conn *websocket.Conn, n *node) {
+	inBothRoles(t, func(t *testing.T, conn *websocket.Conn, n *peer) {
 		writeControl(t, conn, websocket.CloseMessage, nil)
 		expectClose(t, conn, websocket.CloseNoStatusReceived, "")
 		require.NoError(t, conn.Close())
@@ -223,7 +223,7 @@ func TestSubprotocol(t *testing.T) {
 // goroutines.
 func TestManyMessages(t *testing.T) {
 	const writers, each = 4, 250
-	inBothRoles(t, func(t *testing.T, conn *websocket.Conn, n *node) {
+	inBothRoles(t, func(t *testing.T, conn *websocket.Conn, n *peer) {
 		content := func(writer, i int) []byte {
 			seed := uint64(writer*each + i)
 			// The first byte names the writer, whose messages keep their order.
@@ -311,7 +311,7 @@ func TestFailsConnectionOverInvalidFrames(t *testing.T) {
 }
 
 func TestFailsConnectionOverHugeMessage(t *testing.T) {
-	inBothRoles(t, func(t *testing.T, conn *websocket.Conn, n *node) {
+	inBothRoles(t, func(t *testing.T, conn *websocket.Conn, n *peer) {
 		conn.SetReadLimit(1000)
 		n.do(t, command{Command: "send", Data: make([]byte, 1001)})
 		_, _, err := conn.ReadMessage()
