@@ -170,6 +170,37 @@ func ExamplePreparedMessage() {
 	// Output: news for all
 }
 
+func ExampleCompression() {
+	// Each side keeps 4 KiB of what was sent, for the next message to refer to.
+	window := websocket.CompressionSide{WindowBits: 12}
+	compression := &websocket.Compression{Server: window, Client: window}
+
+	upgrader := websocket.Upgrader{Compression: compression}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := upgrader.Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		conn.WriteMessage(websocket.TextMessage, []byte("compressed if it is long enough"))
+		conn.ReadMessage() // until the client has gone
+	}))
+	defer server.Close()
+
+	dialer := websocket.Dialer{Compression: compression}
+	conn, _, err := dialer.Dial(server.URL, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Println(conn.Extensions())
+	_, message, _ := conn.ReadMessage()
+	fmt.Printf("%s\n", message)
+	// Output:
+	// permessage-deflate; server_max_window_bits=12; client_max_window_bits=12
+	// compressed if it is long enough
+}
+
 func ExampleConn_WriteJSON() {
 	conn, stop := dialEcho()
 	defer stop()
