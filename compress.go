@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"unicode/utf8"
 
 	"github.com/seed23105783/websocket/internal/deflate"
 )
@@ -211,6 +210,9 @@ func (c *Conn) appendInflated(dst []byte, start int) ([]byte, error) {
 	r := &c.read
 	if !r.inflater.begun && r.frame.fin && r.remaining > 0 && r.remaining <= uint64(r.end-r.start) {
 		if whole, ok := c.inflateAll(dst); ok {
+			if err := c.checkText(whole[start:]); err != nil {
+				return dst, err
+			}
 			return whole, c.endMessage()
 		}
 	}
@@ -227,18 +229,18 @@ func (c *Conn) appendInflated(dst []byte, start int) ([]byte, error) {
 	}
 }
 
-// inflateAll inflates a message of which nothing has been inflated yet. If
-// there is anything wrong with it it has done nothing: what is wrong first is
+// inflateAll inflates a message of which nothing has been inflated yet. If it
+// cannot be inflated to its end nothing has been done: what is wrong first is
 // found piece by piece.
 func (c *Conn) inflateAll(dst []byte) ([]byte, bool) {
-	r, start := &c.read, len(dst)
+	r := &c.read
 	src, err := r.chunk()
 	if err != nil {
 		return nil, false
 	}
 	limit := int(min(r.allowance(), math.MaxInt32))
 	dst, err = r.inflater.codec.Append(dst, src, limit)
-	if err != nil || r.kind == opText && !utf8.Valid(dst[start:]) {
+	if err != nil {
 		r.inflater.restart()
 		return nil, false
 	}

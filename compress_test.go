@@ -273,6 +273,24 @@ func TestCompressionViolations(t *testing.T) {
 	}
 }
 
+// TestInvalidTextThatRefersBack: a text that is not UTF-8 stays that, whatever
+// the history makes of it the second time.
+func TestInvalidTextThatRefersBack(t *testing.T) {
+	eachReading(t, func(t *testing.T, m mode, r reading) {
+		c, p := m.connectDeflating(t, agreements()["bits=15,alone=false"])
+		z := deflate.NewCompressor(15, deflate.Speed)
+		first, second := "0123456789 0123456789 0123456789", "0123456789 0123456789 \xFF 0123456789"
+		p.send(p.compressedFrame(true, opText, string(z.Append(nil, []byte(first)))),
+			p.compressedFrame(true, opText, string(z.Append(nil, []byte(second)))))
+		_, data, err := r.read(c)
+		require.NoError(t, err)
+		require.Equal(t, first, string(data))
+		p.closesAfter(1007)
+		_, _, err = r.read(c)
+		require.Equal(t, error(errTextUTF8), err)
+	})
+}
+
 // TestReadLimitCountsInflatedBytes: the limit passes, a byte more does not,
 // and a bomb is stopped long before it goes off.
 func TestReadLimitCountsInflatedBytes(t *testing.T) {
