@@ -17,17 +17,21 @@ import (
 //
 // With context takeover a message may refer to those before it, which makes
 // streams of similar messages several times smaller. It costs memory for the
-// life of the connection: for what is sent about twice the size of the window,
-// for what is received the window and 8 KiB.
+// life of the connection: for what is sent up to twice the size of the window,
+// five times from level 4 on, and for what is received the window. Below 4 KiB
+// the share is larger, and the memory some 2 KiB at most.
 type Compression struct {
 	// Level is how much time is spent on a better ratio, as in compress/flate:
-	// 1 to 3 are for speed, 4 to 6 in between, 7 to 9 for ratio, and -2 does
-	// without matches. Zero, the default, is 1. See [Conn.SetCompressionLevel].
+	// 1 to 3 are for speed, 4 to 6 in between, 7 to 9 for ratio, -1 is 6, and -2
+	// does without matches. Zero, the default, is 1 and not NoCompression: for
+	// that there is [Conn.EnableWriteCompression].
 	Level int
 
 	// Threshold is the length in bytes from which on messages are compressed.
 	// Zero is the default: 128 with context takeover and 512 without. A
-	// negative value compresses them all.
+	// negative value compresses them all. Without context takeover, WriteMessage
+	// sends what would not become shorter as it is. For NextWriter a message
+	// that does not fit into its buffer is long enough.
 	Threshold int
 
 	// Server and Client are the wishes for what each of the two sends. A
@@ -92,7 +96,7 @@ func compressionLevel(level int) (deflate.Level, error) {
 		return deflate.HuffmanOnly, nil
 	case level >= 7:
 		return deflate.Ratio, nil
-	case level >= 4:
+	case level >= 4 || level == flate.DefaultCompression: // which is 6
 		return deflate.Balance, nil
 	}
 	return deflate.Speed, nil
@@ -107,8 +111,8 @@ func (c *Conn) EnableWriteCompression(enable bool) {
 }
 
 // SetCompressionLevel sets the compression level of the messages to come: one
-// of those of compress/flate, from HuffmanOnly to BestCompression. Any other is
-// an error.
+// of those of compress/flate, from HuffmanOnly to BestCompression, where
+// NoCompression is BestSpeed, as in [Compression].Level. Any other is an error.
 func (c *Conn) SetCompressionLevel(level int) error {
 	l, err := compressionLevel(level)
 	if d := c.write.deflater; err == nil && d != nil {
@@ -148,6 +152,8 @@ type inflater struct {
 	active  bool                  // the message under way is compressed
 	begun   bool                  // some of it has been inflated
 	done    bool                  // all of it
+	full    bool                  // there was no room for more: it may need no input
+	idle    int                   // how much input came since there was output
 }
 
 // Codecs are lent to a connection for the time of a message: one pool for each
@@ -169,7 +175,7 @@ func (i *inflater) pool() *sync.Pool {
 
 // begin prepares for a message.
 func (i *inflater) begin(compressed bool) {
-	i.active, i.begun, i.done = compressed, false, false
+	i.active, i.begun, i.done, i.full, i.idle = compressed, false, false, false, 0
 	if !compressed {
 		return
 	}
@@ -261,6 +267,10 @@ func (r *readSide) growInflated(dst []byte, start int) []byte {
 	return slices.Grow(dst, room)
 }
 
+// maxIdleInput bounds the compressed bytes without a byte that comes of them,
+// in empty blocks: they count nothing against the read limit.
+const maxIdleInput = 64 << 10
+
 // readInflated reads some of a compressed message, one byte at least, and
 // returns io.EOF at its end.
 func (c *Conn) readInflated(p []byte) (int, error) {
@@ -276,9 +286,13 @@ func (c *Conn) readInflated(p []byte) (int, error) {
 			return 0, err
 		}
 		r.used(used)
-		i.done = done
+		i.done, i.full = done, n == len(p)
 		if n > 0 {
+			i.idle = 0
 			return n, nil
+		}
+		if i.idle += used; i.idle > maxIdleInput {
+			return 0, c.readFailed(errIdleInput)
 		}
 	}
 	if err := c.endMessage(); err != nil {
@@ -308,6 +322,9 @@ func (c *Conn) checkInflated(p []byte, corrupt error) error {
 // whether it is the last, in which case it may be empty.
 func (c *Conn) compressed() (src []byte, last bool, err error) {
 	r := &c.read
+	if r.inflater.full && r.clear == 0 {
+		return nil, r.frame.fin && r.remaining == 0, nil // not to wait while there is more to put out
+	}
 	for r.remaining == 0 && r.clear == 0 && !r.frame.fin {
 		if err := c.nextDataFrame(); err != nil {
 			return nil, false, err

@@ -53,8 +53,9 @@
 //
 // A message has at most 32 MiB unless ReadLimit says otherwise; memory follows
 // what arrives and not what a header declares. Text that is received is UTF-8.
-// 1,024 fragments without payload in a message, and 1,000 control frames within
-// a second without data in between, end a connection with code 1008.
+// More than 1,024 fragments without payload in a message, 64 KiB of compressed
+// bytes from which nothing comes, or 1,000 control frames within a second
+// without data in between end a connection with code 1008.
 //
 // A page of another host cannot connect unless [Upgrader.CheckOrigin] lets it.
 package websocket

@@ -87,6 +87,7 @@ var (
 	errDeflate           = &ProtocolError{CloseInvalidFramePayloadData, "compressed data is corrupt"}
 	errEmptyFragments    = &ProtocolError{ClosePolicyViolation, "too many empty fragments"}
 	errControlFlood      = &ProtocolError{ClosePolicyViolation, "too many control frames"}
+	errIdleInput         = &ProtocolError{ClosePolicyViolation, "too many empty blocks"}
 )
 
 // errWriteTimeout is a write deadline that passed before anything was written.

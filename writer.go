@@ -241,6 +241,12 @@ func (m *messageWriter) sendInPlace(h header, p patience) error {
 // last or there is enough for one.
 func (m *messageWriter) sendDeflated(h header, p patience) error {
 	out := m.deflated
+	if m.finished && m.n > 0 {
+		// It was written on after a Close that a deadline ended: the end becomes
+		// an empty block in the middle.
+		out.b = append(out.b, 0x00, 0x00, 0xFF, 0xFF)
+		m.finished = false
+	}
 	switch {
 	case !h.fin:
 		out.b = m.w.deflater.codec.AppendPart(out.b, m.payload())
