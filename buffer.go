@@ -28,6 +28,14 @@ func getBuffer(n int) *buffer {
 	return &buffer{make([]byte, minBuffer<<class)}
 }
 
+// newBuffer returns a buffer with b at least n long, whatever n is.
+func newBuffer(n int) *buffer {
+	if n > maxBuffer {
+		return &buffer{make([]byte, n)}
+	}
+	return getBuffer(n)
+}
+
 // putBuffer takes a buffer back. One that is larger than those of getBuffer
 // is left to the garbage collector.
 func putBuffer(b *buffer) {

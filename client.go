@@ -73,8 +73,10 @@ type Dialer struct {
 	// The default, nil, is no cookies.
 	Jar http.CookieJar
 
-	// ReadLimit is that of [Upgrader].
-	ReadLimit int64
+	// ReadLimit, SendQueueLimit and BatchWrites are those of [Upgrader].
+	ReadLimit      int64
+	SendQueueLimit int64
+	BatchWrites    bool
 }
 
 // DefaultDialer is a Dialer with the proxies of the environment (see
@@ -304,6 +306,8 @@ func (hs *clientHandshake) handOver(resp *http.Response, subprotocol string, agr
 		subprotocol:     subprotocol,
 		url:             webSocketURL(hs.request.URL),
 		readLimit:       d.ReadLimit,
+		sendQueueLimit:  d.SendQueueLimit,
+		batchWrites:     d.BatchWrites,
 		readBufferSize:  d.ReadBufferSize,
 		writeBufferSize: d.WriteBufferSize,
 		writeBufferPool: d.WriteBufferPool,

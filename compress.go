@@ -390,23 +390,33 @@ var compressedBuffers = sync.Pool{New: func() any { return new(compressedBuffer)
 const maxCompressedBuffer = 1 << 20
 
 func putCompressedBuffer(buf *compressedBuffer) {
-	if cap(buf.b) <= maxCompressedBuffer {
+	if buf != nil && cap(buf.b) <= maxCompressedBuffer {
 		compressedBuffers.Put(buf)
 	}
 }
 
 // writeCompressed compresses and writes a data message, with message held.
 func (w *writeSide) writeCompressed(op opcode, payload []byte, p patience) error {
-	d := w.deflater
 	buf := compressedBuffers.Get().(*compressedBuffer)
 	defer putCompressedBuffer(buf)
-	if codec := d.begin(); !d.side.NoContextTakeover {
-		buf.b = codec.Append(buf.b[:0], payload)
-	} else if buf.b = codec.AppendAlone(buf.b[:0], payload); len(buf.b) >= len(payload) {
-		d.end(true)
-		return w.writeFrame(header{fin: true, opcode: op}, payload, p)
+	h := header{fin: true, opcode: op}
+	if w.compress(buf, payload) {
+		h.rsv, payload = rsvCompressed, buf.b
 	}
-	err := w.writeFrame(header{fin: true, rsv: rsvCompressed, opcode: op}, buf.b, p)
-	d.end(err == nil)
+	err := w.writeFrame(h, payload, p)
+	w.deflater.end(err == nil)
 	return err
+}
+
+// compress compresses a payload into buf, with message held, and reports
+// whether that was of use: without takeover what did not get shorter can go as
+// it is. What becomes of it the deflater's end is to be told.
+func (w *writeSide) compress(buf *compressedBuffer, payload []byte) bool {
+	codec := w.deflater.begin()
+	if !w.deflater.side.NoContextTakeover {
+		buf.b = codec.Append(buf.b[:0], payload)
+		return true
+	}
+	buf.b = codec.AppendAlone(buf.b[:0], payload)
+	return len(buf.b) < len(payload)
 }

@@ -137,6 +137,7 @@ func converse(t *testing.T, from, to *Conn) {
 			}
 			return from.WritePreparedMessage(pm)
 		},
+		func(s string) error { return from.Send(TextMessage, []byte(s)) },
 		func(s string) error {
 			from.EnableWriteCompression(false)
 			defer from.EnableWriteCompression(true)

@@ -65,6 +65,7 @@ type Conn struct {
 	write       writeSide
 	handlers    handlers
 	flood       floodGuard
+	batchWrites bool
 	subprotocol string
 	extensions  string
 	url         string
@@ -76,6 +77,9 @@ type connConfig struct {
 	subprotocol string
 	url         string
 	readLimit   int64 // as in Upgrader.ReadLimit
+
+	sendQueueLimit int64 // as in Upgrader.SendQueueLimit
+	batchWrites    bool
 
 	readBufferSize, writeBufferSize int
 	writeBufferPool                 BufferPool
@@ -114,6 +118,13 @@ func newConn(s stream, config connConfig) *Conn {
 	w.client = config.client
 	w.size = bufferSize(config.writeBufferSize)
 	w.pool = config.writeBufferPool
+	w.direct = newDirectSocket(t)
+	w.queue.limit = config.sendQueueLimit
+	if config.sendQueueLimit == 0 {
+		w.queue.limit = DefaultSendQueueLimit
+	}
+	c.batchWrites = config.batchWrites
+	w.queue.used.Store(config.batchWrites)
 	if config.agreement.wish != nil {
 		c.setCompression(config.agreement)
 	}
@@ -264,6 +275,9 @@ func (c *Conn) send(messageType int, data []byte, p patience) error {
 		return err
 	case op.isControl():
 		return c.write.writeControl(op, data, p)
+	}
+	if c.batchWrites && c.read.more.Load() && c.leave(header{fin: true, opcode: op}, data) {
+		return nil
 	}
 	return c.write.writeMessage(op, data, p)
 }

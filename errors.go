@@ -21,6 +21,10 @@ var (
 	// the read limit; the peer got close code 1009. It matches net.ErrClosed.
 	ErrReadLimit error = &terminalError{"websocket: read limit exceeded"}
 
+	// ErrSendQueueFull is what [Conn.Send] returns when the message does not
+	// fit into the queue; nothing was queued.
+	ErrSendQueueFull = errors.New("websocket: send queue full")
+
 	// ErrInvalidCloseCode is returned for a close frame with a code that must
 	// not be sent, or with half a code; nothing was sent.
 	ErrInvalidCloseCode = errors.New("websocket: invalid close code")

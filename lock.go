@@ -54,6 +54,9 @@ func (l *lock) acquire(giveUp, over <-chan struct{}) bool {
 // tryAcquire takes the lock if it is free.
 func (l *lock) tryAcquire() bool { return l.users.CompareAndSwap(0, 1) }
 
+// isFree reports whether nobody holds the lock.
+func (l *lock) isFree() bool { return l.users.Load() == 0 }
+
 // release leaves the lock to the next in line.
 func (l *lock) release() {
 	if l.users.Add(-1) > 0 {

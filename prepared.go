@@ -79,7 +79,7 @@ func (w *writeSide) writePrepared(pm *PreparedMessage, p patience) error {
 	if pm.op.isControl() {
 		return w.writePreparedFrame(pm.plain, p)
 	}
-	if err := w.acquire(&w.message, p); err != nil {
+	if err := w.turn(p); err != nil {
 		return err
 	}
 	defer w.message.release()

@@ -58,6 +58,19 @@ type readSide struct {
 
 	// ended is the first error that ended the reading.
 	ended error
+
+	// more tells writers that the next frame is there already. It is kept only
+	// when they want to know: see queue.used. looked says that it is about the
+	// buffered bytes as they are.
+	more   atomic.Bool
+	looked bool
+}
+
+// hasFrame reports whether the next frame can be read without waiting.
+func (r *readSide) hasFrame() bool {
+	b := r.buffered()
+	h, n, err := parseHeader(b)
+	return err != nil || n > 0 && h.length <= uint64(len(b)-n)
 }
 
 // buffered returns the bytes that were read and not used yet.

@@ -157,7 +157,25 @@ func (c *Conn) endMessage() error {
 	if r.inflating() {
 		r.inflater.end()
 	}
+	if c.write.queue.used.Load() {
+		c.hasMore()
+	}
 	return nil
+}
+
+// hasMore reports whether the next frame is there already, and lets writers
+// know.
+func (c *Conn) hasMore() bool {
+	r := &c.read
+	if r.looked {
+		return r.more.Load()
+	}
+	more := r.hasFrame()
+	if r.more.Load() != more {
+		r.more.Store(more)
+	}
+	r.looked = true
+	return more
 }
 
 // readPayload reads some of the data frame under way, one byte at least.
@@ -188,6 +206,10 @@ func (c *Conn) checkText(p []byte) error {
 func (c *Conn) nextDataFrame() error {
 	r := &c.read
 	for r.ended == nil {
+		if c.write.queue.used.Load() && !c.hasMore() && c.write.queue.some.Load() {
+			c.flushBeforeWait()
+		}
+		r.looked = false
 		h, payload, err := r.nextFrame()
 		if err != nil {
 			return c.readFailed(err)

@@ -58,6 +58,19 @@ type Upgrader struct {
 	// Zero is [DefaultReadLimit], and a negative value none. See
 	// [Conn.SetReadLimit].
 	ReadLimit int64
+
+	// SendQueueLimit is how many bytes of messages [Conn.Send] queues. Zero is
+	// [DefaultSendQueueLimit], and a negative value no limit. A message without
+	// a byte counts as one.
+	SendQueueLimit int64
+
+	// BatchWrites lets WriteMessage leave short messages in the queue of
+	// [Conn.Send] and return nil while the peer's next message has arrived
+	// already: answers to requests that came in one piece go out in one piece.
+	// They are written at the latest before a read method waits, or after a
+	// millisecond. A write that fails then is reported by the next. The
+	// default is that WriteMessage returns when the message is written.
+	BatchWrites bool
 }
 
 // Upgrade answers an opening handshake (RFC 6455, Section 4.2) and returns the
@@ -103,6 +116,8 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 		subprotocol:     subprotocol,
 		url:             requestedURL(r),
 		readLimit:       u.ReadLimit,
+		sendQueueLimit:  u.SendQueueLimit,
+		batchWrites:     u.BatchWrites,
 		readBufferSize:  u.ReadBufferSize,
 		writeBufferSize: u.WriteBufferSize,
 		writeBufferPool: u.WriteBufferPool,

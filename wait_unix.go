@@ -79,3 +79,52 @@ func (s *idleSocket) tryRead(fd uintptr) bool {
 	}
 	return true
 }
+
+// A directSocket writes to a socket without ever waiting.
+type directSocket struct {
+	raw   syscall.RawConn
+	ready func(fd uintptr) bool // tryWrite, bound once
+
+	p   []byte
+	n   int
+	err error
+}
+
+// newDirectSocket returns nil where t is no socket.
+func newDirectSocket(t *transport) *directSocket {
+	if !t.socket {
+		return nil
+	}
+	raw, err := t.stream.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return nil
+	}
+	s := &directSocket{raw: raw}
+	s.ready = s.tryWrite
+	return s
+}
+
+// write writes as much of p as the kernel takes at once.
+func (s *directSocket) write(p []byte) (int, error) {
+	s.p = p
+	err := s.raw.Write(s.ready)
+	n := s.n
+	if err == nil {
+		err = s.err
+	}
+	s.p, s.n, s.err = nil, 0, nil
+	return n, err
+}
+
+// tryWrite writes once. It always has an outcome.
+func (s *directSocket) tryWrite(fd uintptr) bool {
+	n, err := syscall.Write(int(fd), s.p)
+	for err == syscall.EINTR {
+		n, err = syscall.Write(int(fd), s.p)
+	}
+	s.n = max(n, 0)
+	if err != syscall.EAGAIN {
+		s.err = os.NewSyscallError("write", err)
+	}
+	return true
+}

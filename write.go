@@ -33,6 +33,16 @@ type writeSide struct {
 
 	broken atomic.Pointer[brokenError] // ended, for those who do not hold frame
 
+	// unsent is what a write that was not to wait has left over: the first to
+	// hold frame after that finishes it. rest is its end, of what was in batch.
+	unsent struct {
+		rest  []byte
+		batch batch
+	}
+	direct *directSocket // nil where every write may wait
+
+	queue queue // guards itself: what is to be written by whoever writes next
+
 	open   lock           // guards writer and what it has collected
 	writer *messageWriter // what NextWriter returned, until it is closed
 }
@@ -61,6 +71,12 @@ type patience struct {
 	ctx      context.Context
 	deadline time.Time
 }
+
+// isEndless reports whether only the end of the connection ends it.
+func (p patience) isEndless() bool { return p.deadline.IsZero() && p.ctx.Done() == nil }
+
+// forever is the patience of those who write for others.
+var forever = patience{ctx: context.Background()}
 
 // patience returns that of a write with no context of its own.
 func (w *writeSide) patience() patience {
@@ -99,15 +115,32 @@ func (w *writeSide) over() error {
 
 // writeMessage writes a data message in one frame.
 func (w *writeSide) writeMessage(op opcode, payload []byte, p patience) error {
-	if err := w.acquire(&w.message, p); err != nil {
-		return err
+	h := header{fin: true, opcode: op}
+	if !w.message.tryAcquire() {
+		if w.isSmall(payload) && p.isEndless() {
+			return w.writeTogether(h, payload)
+		}
+		if err := w.acquire(&w.message, p); err != nil {
+			return err
+		}
 	}
 	defer w.message.release()
+	if w.queue.some.Load() {
+		if w.isSmall(payload) {
+			return w.writeBehind(h, payload, p)
+		}
+		if err := w.drain(p); err != nil {
+			return err
+		}
+	}
 	if w.deflater.wants(len(payload)) {
 		return w.writeCompressed(op, payload, p)
 	}
-	return w.writeFrame(header{fin: true, opcode: op}, payload, p)
+	return w.writeFrame(h, payload, p)
 }
+
+// isSmall reports whether a payload is short enough to be copied.
+func (w *writeSide) isSmall(payload []byte) bool { return len(payload)+maxHeaderSize <= w.size }
 
 // writeFrame writes a frame with the given payload. Of h it takes what is not
 // in the payload: FIN, RSV bits and opcode.
@@ -151,6 +184,11 @@ func (w *writeSide) begin(op opcode, p patience) error {
 	if !p.deadline.Equal(w.deadline.value) {
 		if err := w.deadline.apply(p.deadline); err != nil {
 			return w.outcome(0, err, p)
+		}
+	}
+	if len(w.unsent.rest) > 0 {
+		if err := w.finish(p); err != nil {
+			return err
 		}
 	}
 	if op == opClose {
@@ -296,6 +334,10 @@ func (w *writeSide) putBuffer(buf *buffer) {
 func (w *writeSide) writeControl(op opcode, payload []byte, p patience) error {
 	if err := checkControlPayload(op, payload); err != nil {
 		return err
+	}
+	if op == opClose && w.queue.some.Load() && w.message.tryAcquire() {
+		w.drain(p) // nothing can follow the close frame
+		w.message.release()
 	}
 	return w.writeFrame(header{fin: true, opcode: op}, payload, p)
 }

@@ -188,6 +188,13 @@ func TestNothingFollowsAClose(t *testing.T) {
 // stuffed returns a connection whose peer does not read, over a socket: its
 // next write blocks with nothing of it on its way.
 func stuffed(t *testing.T) *Conn {
+	c, _ := stuffedPair(t)
+	return c
+}
+
+// stuffedPair returns the peer too. All that comes to it before what c writes
+// are zeros.
+func stuffedPair(t *testing.T) (*Conn, *net.TCPConn) {
 	a, b := socketPair(t)
 	a.SetWriteBuffer(1)
 	b.SetReadBuffer(1)
@@ -205,7 +212,7 @@ func stuffed(t *testing.T) *Conn {
 		}
 	}
 	a.SetWriteDeadline(time.Time{})
-	return newConn(a, connConfig{})
+	return newConn(a, connConfig{}), b
 }
 
 func TestWriteDeadlineBeforeTheFirstByte(t *testing.T) {

@@ -36,11 +36,8 @@ func (w *writeSide) nextWriter(op opcode) (*messageWriter, error) {
 			return nil, err
 		}
 	}
-	if err := w.broken.Load(); err != nil {
+	if err := w.writable(); err != nil {
 		return nil, err
-	}
-	if w.closing.has(closeSent | transportClosed) {
-		return nil, w.over()
 	}
 	w.writer = &messageWriter{w: w, op: op, control: op.isControl(), buf: w.getBuffer(w.size)}
 	return w.writer, nil
@@ -190,7 +187,7 @@ func (m *messageWriter) begin(last bool, p patience) error {
 	if m.begun {
 		return nil
 	}
-	if err := m.w.acquire(&m.w.message, p); err != nil {
+	if err := m.w.turn(p); err != nil {
 		return m.failed(err)
 	}
 	m.begun = true

@@ -1,0 +1,190 @@
+package websocket
+
+import "slices"
+
+// How queued messages get written: together with the next message, by a
+// reader that is about to wait, or by a flusher, which is a goroutine that
+// exists while there is something for it to do.
+
+// writeTogether has a frame written by a flusher, with those of all others who
+// come while the one before is being written.
+func (w *writeSide) writeTogether(h header, payload []byte) error {
+	verdict, err := w.queue.addWaiting(h, payload)
+	if err != nil {
+		return err
+	}
+	w.startFlusher()
+	<-verdict.done
+	return verdict.err
+}
+
+// startFlusher makes sure that there is a flusher.
+func (w *writeSide) startFlusher() {
+	if w.queue.wantsFlusher() {
+		go w.flush()
+	}
+}
+
+// flush is the flusher.
+func (w *writeSide) flush() {
+	for {
+		err := w.acquire(&w.message, forever)
+		if err == nil {
+			err = w.drain(forever)
+			w.message.release()
+		}
+		if w.queue.flushed(err) {
+			return
+		}
+	}
+}
+
+// turn takes message and writes what was queued before.
+func (w *writeSide) turn(p patience) error {
+	if err := w.acquire(&w.message, p); err != nil || !w.queue.some.Load() {
+		return err
+	}
+	err := w.drain(p)
+	if err != nil {
+		w.message.release()
+	}
+	return err
+}
+
+// drain writes what is queued, with message held.
+func (w *writeSide) drain(p patience) error {
+	b := w.queue.take()
+	err := w.writeBatch(b, len(b.frames()), p)
+	return w.batchOutcome(b, err)
+}
+
+// writeBehind writes what is queued and a frame behind it at once, with
+// message held.
+func (w *writeSide) writeBehind(h header, payload []byte, p patience) error {
+	b := w.queue.take()
+	queued := b.n
+	b.append(h, payload)
+	err := w.writeBatch(b, b.n, p)
+	b.n = queued // the last one's sender is told here
+	return w.batchOutcome(b, err)
+}
+
+// batchOutcome puts a batch back that was not begun, and lets its senders know
+// of any other end.
+func (w *writeSide) batchOutcome(b batch, err error) error {
+	if err != nil && w.broken.Load() == nil && !w.closing.has(closeSent|transportClosed) {
+		w.queue.putBack(b)
+		return err
+	}
+	w.queue.settle(b, err)
+	return err
+}
+
+// writeBatch writes the first n bytes of a batch.
+func (w *writeSide) writeBatch(b batch, n int, p patience) error {
+	if err := w.acquire(&w.frame, p); err != nil {
+		return err
+	}
+	defer w.frame.release()
+	if err := w.begin(opBinary, p); err != nil || n == 0 {
+		return err
+	}
+	frames, buf := w.encodeBatch(b.buf.b[:n])
+	defer putCompressedBuffer(buf)
+	stop := w.deadline.watch(p.ctx)
+	written, err := w.Write(frames)
+	stop()
+	err = w.outcome(written, err, p)
+	if err != nil && w.deflater != nil {
+		w.deflater.end(false)
+	}
+	return err
+}
+
+// encodeBatch returns the frames as they go out, and the buffer that they lie
+// in, nil if that is their own: a server without compression has them so.
+func (w *writeSide) encodeBatch(frames []byte) ([]byte, *compressedBuffer) {
+	if !w.client && w.deflater == nil {
+		return frames, nil
+	}
+	buf := compressedBuffers.Get().(*compressedBuffer)
+	dst := slices.Grow(buf.b[:0], len(frames))
+	for len(frames) > 0 {
+		h, n, _ := parseHeader(frames)
+		end := n + int(h.length)
+		dst = w.appendQueued(dst, h, frames[n:end])
+		frames = frames[end:]
+	}
+	buf.b = dst
+	return dst, buf
+}
+
+// appendQueued appends a frame that was queued, compressed and masked.
+func (w *writeSide) appendQueued(dst []byte, h header, payload []byte) []byte {
+	if !w.deflater.wants(len(payload)) || h.rsv != 0 || h.opcode.isControl() {
+		if h.rsv != 0 {
+			w.deflater.end(false) // prepared: see writePrepared
+		}
+		dst = slices.Grow(dst, maxHeaderSize+len(payload))
+		return appendFrame(dst, w.complete(h, len(payload)), payload)
+	}
+	buf := compressedBuffers.Get().(*compressedBuffer)
+	defer putCompressedBuffer(buf)
+	if w.compress(buf, payload) {
+		h.rsv, payload = rsvCompressed, buf.b
+	}
+	w.deflater.end(true)
+	dst = slices.Grow(dst, maxHeaderSize+len(payload))
+	return appendFrame(dst, w.complete(h, len(payload)), payload)
+}
+
+// finish writes what a write that was not to wait has left over, with frame
+// held. It can be cut short at any byte, since the rest is kept.
+func (w *writeSide) finish(p patience) error {
+	u := &w.unsent
+	stop := w.deadline.watch(p.ctx)
+	n, err := w.Write(u.rest)
+	stop()
+	u.rest = u.rest[n:]
+	if err != nil {
+		return w.outcome(0, err, p)
+	}
+	w.queue.settle(u.batch, nil)
+	u.rest, u.batch = nil, batch{}
+	return nil
+}
+
+// flushNow writes what is queued as far as that needs no waiting, and reports
+// whether nothing is left to a flusher.
+func (w *writeSide) flushNow() bool {
+	if w.direct == nil || !w.message.tryAcquire() {
+		return false
+	}
+	defer w.message.release()
+	if !w.frame.tryAcquire() {
+		return false
+	}
+	defer w.frame.release()
+	if len(w.unsent.rest) > 0 || w.begin(opBinary, forever) != nil {
+		return false
+	}
+	b := w.queue.take()
+	if b.n == 0 {
+		w.queue.settle(b, nil)
+		return true
+	}
+	frames, buf := w.encodeBatch(b.frames())
+	defer putCompressedBuffer(buf)
+	n, err := w.direct.write(frames)
+	if err != nil {
+		err = w.outcome(n, err, forever)
+		w.queue.settle(b, err)
+		return false
+	}
+	if n < len(frames) {
+		w.unsent.rest, w.unsent.batch = slices.Clone(frames[n:]), b
+		return false
+	}
+	w.queue.settle(b, nil)
+	return true
+}
