@@ -130,8 +130,7 @@ func (s *scene) hear(conn net.Conn, answer func(r *http.Request) string) {
 
 // accepted is the answer to a handshake, with lines added to the header.
 func accepted(r *http.Request, lines ...string) string {
-	accept := acceptKey(r.Header.Get("Sec-WebSocket-Key"))
-	text := string(appendResponse(nil, accept, "", "", nil))
+	text := string(appendResponse(nil, r.Header.Get("Sec-WebSocket-Key"), "", "", nil))
 	return strings.TrimSuffix(text, "\r\n") + strings.Join(append(lines, ""), "\r\n") + "\r\n"
 }
 

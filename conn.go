@@ -60,7 +60,7 @@ type BufferPool interface {
 // that a handler returned, and is returned by every later call too. Other
 // errors, of deadlines and contexts above all, leave the connection as it was.
 type Conn struct {
-	transport   *transport
+	transport   transport
 	read        readSide
 	write       writeSide
 	handlers    handlers
@@ -90,15 +90,18 @@ type connConfig struct {
 }
 
 func newConn(s stream, config connConfig) *Conn {
-	t := newTransport(s)
-	c := &Conn{transport: t, subprotocol: config.subprotocol, extensions: config.agreement.extensions, url: config.url}
+	c := &Conn{subprotocol: config.subprotocol, extensions: config.agreement.extensions, url: config.url}
+	t := &c.transport
+	t.stream, t.socket, t.raw = s, isSocket(s), rawConn(s)
 
 	r := &c.read
-	r.transport, r.lock = t, newLock()
-	r.deadline.set = s.SetReadDeadline
+	r.transport = t
+	r.deadline.stream = s
 	r.sequence.masked = !config.client
 	r.size = bufferSize(config.readBufferSize)
-	r.idle = newIdleSocket(t, r.size)
+	if t.raw != nil {
+		r.idle.init(t, r.size)
+	}
 	r.head = config.head
 	switch {
 	case config.head != nil:
@@ -113,12 +116,11 @@ func newConn(s stream, config connConfig) *Conn {
 	}
 
 	w := &c.write
-	w.transport, w.message, w.frame, w.open = t, newLock(), newLock(), newLock()
-	w.deadline.set = s.SetWriteDeadline
+	w.transport = t
+	w.deadline.stream, w.deadline.writes = s, true
 	w.client = config.client
 	w.size = bufferSize(config.writeBufferSize)
 	w.pool = config.writeBufferPool
-	w.direct = newDirectSocket(t)
 	w.queue.limit = config.sendQueueLimit
 	if config.sendQueueLimit == 0 {
 		w.queue.limit = DefaultSendQueueLimit

@@ -190,7 +190,7 @@ func TestDialRefusesAnswers(t *testing.T) {
 		{"another Connection", edit("Connection: Upgrade", "Connection: keep-alive"), "Connection header"},
 		{"another Accept", edit("Accept: ", "Accept: x"), "Sec-WebSocket-Accept"},
 		{"no Accept", edit("Accept: ", "Other: "), "Sec-WebSocket-Accept"},
-		{"the sample's Accept", func(*http.Request) string { return string(appendResponse(nil, sampleAccept, "", "", nil)) }, "Sec-WebSocket-Accept"},
+		{"the sample's Accept", func(*http.Request) string { return string(appendResponse(nil, sampleKey, "", "", nil)) }, "Sec-WebSocket-Accept"},
 		{"Accept repeated", func(r *http.Request) string {
 			return accepted(r, "Sec-WebSocket-Accept: "+acceptKey(r.Header.Get("Sec-WebSocket-Key")))
 		}, "Sec-WebSocket-Accept"},

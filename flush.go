@@ -157,7 +157,7 @@ func (w *writeSide) finish(p patience) error {
 // flushNow writes what is queued as far as that needs no waiting, and reports
 // whether nothing is left to a flusher.
 func (w *writeSide) flushNow() bool {
-	if w.direct == nil || !w.message.tryAcquire() {
+	if w.raw == nil || !w.message.tryAcquire() {
 		return false
 	}
 	defer w.message.release()
@@ -172,6 +172,9 @@ func (w *writeSide) flushNow() bool {
 	if b.n == 0 {
 		w.queue.settle(b, nil)
 		return true
+	}
+	if w.direct == nil {
+		w.direct = newDirectSocket(w.raw)
 	}
 	frames, buf := w.encodeBatch(b.frames())
 	defer putCompressedBuffer(buf)

@@ -26,6 +26,9 @@ const (
 	// keySize is the length of the key before it is encoded.
 	keySize = 16
 
+	// keyLength is the length of the key as it is sent, in base64.
+	keyLength = 24
+
 	// maxSubprotocols bounds the subprotocols that one request may offer, and
 	// maxExtensions the extensions and the parameters of each.
 	maxSubprotocols = 100
@@ -90,12 +93,16 @@ func Subprotocols(r *http.Request) []string {
 	return offered
 }
 
-// acceptKey returns the answer to a client's key: RFC 6455, Section 4.2.2,
+// appendAccept appends the answer to a client's key: RFC 6455, Section 4.2.2,
 // step 5.4.
-func acceptKey(key string) string {
-	sum := sha1.Sum([]byte(key + keyGUID))
-	return base64.StdEncoding.EncodeToString(sum[:])
+func appendAccept(dst []byte, key string) []byte {
+	var buf [keyLength + len(keyGUID)]byte
+	sum := sha1.Sum(append(append(buf[:0], key...), keyGUID...))
+	return base64.StdEncoding.AppendEncode(dst, sum[:])
 }
+
+// acceptKey returns the same as a string.
+func acceptKey(key string) string { return string(appendAccept(nil, key)) }
 
 // checkRequest checks a client's opening handshake, all but its origin
 // (RFC 6455, Section 4.2.1), and returns the key and the offered subprotocols.
@@ -128,7 +135,7 @@ func checkRequest(r *http.Request) (key string, offered []string, err error) {
 // isKey reports whether key is the encoding of keySize bytes.
 func isKey(key string) bool {
 	var buf [keySize + 2]byte // base64 decodes in groups of three
-	if len(key) != base64.StdEncoding.EncodedLen(keySize) {
+	if len(key) != keyLength {
 		return false
 	}
 	n, err := base64.StdEncoding.Decode(buf[:], []byte(key))
@@ -203,6 +210,9 @@ func checkSameOrigin(r *http.Request) bool {
 	if len(origins) > 1 {
 		return false
 	}
+	if isPlainHost(r.Host) && hasOrigin(origins[0], r.Host) {
+		return true // nothing in it needs to be parsed
+	}
 	origin, err := url.Parse(origins[0])
 	if err != nil || origin.Hostname() == "" || origin.User != nil {
 		return false // "null" ends here
@@ -215,6 +225,34 @@ func checkSameOrigin(r *http.Request) bool {
 	a, b := origin.Hostname(), host.Hostname()
 	return len(a) == len(b) && strings.EqualFold(a, b) &&
 		portOr(origin, origin.Scheme) == portOr(host, origin.Scheme)
+}
+
+// hasOrigin reports whether origin is a web page's, followed by nothing but
+// the host.
+func hasOrigin(origin, host string) bool {
+	for _, scheme := range []string{"http://", "https://"} {
+		if rest, ok := strings.CutPrefix(origin, scheme); ok && rest == host {
+			return true
+		}
+	}
+	return false
+}
+
+// isPlainHost reports whether host is a name or an IPv4 address, with or
+// without a port.
+func isPlainHost(host string) bool {
+	name, port, hasPort := strings.Cut(host, ":")
+	if hasPort && (port == "" || strings.Trim(port, "0123456789") != "") {
+		return false
+	}
+	for _, c := range []byte(name) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '.':
+		default:
+			return false
+		}
+	}
+	return name != ""
 }
 
 // portOr returns the port of u, the scheme's default if it has none.
@@ -253,9 +291,9 @@ func checkResponseHeader(h http.Header) error {
 }
 
 // appendResponse appends the server's answer: RFC 6455, Section 4.2.2, step 5.
-func appendResponse(dst []byte, accept, subprotocol, extensions string, extra http.Header) []byte {
+func appendResponse(dst []byte, key, subprotocol, extensions string, extra http.Header) []byte {
 	dst = append(dst, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
-	dst = append(append(dst, accept...), "\r\n"...)
+	dst = append(appendAccept(dst, key), "\r\n"...)
 	if subprotocol != "" {
 		dst = append(dst, "Sec-WebSocket-Protocol: "...)
 		dst = append(append(dst, subprotocol...), "\r\n"...)

@@ -19,7 +19,7 @@ import (
 // FuzzHandshake feeds a server's and a client's checks with what may come over
 // the wire, and the server's answer with what an application may put into it.
 func FuzzHandshake(f *testing.F) {
-	answer := string(appendResponse(nil, sampleAccept, "chat", "", nil))
+	answer := string(appendResponse(nil, sampleKey, "chat", "", nil))
 	f.Add(sampleRequest, answer, "Set-Cookie", "a=b", "chat")
 	for i, test := range refusedRequests {
 		f.Add(strings.Replace(sampleRequest, test.old, test.new, 1), answer[:len(answer)*i/len(refusedRequests)], "X", test.new, "")
@@ -89,7 +89,7 @@ func fuzzAnswer(t *testing.T, header http.Header, subprotocol string) {
 	if checkResponseHeader(header) != nil {
 		return
 	}
-	answer := appendResponse(nil, sampleAccept, subprotocol, "", header)
+	answer := appendResponse(nil, sampleKey, subprotocol, "", header)
 	want := []string{
 		"HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade",
 		"Sec-WebSocket-Accept: " + sampleAccept,

@@ -332,7 +332,7 @@ func TestAppendResponse(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			require.NoError(t, checkResponseHeader(test.header))
-			got := appendResponse([]byte("before"), sampleAccept, test.subprotocol, "", test.header)
+			got := appendResponse([]byte("before"), sampleKey, test.subprotocol, "", test.header)
 			assert.Equal(t, "before"+start+test.want+"\r\n", string(got))
 		})
 	}

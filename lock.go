@@ -13,10 +13,8 @@ type lock struct {
 	users atomic.Int32
 
 	// turn carries the lock from one who leaves it to one who waits.
-	turn chan struct{}
+	turn lazyChannel
 }
-
-func newLock() lock { return lock{turn: make(chan struct{}, 1)} }
 
 // acquire takes the lock and returns true, or returns false when one of the
 // channels is closed first. A nil channel never is.
@@ -24,8 +22,9 @@ func (l *lock) acquire(giveUp, over <-chan struct{}) bool {
 	if l.users.Add(1) == 1 {
 		return true
 	}
+	turn := l.turn.get(1)
 	select {
-	case <-l.turn:
+	case <-turn:
 		return true
 	case <-giveUp:
 	case <-over:
@@ -42,7 +41,7 @@ func (l *lock) acquire(giveUp, over <-chan struct{}) bool {
 		}
 		// The holder has left and made the turn ours, or is about to.
 		select {
-		case <-l.turn:
+		case <-turn:
 			l.release()
 			return false
 		default:
@@ -60,6 +59,6 @@ func (l *lock) isFree() bool { return l.users.Load() == 0 }
 // release leaves the lock to the next in line.
 func (l *lock) release() {
 	if l.users.Add(-1) > 0 {
-		l.turn <- struct{}{}
+		l.turn.get(1) <- struct{}{}
 	}
 }

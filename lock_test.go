@@ -12,7 +12,7 @@ import (
 
 func TestLockIsHandedOverInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLock()
+		var l lock
 		require.True(t, l.tryAcquire())
 		require.False(t, l.tryAcquire())
 		var order []int
@@ -33,7 +33,7 @@ func TestLockIsHandedOverInOrder(t *testing.T) {
 
 func TestLockCanBeGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLock()
+		var l lock
 		l.acquire(nil, nil)
 		giveUp := make(chan struct{})
 		outcome := make(chan bool)
@@ -51,7 +51,7 @@ func TestLockCanBeGivenUp(t *testing.T) {
 // TestLockUnderStress has holders, waiters and quitters at work: there is one
 // holder at a time, and at the end none.
 func TestLockUnderStress(t *testing.T) {
-	l := newLock()
+	var l lock
 	held, total := 0, 0
 	var done sync.WaitGroup
 	for i := range 8 {

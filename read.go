@@ -29,7 +29,7 @@ type readSide struct {
 	buf        *buffer
 	start, end int
 	size       int
-	idle       *idleSocket // nil: the transport cannot be waited on without a buffer
+	idle       idleSocket // where the transport can be waited on without a buffer
 
 	// The data frame under way. remaining is what of its payload has not been
 	// read, pos the position of that in the masking key.
@@ -206,7 +206,7 @@ func (r *readSide) unmask(dst, src []byte) {
 func (r *readSide) fill() (err error) {
 	if r.start == r.end {
 		r.start, r.end = 0, 0
-		if r.idle != nil && r.head == nil {
+		if r.raw != nil && r.head == nil {
 			r.release()
 			r.buf, r.end, err = r.idle.read()
 			return err

@@ -103,7 +103,7 @@ func (w *writeSide) writable() error {
 		return err
 	}
 	if w.closing.has(closeSent | transportClosed) {
-		return w.over()
+		return w.ending()
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -108,7 +109,7 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 	if err != nil {
 		return nil, u.refuse(w, r, err)
 	}
-	if err := u.answer(netConn, acceptKey(key), subprotocol, agreed.extensions, responseHeader); err != nil {
+	if err := u.answer(netConn, key, subprotocol, agreed.extensions, responseHeader); err != nil {
 		netConn.Close()
 		return nil, err
 	}
@@ -189,14 +190,14 @@ func hijack(w http.ResponseWriter) (conn net.Conn, early []byte, err error) {
 }
 
 // answer sends the server's half of the handshake.
-func (u *Upgrader) answer(conn net.Conn, accept, subprotocol, extensions string, header http.Header) error {
+func (u *Upgrader) answer(conn net.Conn, key, subprotocol, extensions string, header http.Header) error {
 	buf := getBuffer(minBuffer)
 	defer putBuffer(buf)
 	if u.HandshakeTimeout > 0 {
 		conn.SetWriteDeadline(time.Now().Add(u.HandshakeTimeout))
 		defer conn.SetWriteDeadline(time.Time{})
 	}
-	if _, err := conn.Write(appendResponse(buf.b[:0], accept, subprotocol, extensions, header)); err != nil {
+	if _, err := conn.Write(appendResponse(buf.b[:0], key, subprotocol, extensions, header)); err != nil {
 		return fmt.Errorf("websocket: writing the answer to the handshake: %w", err)
 	}
 	return nil
@@ -208,6 +209,9 @@ func requestedURL(r *http.Request) string {
 	scheme := "ws"
 	if r.TLS != nil {
 		scheme = "wss"
+	}
+	if strings.HasPrefix(r.RequestURI, "/") && !strings.Contains(r.RequestURI, "#") && isPlainHost(r.Host) {
+		return scheme + "://" + r.Host + r.RequestURI
 	}
 	u := url.URL{Scheme: scheme, Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
 	return u.String()

@@ -25,32 +25,38 @@ type stream interface {
 type transport struct {
 	stream
 	closing closeState
-	done    chan struct{} // closed with the stream
+	done    lazyChannel // closed with the stream
 
 	// socket: the stream is a socket of the kernel's and nothing in between,
-	// so that it can be waited on without a buffer, written from several
-	// slices at once, and a write that timed out before its first byte has
+	// so that it can be waited on without a buffer, written to without waiting
+	// or from several slices at once, and a write that timed out before its first byte has
 	// changed nothing.
 	socket bool
+
+	// raw is how to do that, nil where the system does not let us.
+	raw syscall.RawConn
 }
 
-func newTransport(s stream) *transport {
-	t := &transport{stream: s, done: make(chan struct{})}
+// isSocket reports whether s is a socket of the kernel's. It goes by the types
+// and not by an interface: what embeds one of them has its methods, and may do
+// more in Read and Write.
+func isSocket(s stream) bool {
 	switch s.(type) {
-	// The types themselves and not an interface: what embeds one of them has
-	// its methods, and may do more in Read and Write.
 	case *net.TCPConn, *net.UnixConn:
-		t.socket = true
+		return true
 	}
-	return t
+	return false
 }
+
+// over returns a channel that is closed with the stream.
+func (t *transport) over() <-chan struct{} { return t.done.get(0) }
 
 // close closes the stream, once.
 func (t *transport) close() error {
 	if !t.closing.add(transportClosed) {
 		return nil
 	}
-	defer close(t.done)
+	defer t.done.close()
 	return t.stream.Close()
 }
 
@@ -94,10 +100,19 @@ func (t *transport) linger(halfClose bool) {
 // A deadline is one of a stream's two, with what it takes to cut the call
 // under way short and to go on afterwards as if nothing had happened.
 type deadline struct {
-	mu    sync.Mutex
-	set   func(time.Time) error
-	value time.Time // as the application wants it
-	cut   bool      // the stream has one in the past instead
+	mu     sync.Mutex
+	stream stream
+	writes bool      // it is that of writes
+	value  time.Time // as the application wants it
+	cut    bool      // the stream has one in the past instead
+}
+
+// set makes t the stream's deadline.
+func (d *deadline) set(t time.Time) error {
+	if d.writes {
+		return d.stream.SetWriteDeadline(t)
+	}
+	return d.stream.SetReadDeadline(t)
 }
 
 // longAgo is a deadline that has passed.

@@ -2,18 +2,23 @@
 
 package websocket
 
-// An idleSocket is for systems on which a socket can be waited on without a
-// buffer. Elsewhere the buffer stays.
+import (
+	"errors"
+	"syscall"
+)
+
+// rawConn returns nil: here nothing can be waited on without a buffer, or
+// written to without waiting.
+func rawConn(stream) syscall.RawConn { return nil }
+
 type idleSocket struct{}
 
-func newIdleSocket(*transport, int) *idleSocket { return nil }
+func (*idleSocket) init(*transport, int) {}
 
-func (*idleSocket) read() (*buffer, int, error) { panic("websocket: no idle sockets here") }
+func (*idleSocket) read() (*buffer, int, error) { return nil, 0, errors.ErrUnsupported }
 
-// A directSocket is for systems on which a socket can be written to without
-// waiting.
 type directSocket struct{}
 
-func newDirectSocket(*transport) *directSocket { return nil }
+func newDirectSocket(syscall.RawConn) *directSocket { return nil }
 
-func (*directSocket) write([]byte) (int, error) { panic("websocket: no direct sockets here") }
+func (*directSocket) write([]byte) (int, error) { return 0, errors.ErrUnsupported }

@@ -22,19 +22,23 @@ type idleSocket struct {
 	err  error
 }
 
-// newIdleSocket returns nil where t is no socket.
-func newIdleSocket(t *transport, size int) *idleSocket {
-	if !t.socket {
+// rawConn returns what a socket can be waited on with, nil where s is none.
+func rawConn(s stream) syscall.RawConn {
+	if !isSocket(s) {
 		return nil
 	}
-	conn, _ := t.stream.(net.Conn)
-	raw, err := t.stream.(syscall.Conn).SyscallConn()
+	raw, err := s.(syscall.Conn).SyscallConn()
 	if err != nil {
 		return nil
 	}
-	s := &idleSocket{conn: conn, raw: raw, size: size}
+	return raw
+}
+
+// init makes s ready for use, with buffers of the given size.
+func (s *idleSocket) init(t *transport, size int) {
+	s.conn, _ = t.stream.(net.Conn)
+	s.raw, s.size = t.raw, size
 	s.ready = s.tryRead
-	return s
 }
 
 // read waits for bytes and returns them at the start of a buffer, which is
@@ -90,15 +94,7 @@ type directSocket struct {
 	err error
 }
 
-// newDirectSocket returns nil where t is no socket.
-func newDirectSocket(t *transport) *directSocket {
-	if !t.socket {
-		return nil
-	}
-	raw, err := t.stream.(syscall.Conn).SyscallConn()
-	if err != nil {
-		return nil
-	}
+func newDirectSocket(raw syscall.RawConn) *directSocket {
 	s := &directSocket{raw: raw}
 	s.ready = s.tryWrite
 	return s

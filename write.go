@@ -39,7 +39,7 @@ type writeSide struct {
 		rest  []byte
 		batch batch
 	}
-	direct *directSocket // nil where every write may wait
+	direct *directSocket // nil until it is needed
 
 	queue queue // guards itself: what is to be written by whoever writes next
 
@@ -95,18 +95,18 @@ func (w *writeSide) acquire(l *lock, p patience) error {
 		defer cancel()
 	}
 	switch {
-	case l.acquire(ctx.Done(), w.done):
+	case l.acquire(ctx.Done(), w.transport.over()):
 		return nil
 	case p.ctx.Err() != nil:
 		return p.ctx.Err()
 	case ctx.Err() != nil:
 		return errWriteTimeout
 	}
-	return w.over()
+	return w.ending()
 }
 
-// over returns the error of a write to a transport that is closed.
-func (w *writeSide) over() error {
+// ending returns the error of a write to a transport that is closed.
+func (w *writeSide) ending() error {
 	if w.closing.has(closeSent) {
 		return ErrCloseSent
 	}
