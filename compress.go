@@ -396,14 +396,14 @@ func putCompressedBuffer(buf *compressedBuffer) {
 }
 
 // writeCompressed compresses and writes a data message, with message held.
-func (w *writeSide) writeCompressed(op opcode, payload []byte, p patience) error {
+func (w *writeSide) writeCompressed(op opcode, payload []byte, p *patience) error {
 	buf := compressedBuffers.Get().(*compressedBuffer)
 	defer putCompressedBuffer(buf)
-	h := header{fin: true, opcode: op}
+	first := finBit | lead(op)
 	if w.compress(buf, payload) {
-		h.rsv, payload = rsvCompressed, buf.b
+		first, payload = first|rsvCompressed, buf.b
 	}
-	err := w.writeFrame(h, payload, p)
+	err := w.writeFrame(first, payload, p)
 	w.deflater.end(err == nil)
 	return err
 }

@@ -256,7 +256,10 @@ func (c *Conn) NextReader() (messageType int, r io.Reader, err error) {
 // While a writer of [Conn.NextWriter] has sent a part of its message it waits
 // for the rest to be sent.
 func (c *Conn) WriteMessage(messageType int, data []byte) error {
-	return c.send(messageType, data, c.write.patience())
+	if c.write.timeout.some.Load() {
+		return c.sendInTime(messageType, data)
+	}
+	return c.send(messageType, data, forever)
 }
 
 // WriteMessageContext is [Conn.WriteMessage] until ctx ends. A message that
@@ -267,21 +270,34 @@ func (c *Conn) WriteMessageContext(ctx context.Context, messageType int, data []
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return c.send(messageType, data, patience{ctx, c.write.timeout.load()})
+	return c.send(messageType, data, &patience{ctx, c.write.timeout.load()})
 }
 
-func (c *Conn) send(messageType int, data []byte, p patience) error {
-	op, err := messageOpcode(messageType)
+// send sends a message, or leaves it to the reader. On the way from here to the
+// socket frames of functions are kept small: a goroutine that writes once keeps
+// the stack that it took.
+func (c *Conn) send(messageType int, data []byte, p *patience) error {
 	switch {
-	case err != nil:
-		return err
-	case op.isControl():
-		return c.write.writeControl(op, data, p)
-	}
-	if c.batchWrites && c.read.more.Load() && c.leave(header{fin: true, opcode: op}, data) {
+	case messageType != TextMessage && messageType != BinaryMessage:
+		return c.sendControl(messageType, data, p)
+	case c.batchWrites && c.read.more.Load() && c.leave(opcode(messageType), data):
 		return nil
 	}
-	return c.write.writeMessage(op, data, p)
+	return c.write.writeMessage(opcode(messageType), data, p)
+}
+
+// sendInTime is send with the write deadline.
+func (c *Conn) sendInTime(messageType int, data []byte) error {
+	p := c.write.patience()
+	return c.send(messageType, data, &p)
+}
+
+func (c *Conn) sendControl(messageType int, data []byte, p *patience) error {
+	op, err := messageOpcode(messageType)
+	if err != nil {
+		return err
+	}
+	return c.write.writeControl(op, data, p)
 }
 
 // NextWriter returns a writer for a message of any type. It sends a fragment
@@ -315,12 +331,13 @@ func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) er
 	if err != nil || !op.isControl() {
 		return errNotControlType
 	}
-	return c.write.writeControl(op, data, patience{context.Background(), deadline})
+	return c.write.writeControl(op, data, &patience{context.Background(), deadline})
 }
 
 // WritePreparedMessage sends a prepared message.
 func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
-	return c.write.writePrepared(pm, c.write.patience())
+	p := c.write.patience()
+	return c.write.writePrepared(pm, &p)
 }
 
 // messageOpcode returns the opcode of a message type.

@@ -107,7 +107,8 @@ func (c *Conn) handleControl(op opcode, payload []byte) error {
 // answerPing sends a pong: RFC 6455, Section 5.5.3. If it cannot be sent the
 // reader goes on; what is wrong with the connection it will find out itself.
 func (c *Conn) answerPing(payload []byte) error {
-	c.write.writeControl(opPong, payload, shortPatience())
+	p := shortPatience()
+	c.write.writeControl(opPong, payload, &p)
 	return nil
 }
 
@@ -137,7 +138,8 @@ func (c *Conn) handleClose(payload []byte, handler func(int, string) error) erro
 // echoClose answers a close frame: RFC 6455, Section 5.5.1, unless ours was
 // first.
 func (c *Conn) echoClose(code int, _ string) error {
-	c.write.writeControl(opClose, FormatCloseMessage(code, ""), shortPatience())
+	p := shortPatience()
+	c.write.writeControl(opClose, FormatCloseMessage(code, ""), &p)
 	return nil
 }
 
@@ -146,7 +148,8 @@ func (c *Conn) echoClose(code int, _ string) error {
 // that.
 func (c *Conn) fail(err error, code int, reason string) error {
 	c.read.fail(err)
-	c.write.writeControl(opClose, FormatCloseMessage(code, reason), shortPatience())
+	p := shortPatience()
+	c.write.writeControl(opClose, FormatCloseMessage(code, reason), &p)
 	c.transport.linger(true)
 	return err
 }

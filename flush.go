@@ -8,8 +8,8 @@ import "slices"
 
 // writeTogether has a frame written by a flusher, with those of all others who
 // come while the one before is being written.
-func (w *writeSide) writeTogether(h header, payload []byte) error {
-	verdict, err := w.queue.addWaiting(h, payload)
+func (w *writeSide) writeTogether(op opcode, payload []byte) error {
+	verdict, err := w.queue.addWaiting(finBit|lead(op), payload)
 	if err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ func (w *writeSide) flush() {
 }
 
 // turn takes message and writes what was queued before.
-func (w *writeSide) turn(p patience) error {
+func (w *writeSide) turn(p *patience) error {
 	if err := w.acquire(&w.message, p); err != nil || !w.queue.some.Load() {
 		return err
 	}
@@ -52,7 +52,7 @@ func (w *writeSide) turn(p patience) error {
 }
 
 // drain writes what is queued, with message held.
-func (w *writeSide) drain(p patience) error {
+func (w *writeSide) drain(p *patience) error {
 	b := w.queue.take()
 	err := w.writeBatch(b, len(b.frames()), p)
 	return w.batchOutcome(b, err)
@@ -60,10 +60,10 @@ func (w *writeSide) drain(p patience) error {
 
 // writeBehind writes what is queued and a frame behind it at once, with
 // message held.
-func (w *writeSide) writeBehind(h header, payload []byte, p patience) error {
+func (w *writeSide) writeBehind(op opcode, payload []byte, p *patience) error {
 	b := w.queue.take()
 	queued := b.n
-	b.append(h, payload)
+	b.append(finBit|lead(op), payload)
 	err := w.writeBatch(b, b.n, p)
 	b.n = queued // the last one's sender is told here
 	return w.batchOutcome(b, err)
@@ -81,7 +81,7 @@ func (w *writeSide) batchOutcome(b batch, err error) error {
 }
 
 // writeBatch writes the first n bytes of a batch.
-func (w *writeSide) writeBatch(b batch, n int, p patience) error {
+func (w *writeSide) writeBatch(b batch, n int, p *patience) error {
 	if err := w.acquire(&w.frame, p); err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func (w *writeSide) encodeBatch(frames []byte) ([]byte, *compressedBuffer) {
 	for len(frames) > 0 {
 		h, n, _ := parseHeader(frames)
 		end := n + int(h.length)
-		dst = w.appendQueued(dst, h, frames[n:end])
+		dst = w.appendQueued(dst, lead(frames[0]), frames[n:end])
 		frames = frames[end:]
 	}
 	buf.b = dst
@@ -120,27 +120,24 @@ func (w *writeSide) encodeBatch(frames []byte) ([]byte, *compressedBuffer) {
 }
 
 // appendQueued appends a frame that was queued, compressed and masked.
-func (w *writeSide) appendQueued(dst []byte, h header, payload []byte) []byte {
-	if !w.deflater.wants(len(payload)) || h.rsv != 0 || h.opcode.isControl() {
-		if h.rsv != 0 {
-			w.deflater.end(false) // prepared: see writePrepared
+func (w *writeSide) appendQueued(dst []byte, first lead, payload []byte) []byte {
+	switch {
+	case first&rsvCompressed != 0:
+		w.deflater.end(false) // prepared: see writePrepared
+	case w.deflater.wants(len(payload)):
+		buf := compressedBuffers.Get().(*compressedBuffer)
+		defer putCompressedBuffer(buf)
+		if w.compress(buf, payload) {
+			first, payload = first|rsvCompressed, buf.b
 		}
-		dst = slices.Grow(dst, maxHeaderSize+len(payload))
-		return appendFrame(dst, w.complete(h, len(payload)), payload)
+		w.deflater.end(true)
 	}
-	buf := compressedBuffers.Get().(*compressedBuffer)
-	defer putCompressedBuffer(buf)
-	if w.compress(buf, payload) {
-		h.rsv, payload = rsvCompressed, buf.b
-	}
-	w.deflater.end(true)
-	dst = slices.Grow(dst, maxHeaderSize+len(payload))
-	return appendFrame(dst, w.complete(h, len(payload)), payload)
+	return w.appendFrame(slices.Grow(dst, maxHeaderSize+len(payload)), first, payload)
 }
 
 // finish writes what a write that was not to wait has left over, with frame
 // held. It can be cut short at any byte, since the rest is kept.
-func (w *writeSide) finish(p patience) error {
+func (w *writeSide) finish(p *patience) error {
 	u := &w.unsent
 	stop := w.deadline.watch(p.ctx)
 	n, err := w.Write(u.rest)

@@ -46,6 +46,11 @@ const (
 	length64 = 127 // the length follows in eight bytes
 )
 
+// A lead is the first byte of a frame: FIN, RSV1–RSV3 and the opcode.
+type lead byte
+
+func (l lead) opcode() opcode { return opcode(l & 0x0F) }
+
 // A header is everything in a frame but its payload (RFC 6455, Section 5.2).
 type header struct {
 	fin    bool
@@ -123,21 +128,23 @@ func appendHeader(dst []byte, h header) []byte {
 	if h.masked {
 		b1 = maskBit
 	}
-	// RFC 6455, Section 5.2: the minimal number of bytes MUST be used.
-	switch {
-	case h.length < length16:
-		dst = append(dst, b0, b1|byte(h.length))
-	case h.length <= 0xFFFF:
-		dst = append(dst, b0, b1|length16)
-		dst = binary.BigEndian.AppendUint16(dst, uint16(h.length))
-	default:
-		dst = append(dst, b0, b1|length64)
-		dst = binary.BigEndian.AppendUint64(dst, h.length)
-	}
+	dst = appendLength(append(dst, b0), h.length, b1)
 	if h.masked {
 		dst = append(dst, h.key[:]...)
 	}
 	return dst
+}
+
+// appendLength appends the length of a payload, with the mask bit as given.
+func appendLength(dst []byte, length uint64, mask byte) []byte {
+	// RFC 6455, Section 5.2: the minimal number of bytes MUST be used.
+	switch {
+	case length < length16:
+		return append(dst, mask|byte(length))
+	case length <= 0xFFFF:
+		return binary.BigEndian.AppendUint16(append(dst, mask|length16), uint16(length))
+	}
+	return binary.BigEndian.AppendUint64(append(dst, mask|length64), length)
 }
 
 // headerSize returns how many bytes appendHeader appends for a frame with a

@@ -21,9 +21,8 @@ type PreparedMessage struct {
 // A preparedFrame is a frame as a server sends it. A client takes the payload
 // and masks it.
 type preparedFrame struct {
-	header header
-	frame  []byte
-	start  int // of the payload in frame
+	frame []byte
+	start int // of the payload in frame
 }
 
 // A preparedKind is what makes one compressed form differ from another.
@@ -49,7 +48,7 @@ func prepare(h header, payload []byte) preparedFrame {
 	h.length = uint64(len(payload))
 	start := headerSize(len(payload), false)
 	frame := appendFrame(make([]byte, 0, start+len(payload)), h, payload)
-	return preparedFrame{h, frame, start}
+	return preparedFrame{frame, start}
 }
 
 // compressed returns the message compressed on its own in the way of d.
@@ -72,7 +71,7 @@ func (pm *PreparedMessage) compressed(d *deflater) preparedFrame {
 
 // writePrepared writes a prepared message: on a server the very bytes, on a
 // client the payload under a key of its own.
-func (w *writeSide) writePrepared(pm *PreparedMessage, p patience) error {
+func (w *writeSide) writePrepared(pm *PreparedMessage, p *patience) error {
 	if len(pm.plain.frame) == 0 {
 		return errBadMessageType // not from NewPreparedMessage
 	}
@@ -93,9 +92,9 @@ func (w *writeSide) writePrepared(pm *PreparedMessage, p patience) error {
 	return w.writePreparedFrame(pm.compressed(d), p)
 }
 
-func (w *writeSide) writePreparedFrame(f preparedFrame, p patience) error {
+func (w *writeSide) writePreparedFrame(f preparedFrame, p *patience) error {
 	if w.client {
-		return w.writeFrame(f.header, f.frame[f.start:], p)
+		return w.writeFrame(lead(f.frame[0]), f.frame[f.start:], p)
 	}
-	return w.writeEncoded(f.header.opcode, f.frame, p)
+	return w.writeEncoded(f.frame, p)
 }

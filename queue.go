@@ -67,10 +67,10 @@ func (b *batch) frames() []byte {
 }
 
 // append adds a frame. The payload is not masked.
-func (b *batch) append(h header, payload []byte) {
-	h.length = uint64(len(payload))
+func (b *batch) append(first lead, payload []byte) {
 	b.reserve(headerSize(len(payload), false) + len(payload))
-	b.n = len(appendFrame(b.buf.b[:b.n], h, payload))
+	dst := appendLength(append(b.buf.b[:b.n], byte(first)), uint64(len(payload)), 0)
+	b.n = len(append(dst, payload...))
 }
 
 // reserve makes room for n more bytes.
@@ -91,7 +91,7 @@ func (b *batch) reserve(n int) {
 const minBatch = 1 << 10
 
 // add queues a frame without masking key, if there is room for it.
-func (q *queue) add(h header, payload []byte) error {
+func (q *queue) add(first lead, payload []byte) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	weight := weigh(len(payload))
@@ -103,13 +103,13 @@ func (q *queue) add(h header, payload []byte) error {
 	}
 	q.held.add(weight)
 	q.pending.held.add(weight)
-	q.append(h, payload)
+	q.append(first, payload)
 	return nil
 }
 
 // addWaiting queues a frame whose sender waits for the verdict. There is as
 // much room for those as there are senders.
-func (q *queue) addWaiting(h header, payload []byte) (*verdict, error) {
+func (q *queue) addWaiting(first lead, payload []byte) (*verdict, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.ended != nil {
@@ -119,13 +119,13 @@ func (q *queue) addWaiting(h header, payload []byte) (*verdict, error) {
 	if len(b.waiting) == 0 {
 		b.waiting = append(b.waiting, &verdict{done: make(chan struct{})})
 	}
-	q.append(h, payload)
+	q.append(first, payload)
 	return b.waiting[0], nil
 }
 
 // append queues a frame, with mu held.
-func (q *queue) append(h header, payload []byte) {
-	q.pending.append(h, payload)
+func (q *queue) append(first lead, payload []byte) {
+	q.pending.append(first, payload)
 	if !q.some.Load() {
 		q.used.Store(true)
 		q.some.Store(true)

@@ -20,7 +20,10 @@ func (c *Conn) receive(ctx context.Context, dst []byte) (messageType int, p []by
 	}
 	defer r.lock.release()
 	defer r.deadline.watch(ctx)() // also when a handler panics
-	kind, p, err := c.appendMessage(dst)
+	kind, p := opcode(0), dst
+	if err = c.awaitMessage(); err == nil {
+		kind, p, err = c.appendMessage(dst)
+	}
 	if err != nil {
 		if isTimeout(err) && ctx.Err() != nil {
 			err = ctx.Err()
@@ -28,6 +31,24 @@ func (c *Conn) receive(ctx context.Context, dst []byte) (messageType int, p []by
 		return -1, dst, err
 	}
 	return int(kind), p, nil
+}
+
+// awaitMessage waits for the first bytes of the next message if nothing has to
+// be done before and no buffer held meanwhile. nextFrame would do so too, but
+// this is where most connections are most of the time, and a goroutine keeps a
+// stack as deep as it once was.
+func (c *Conn) awaitMessage() error {
+	r := &c.read
+	if r.raw == nil || r.start != r.end || r.kind != 0 || r.ended != nil || r.reader != nil || r.discard || r.head != nil {
+		return nil
+	}
+	if c.write.queue.some.Load() {
+		c.flushBeforeWait()
+	}
+	if err := r.fill(); err != nil {
+		return c.readFailed(err)
+	}
+	return nil
 }
 
 // appendMessage appends a message to dst. What it had when an error came that

@@ -25,7 +25,7 @@ func (c *Conn) Send(messageType int, data []byte) error {
 	if err := c.write.writable(); err != nil {
 		return err
 	}
-	if err := c.write.queue.add(header{fin: true, opcode: opcode(messageType)}, data); err != nil {
+	if err := c.write.queue.add(finBit|lead(messageType), data); err != nil {
 		return err
 	}
 	c.flushLater()
@@ -55,9 +55,9 @@ func (c *Conn) flushLater() {
 
 // leave leaves a short message to the reader, who has more to read. It reports
 // false if the message has to be written now.
-func (c *Conn) leave(h header, payload []byte) bool {
+func (c *Conn) leave(op opcode, payload []byte) bool {
 	w := &c.write
-	if !w.isSmall(payload) || w.writable() != nil || w.queue.add(h, payload) != nil {
+	if !w.isSmall(payload) || w.writable() != nil || w.queue.add(finBit|lead(op), payload) != nil {
 		return false
 	}
 	w.dawdle()

@@ -307,7 +307,7 @@ func TestSendStuckSocket(t *testing.T) {
 // way leaves what was queued before it in the queue.
 func TestQueueSurvivesDeadline(t *testing.T) {
 	c, remote := stuffedPair(t)
-	text := header{fin: true, opcode: opText}
+	const text = lead(finBit | opText)
 	require.NoError(t, c.write.queue.add(text, []byte("first")))
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
@@ -336,7 +336,7 @@ func TestQueueSurvivesDeadline(t *testing.T) {
 // TestPutBack: what is put back comes before what was queued meanwhile.
 func TestPutBack(t *testing.T) {
 	var q queue
-	text := header{fin: true, opcode: opText}
+	const text = lead(finBit | opText)
 	require.NoError(t, q.add(text, []byte("one")))
 	v1, err := q.addWaiting(text, []byte("two"))
 	require.NoError(t, err)

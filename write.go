@@ -49,11 +49,15 @@ type writeSide struct {
 
 // A deadlineWish is a deadline that the next call is to have.
 type deadlineWish struct {
-	mu sync.Mutex
-	t  time.Time
+	some atomic.Bool // there is one
+	mu   sync.Mutex
+	t    time.Time
 }
 
 func (d *deadlineWish) load() time.Time {
+	if !d.some.Load() {
+		return time.Time{}
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.t
@@ -63,6 +67,7 @@ func (d *deadlineWish) store(t time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.t = t
+	d.some.Store(!t.IsZero())
 }
 
 // A patience says how long a writer waits, for its turn and for the transport:
@@ -73,18 +78,16 @@ type patience struct {
 }
 
 // isEndless reports whether only the end of the connection ends it.
-func (p patience) isEndless() bool { return p.deadline.IsZero() && p.ctx.Done() == nil }
+func (p *patience) isEndless() bool { return p.deadline.IsZero() && p.ctx.Done() == nil }
 
 // forever is the patience of those who write for others.
-var forever = patience{ctx: context.Background()}
+var forever = &patience{ctx: context.Background()}
 
 // patience returns that of a write with no context of its own.
-func (w *writeSide) patience() patience {
-	return patience{context.Background(), w.timeout.load()}
-}
+func (w *writeSide) patience() patience { return patience{context.Background(), w.timeout.load()} }
 
 // acquire takes the lock l within p.
-func (w *writeSide) acquire(l *lock, p patience) error {
+func (w *writeSide) acquire(l *lock, p *patience) error {
 	if l.tryAcquire() {
 		return nil
 	}
@@ -114,11 +117,10 @@ func (w *writeSide) ending() error {
 }
 
 // writeMessage writes a data message in one frame.
-func (w *writeSide) writeMessage(op opcode, payload []byte, p patience) error {
-	h := header{fin: true, opcode: op}
+func (w *writeSide) writeMessage(op opcode, payload []byte, p *patience) error {
 	if !w.message.tryAcquire() {
 		if w.isSmall(payload) && p.isEndless() {
-			return w.writeTogether(h, payload)
+			return w.writeTogether(op, payload)
 		}
 		if err := w.acquire(&w.message, p); err != nil {
 			return err
@@ -127,7 +129,7 @@ func (w *writeSide) writeMessage(op opcode, payload []byte, p patience) error {
 	defer w.message.release()
 	if w.queue.some.Load() {
 		if w.isSmall(payload) {
-			return w.writeBehind(h, payload, p)
+			return w.writeBehind(op, payload, p)
 		}
 		if err := w.drain(p); err != nil {
 			return err
@@ -136,35 +138,41 @@ func (w *writeSide) writeMessage(op opcode, payload []byte, p patience) error {
 	if w.deflater.wants(len(payload)) {
 		return w.writeCompressed(op, payload, p)
 	}
-	return w.writeFrame(h, payload, p)
+	return w.writeFrame(finBit|lead(op), payload, p)
 }
 
 // isSmall reports whether a payload is short enough to be copied.
 func (w *writeSide) isSmall(payload []byte) bool { return len(payload)+maxHeaderSize <= w.size }
 
-// writeFrame writes a frame with the given payload. Of h it takes what is not
-// in the payload: FIN, RSV bits and opcode.
-func (w *writeSide) writeFrame(h header, payload []byte, p patience) error {
+// writeFrame writes a frame with the given payload.
+func (w *writeSide) writeFrame(first lead, payload []byte, p *patience) error {
 	if err := w.acquire(&w.frame, p); err != nil {
 		return err
 	}
 	defer w.frame.release()
-	if err := w.begin(h.opcode, p); err != nil {
+	if err := w.begin(first.opcode(), p); err != nil {
 		return err
 	}
-	stop := w.deadline.watch(p.ctx)
-	n, err := w.encode(w.complete(h, len(payload)), payload)
-	stop()
-	return w.outcome(n, err, p)
+	var n int
+	var err error
+	if p.ctx.Done() == nil {
+		n, err = w.encode(first, payload)
+	} else {
+		n, err = w.encodeWatched(first, payload, p.ctx)
+	}
+	if err != nil {
+		return w.outcome(n, err, p)
+	}
+	return nil
 }
 
 // writeEncoded writes a frame that is encoded already.
-func (w *writeSide) writeEncoded(op opcode, frame []byte, p patience) error {
+func (w *writeSide) writeEncoded(frame []byte, p *patience) error {
 	if err := w.acquire(&w.frame, p); err != nil {
 		return err
 	}
 	defer w.frame.release()
-	if err := w.begin(op, p); err != nil {
+	if err := w.begin(lead(frame[0]).opcode(), p); err != nil {
 		return err
 	}
 	stop := w.deadline.watch(p.ctx)
@@ -174,7 +182,7 @@ func (w *writeSide) writeEncoded(op opcode, frame []byte, p patience) error {
 }
 
 // begin makes the transport ready for a frame, with frame held.
-func (w *writeSide) begin(op opcode, p patience) error {
+func (w *writeSide) begin(op opcode, p *patience) error {
 	if w.ended != nil {
 		return w.ended
 	}
@@ -200,9 +208,9 @@ func (w *writeSide) begin(op opcode, p patience) error {
 	return nil
 }
 
-// complete returns h with what depends on the role and on the payload.
-func (w *writeSide) complete(h header, length int) header {
-	h.length = uint64(length)
+// header returns that of a frame.
+func (w *writeSide) header(first lead, length int) header {
+	h := header{fin: first&finBit != 0, rsv: byte(first & rsvBits), opcode: first.opcode(), length: uint64(length)}
 	if w.client {
 		// RFC 6455, Section 5.3: a fresh key for each frame.
 		h.masked, h.key = true, newMaskingKey()
@@ -210,17 +218,35 @@ func (w *writeSide) complete(h header, length int) header {
 	return h
 }
 
+// encodeWatched is encode until ctx ends.
+func (w *writeSide) encodeWatched(first lead, payload []byte, ctx context.Context) (int, error) {
+	defer w.deadline.watch(ctx)()
+	return w.encode(first, payload)
+}
+
 // encode writes the frame in as few system calls and with as few copies as
 // the transport allows, and returns how many bytes went out.
-func (w *writeSide) encode(h header, payload []byte) (int, error) {
-	size := headerSize(len(payload), h.masked) + len(payload)
+func (w *writeSide) encode(first lead, payload []byte) (int, error) {
+	if len(payload)+maxHeaderSize > w.size {
+		return w.encodeLong(first, payload)
+	}
+	buf := w.getBuffer(len(payload) + maxHeaderSize)
+	n, err := w.Write(w.appendFrame(buf.b[:0], first, payload))
+	w.putBuffer(buf)
+	return n, err
+}
+
+// appendFrame appends a frame to dst, which has room for it.
+func (w *writeSide) appendFrame(dst []byte, first lead, payload []byte) []byte {
+	return appendFrame(dst, w.header(first, len(payload)), payload)
+}
+
+// encodeLong writes a frame that is not to be copied as a whole.
+func (w *writeSide) encodeLong(first lead, payload []byte) (int, error) {
+	h := w.header(first, len(payload))
 	switch {
-	case size <= w.size:
-		buf := w.getBuffer(size)
-		defer w.putBuffer(buf)
-		return w.Write(appendFrame(buf.b[:0], h, payload))
 	case h.masked:
-		return w.encodeMasked(h, payload, size)
+		return w.encodeMasked(h, payload)
 	case w.socket:
 		return w.encodeVector(h, payload)
 	}
@@ -239,8 +265,8 @@ func (w *writeSide) encode(h header, payload []byte) (int, error) {
 
 // encodeMasked writes a long frame through a buffer, since the payload is the
 // caller's to keep and masking needs a copy.
-func (w *writeSide) encodeMasked(h header, payload []byte, size int) (int, error) {
-	buf := getBuffer(min(size, maxBuffer))
+func (w *writeSide) encodeMasked(h header, payload []byte) (int, error) {
+	buf := getBuffer(min(maxHeaderSize+len(payload), maxBuffer))
 	defer putBuffer(buf)
 	b := appendHeader(buf.b[:0], h)
 	written, pos := 0, 0
@@ -282,7 +308,7 @@ func appendFrame(dst []byte, h header, payload []byte) []byte {
 
 // outcome turns what became of a frame into the error that the caller gets:
 // n of its bytes went out before err.
-func (w *writeSide) outcome(n int, err error, p patience) error {
+func (w *writeSide) outcome(n int, err error, p *patience) error {
 	if err == nil {
 		return nil
 	}
@@ -331,7 +357,7 @@ func (w *writeSide) putBuffer(buf *buffer) {
 }
 
 // writeControl checks and writes a control frame.
-func (w *writeSide) writeControl(op opcode, payload []byte, p patience) error {
+func (w *writeSide) writeControl(op opcode, payload []byte, p *patience) error {
 	if err := checkControlPayload(op, payload); err != nil {
 		return err
 	}
@@ -339,7 +365,7 @@ func (w *writeSide) writeControl(op opcode, payload []byte, p patience) error {
 		w.drain(p) // nothing can follow the close frame
 		w.message.release()
 	}
-	return w.writeFrame(header{fin: true, opcode: op}, payload, p)
+	return w.writeFrame(finBit|lead(op), payload, p)
 }
 
 // checkControlPayload checks what is to be the payload of a control frame; it

@@ -27,7 +27,8 @@ type messageWriter struct {
 
 // nextWriter returns a writer for a message, after closing the one before.
 func (w *writeSide) nextWriter(op opcode) (*messageWriter, error) {
-	if err := w.acquire(&w.open, w.patience()); err != nil {
+	p := w.patience()
+	if err := w.acquire(&w.open, &p); err != nil {
 		return nil, err
 	}
 	defer w.open.release()
@@ -48,7 +49,8 @@ func (m *messageWriter) room() []byte { return m.buf.b[maxHeaderSize+m.n : m.w.s
 
 // enter takes the right to use m. It fails if m is closed.
 func (m *messageWriter) enter() error {
-	if err := m.w.acquire(&m.w.open, m.w.patience()); err != nil {
+	p := m.w.patience()
+	if err := m.w.acquire(&m.w.open, &p); err != nil {
 		return err
 	}
 	if m.err != nil {
@@ -146,19 +148,19 @@ func (m *messageWriter) makeRoom() error {
 		return nil
 	}
 	p := m.w.patience()
-	if err := m.begin(false, p); err != nil {
+	if err := m.begin(false, &p); err != nil {
 		return err
 	}
-	return m.failed(m.send(false, p))
+	return m.failed(m.send(false, &p))
 }
 
 // writeThrough sends data in a fragment of its own.
 func (m *messageWriter) writeThrough(data []byte) error {
 	p := m.w.patience()
-	if err := m.begin(false, p); err != nil {
+	if err := m.begin(false, &p); err != nil {
 		return err
 	}
-	err := m.w.writeFrame(header{opcode: m.op}, data, p)
+	err := m.w.writeFrame(lead(m.op), data, &p)
 	if err == nil {
 		m.op = opContinuation
 	}
@@ -169,12 +171,12 @@ func (m *messageWriter) writeThrough(data []byte) error {
 func (m *messageWriter) close() error {
 	p := m.w.patience()
 	if m.control {
-		return m.end(m.w.writeControl(m.op, m.payload(), p))
+		return m.end(m.w.writeControl(m.op, m.payload(), &p))
 	}
-	if err := m.begin(true, p); err != nil {
+	if err := m.begin(true, &p); err != nil {
 		return err
 	}
-	if err := m.send(true, p); err != nil {
+	if err := m.send(true, &p); err != nil {
 		return m.failed(err)
 	}
 	return m.end(nil)
@@ -183,7 +185,7 @@ func (m *messageWriter) close() error {
 // begin prepares for the first frame, which may be the last: it waits for the
 // messages before and decides about compression. A message that does not fit
 // into the buffer is long enough for that.
-func (m *messageWriter) begin(last bool, p patience) error {
+func (m *messageWriter) begin(last bool, p *patience) error {
 	if m.begun {
 		return nil
 	}
@@ -204,12 +206,15 @@ func (m *messageWriter) begin(last bool, p patience) error {
 }
 
 // send sends what is collected.
-func (m *messageWriter) send(fin bool, p patience) error {
-	h := header{fin: fin, opcode: m.op}
-	if m.deflated != nil {
-		return m.sendDeflated(h, p)
+func (m *messageWriter) send(fin bool, p *patience) error {
+	first := lead(m.op)
+	if fin {
+		first |= finBit
 	}
-	if err := m.sendInPlace(h, p); err != nil {
+	if m.deflated != nil {
+		return m.sendDeflated(first, p)
+	}
+	if err := m.sendInPlace(first, p); err != nil {
 		return err
 	}
 	m.op, m.n = opContinuation, 0
@@ -218,16 +223,16 @@ func (m *messageWriter) send(fin bool, p patience) error {
 
 // sendInPlace sends a frame from where its payload lies: the header goes in
 // front of it, and a client masks it in place.
-func (m *messageWriter) sendInPlace(h header, p patience) error {
-	h = m.w.complete(h, m.n)
+func (m *messageWriter) sendInPlace(first lead, p *patience) error {
+	h := m.w.header(first, m.n)
 	payload := m.payload()
 	start := maxHeaderSize - headerSize(m.n, h.masked)
 	appendHeader(m.buf.b[:start], h)
 	if !h.masked {
-		return m.w.writeEncoded(h.opcode, m.buf.b[start:maxHeaderSize+m.n], p)
+		return m.w.writeEncoded(m.buf.b[start:maxHeaderSize+m.n], p)
 	}
 	maskBytes(payload, payload, h.key, 0)
-	err := m.w.writeEncoded(h.opcode, m.buf.b[start:maxHeaderSize+m.n], p)
+	err := m.w.writeEncoded(m.buf.b[start:maxHeaderSize+m.n], p)
 	if err != nil {
 		maskBytes(payload, payload, h.key, 0) // there may be another try
 	}
@@ -236,8 +241,8 @@ func (m *messageWriter) sendInPlace(h header, p patience) error {
 
 // sendDeflated compresses what is collected, and sends a frame when it is the
 // last or there is enough for one.
-func (m *messageWriter) sendDeflated(h header, p patience) error {
-	out := m.deflated
+func (m *messageWriter) sendDeflated(first lead, p *patience) error {
+	out, fin := m.deflated, first&finBit != 0
 	if m.finished && m.n > 0 {
 		// It was written on after a Close that a deadline ended: the end becomes
 		// an empty block in the middle.
@@ -245,20 +250,20 @@ func (m *messageWriter) sendDeflated(h header, p patience) error {
 		m.finished = false
 	}
 	switch {
-	case !h.fin:
+	case !fin:
 		out.b = m.w.deflater.codec.AppendPart(out.b, m.payload())
 	case !m.finished: // or else this is another try
 		out.b = m.w.deflater.codec.Append(out.b, m.payload())
 		m.finished = true
 	}
 	m.n = 0
-	if !h.fin && len(out.b) < m.w.size {
+	if !fin && len(out.b) < m.w.size {
 		return nil
 	}
-	if h.opcode != opContinuation {
-		h.rsv = rsvCompressed
+	if first.opcode() != opContinuation {
+		first |= rsvCompressed
 	}
-	if err := m.w.writeFrame(h, out.b, p); err != nil {
+	if err := m.w.writeFrame(first, out.b, p); err != nil {
 		return err
 	}
 	m.op, out.b = opContinuation, out.b[:0]
