@@ -65,7 +65,6 @@ type Conn struct {
 	write       writeSide
 	handlers    handlers
 	flood       floodGuard
-	batchWrites bool
 	subprotocol string
 	extensions  string
 	url         string
@@ -96,12 +95,10 @@ func newConn(s stream, config connConfig) *Conn {
 
 	r := &c.read
 	r.transport = t
-	r.deadline.stream = s
+	r.deadline.owner = t
 	r.sequence.masked = !config.client
 	r.size = bufferSize(config.readBufferSize)
-	if t.raw != nil {
-		r.idle.init(t, r.size)
-	}
+	r.waitsIdle()
 	r.head = config.head
 	switch {
 	case config.head != nil:
@@ -117,16 +114,18 @@ func newConn(s stream, config connConfig) *Conn {
 
 	w := &c.write
 	w.transport = t
-	w.deadline.stream, w.deadline.writes = s, true
+	w.deadline.owner, w.deadline.writes = t, true
 	w.client = config.client
 	w.size = bufferSize(config.writeBufferSize)
 	w.pool = config.writeBufferPool
-	w.queue.limit = config.sendQueueLimit
+	w.queueLimit = config.sendQueueLimit
 	if config.sendQueueLimit == 0 {
-		w.queue.limit = DefaultSendQueueLimit
+		w.queueLimit = DefaultSendQueueLimit
 	}
-	c.batchWrites = config.batchWrites
-	w.queue.used.Store(config.batchWrites)
+	if config.batchWrites {
+		w.batch = true
+		w.outbox()
+	}
 	if config.agreement.wish != nil {
 		c.setCompression(config.agreement)
 	}
@@ -280,7 +279,7 @@ func (c *Conn) send(messageType int, data []byte, p *patience) error {
 	switch {
 	case messageType != TextMessage && messageType != BinaryMessage:
 		return c.sendControl(messageType, data, p)
-	case c.batchWrites && c.read.more.Load() && c.leave(opcode(messageType), data):
+	case c.write.batch && c.read.more.Load() && c.leave(opcode(messageType), data):
 		return nil
 	}
 	return c.write.writeMessage(opcode(messageType), data, p)

@@ -166,13 +166,13 @@ const maxControlFrames = 1000
 // A floodGuard counts control frames, which cost the peer little and the
 // application a handler or an answer each.
 type floodGuard struct {
-	since time.Time
+	since int64 // in nanoseconds since 1970
 	count int
 }
 
 // allow counts a control frame and reports whether it is within bounds.
 func (g *floodGuard) allow(now time.Time) bool {
-	if now.Sub(g.since) >= time.Second {
+	if now := now.UnixNano(); now-g.since >= int64(time.Second) || now < g.since {
 		g.since, g.count = now, 0
 	}
 	g.count++

@@ -6,10 +6,25 @@ import "slices"
 // reader that is about to wait, or by a flusher, which is a goroutine that
 // exists while there is something for it to do.
 
+// outbox returns the queue, which it makes if need be.
+func (w *writeSide) outbox() *queue {
+	if q := w.queue.Load(); q != nil {
+		return q
+	}
+	w.queue.CompareAndSwap(nil, &queue{limit: w.queueLimit})
+	return w.queue.Load()
+}
+
+// queued reports whether something is in the queue.
+func (w *writeSide) queued() bool {
+	q := w.queue.Load()
+	return q != nil && q.some.Load()
+}
+
 // writeTogether has a frame written by a flusher, with those of all others who
 // come while the one before is being written.
 func (w *writeSide) writeTogether(op opcode, payload []byte) error {
-	verdict, err := w.queue.addWaiting(finBit|lead(op), payload)
+	verdict, err := w.outbox().addWaiting(finBit|lead(op), payload)
 	if err != nil {
 		return err
 	}
@@ -20,7 +35,7 @@ func (w *writeSide) writeTogether(op opcode, payload []byte) error {
 
 // startFlusher makes sure that there is a flusher.
 func (w *writeSide) startFlusher() {
-	if w.queue.wantsFlusher() {
+	if w.outbox().wantsFlusher() {
 		go w.flush()
 	}
 }
@@ -33,7 +48,7 @@ func (w *writeSide) flush() {
 			err = w.drain(forever)
 			w.message.release()
 		}
-		if w.queue.flushed(err) {
+		if w.outbox().flushed(err) {
 			return
 		}
 	}
@@ -41,7 +56,7 @@ func (w *writeSide) flush() {
 
 // turn takes message and writes what was queued before.
 func (w *writeSide) turn(p *patience) error {
-	if err := w.acquire(&w.message, p); err != nil || !w.queue.some.Load() {
+	if err := w.acquire(&w.message, p); err != nil || !w.queued() {
 		return err
 	}
 	err := w.drain(p)
@@ -53,7 +68,7 @@ func (w *writeSide) turn(p *patience) error {
 
 // drain writes what is queued, with message held.
 func (w *writeSide) drain(p *patience) error {
-	b := w.queue.take()
+	b := w.outbox().take()
 	err := w.writeBatch(b, len(b.frames()), p)
 	return w.batchOutcome(b, err)
 }
@@ -61,7 +76,7 @@ func (w *writeSide) drain(p *patience) error {
 // writeBehind writes what is queued and a frame behind it at once, with
 // message held.
 func (w *writeSide) writeBehind(op opcode, payload []byte, p *patience) error {
-	b := w.queue.take()
+	b := w.outbox().take()
 	queued := b.n
 	b.append(finBit|lead(op), payload)
 	err := w.writeBatch(b, b.n, p)
@@ -73,10 +88,10 @@ func (w *writeSide) writeBehind(op opcode, payload []byte, p *patience) error {
 // of any other end.
 func (w *writeSide) batchOutcome(b batch, err error) error {
 	if err != nil && w.broken.Load() == nil && !w.closing.has(closeSent|transportClosed) {
-		w.queue.putBack(b)
+		w.outbox().putBack(b)
 		return err
 	}
-	w.queue.settle(b, err)
+	w.outbox().settle(b, err)
 	return err
 }
 
@@ -135,10 +150,17 @@ func (w *writeSide) appendQueued(dst []byte, first lead, payload []byte) []byte 
 	return w.appendFrame(slices.Grow(dst, maxHeaderSize+len(payload)), first, payload)
 }
 
-// finish writes what a write that was not to wait has left over, with frame
-// held. It can be cut short at any byte, since the rest is kept.
+// An unsent is what a write that was not to wait has left over: the first to
+// hold frame after that finishes it.
+type unsent struct {
+	rest  []byte // the end of what was written of
+	batch batch
+}
+
+// finish writes what is unsent, with frame held. It can be cut short at any
+// byte, since the rest is kept.
 func (w *writeSide) finish(p *patience) error {
-	u := &w.unsent
+	u := w.unsent
 	stop := w.deadline.watch(p.ctx)
 	n, err := w.Write(u.rest)
 	stop()
@@ -146,8 +168,8 @@ func (w *writeSide) finish(p *patience) error {
 	if err != nil {
 		return w.outcome(0, err, p)
 	}
-	w.queue.settle(u.batch, nil)
-	u.rest, u.batch = nil, batch{}
+	w.unsent = nil
+	w.outbox().settle(u.batch, nil)
 	return nil
 }
 
@@ -162,12 +184,12 @@ func (w *writeSide) flushNow() bool {
 		return false
 	}
 	defer w.frame.release()
-	if len(w.unsent.rest) > 0 || w.begin(opBinary, forever) != nil {
+	if w.unsent != nil || w.begin(opBinary, forever) != nil {
 		return false
 	}
-	b := w.queue.take()
+	b := w.outbox().take()
 	if b.n == 0 {
-		w.queue.settle(b, nil)
+		w.outbox().settle(b, nil)
 		return true
 	}
 	if w.direct == nil {
@@ -178,13 +200,13 @@ func (w *writeSide) flushNow() bool {
 	n, err := w.direct.write(frames)
 	if err != nil {
 		err = w.outcome(n, err, forever)
-		w.queue.settle(b, err)
+		w.outbox().settle(b, err)
 		return false
 	}
 	if n < len(frames) {
-		w.unsent.rest, w.unsent.batch = slices.Clone(frames[n:]), b
+		w.unsent = &unsent{slices.Clone(frames[n:]), b}
 		return false
 	}
-	w.queue.settle(b, nil)
+	w.outbox().settle(b, nil)
 	return true
 }

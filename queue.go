@@ -11,9 +11,7 @@ import (
 // frames, one after the other, not masked, and not compressed unless RSV1
 // says so. What was taken from it and could not be written can be put back.
 type queue struct {
-	// used is set once the queue has had anything, or is going to; some while
-	// there is something in it. Both can be looked at without mu.
-	used, some atomic.Bool
+	some atomic.Bool // there is something in it; can be looked at without mu
 
 	mu       sync.Mutex
 	pending  batch
@@ -127,7 +125,6 @@ func (q *queue) addWaiting(first lead, payload []byte) (*verdict, error) {
 func (q *queue) append(first lead, payload []byte) {
 	q.pending.append(first, payload)
 	if !q.some.Load() {
-		q.used.Store(true)
 		q.some.Store(true)
 	}
 }

@@ -29,7 +29,7 @@ type readSide struct {
 	buf        *buffer
 	start, end int
 	size       int
-	idle       idleSocket // where the transport can be waited on without a buffer
+	idle       idleSocket // where the stream can be waited on without a buffer
 
 	// The data frame under way. remaining is what of its payload has not been
 	// read, pos the position of that in the masking key.
@@ -38,9 +38,8 @@ type readSide struct {
 	remaining uint64
 	pos       int
 
-	// The message under way: its opcode, zero if there is none, the length of
-	// its payload so far, and the check of its text.
-	kind     opcode
+	// The message under way: the length of its payload so far, and the check of
+	// its text.
 	received int64
 	text     utf8x.Checker
 
@@ -56,14 +55,16 @@ type readSide struct {
 	reader  *messageReader
 	discard bool
 
+	kind opcode // of the message under way, zero if there is none
+
 	// ended is the first error that ended the reading.
 	ended error
 
 	// more tells writers that the next frame is there already. It is kept only
-	// when they want to know: see queue.used. looked says that it is about the
-	// buffered bytes as they are.
-	more   atomic.Bool
+	// when they want to know, which is when there is a queue. looked says that
+	// it is about the buffered bytes as they are.
 	looked bool
+	more   atomic.Bool
 }
 
 // hasFrame reports whether the next frame can be read without waiting.
@@ -208,8 +209,7 @@ func (r *readSide) fill() (err error) {
 		r.start, r.end = 0, 0
 		if r.raw != nil && r.head == nil {
 			r.release()
-			r.buf, r.end, err = r.idle.read()
-			return err
+			return r.readIdle()
 		}
 	}
 	if r.buf == nil {

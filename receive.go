@@ -42,7 +42,7 @@ func (c *Conn) awaitMessage() error {
 	if r.raw == nil || r.start != r.end || r.kind != 0 || r.ended != nil || r.reader != nil || r.discard || r.head != nil {
 		return nil
 	}
-	if c.write.queue.some.Load() {
+	if c.write.queued() {
 		c.flushBeforeWait()
 	}
 	if err := r.fill(); err != nil {
@@ -178,7 +178,7 @@ func (c *Conn) endMessage() error {
 	if r.inflating() {
 		r.inflater.end()
 	}
-	if c.write.queue.used.Load() {
+	if c.write.queue.Load() != nil {
 		c.hasMore()
 	}
 	return nil
@@ -227,7 +227,7 @@ func (c *Conn) checkText(p []byte) error {
 func (c *Conn) nextDataFrame() error {
 	r := &c.read
 	for r.ended == nil {
-		if c.write.queue.used.Load() && !c.hasMore() && c.write.queue.some.Load() {
+		if c.write.queue.Load() != nil && !c.hasMore() && c.write.queued() {
 			c.flushBeforeWait()
 		}
 		r.looked = false

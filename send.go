@@ -25,7 +25,7 @@ func (c *Conn) Send(messageType int, data []byte) error {
 	if err := c.write.writable(); err != nil {
 		return err
 	}
-	if err := c.write.queue.add(finBit|lead(messageType), data); err != nil {
+	if err := c.write.outbox().add(finBit|lead(messageType), data); err != nil {
 		return err
 	}
 	c.flushLater()
@@ -36,7 +36,13 @@ func (c *Conn) Send(messageType int, data []byte) error {
 // queued are not with the operating system yet, without what framing adds. A
 // batch of messages that is half on its way counts as a whole. The end of the
 // connection does not reset it.
-func (c *Conn) BufferedAmount() int64 { return c.write.queue.buffered() }
+func (c *Conn) BufferedAmount() int64 {
+	q := c.write.queue.Load()
+	if q == nil {
+		return 0
+	}
+	return q.buffered()
+}
 
 // flushLater sees to it that what is queued gets written soon.
 func (c *Conn) flushLater() {
@@ -57,7 +63,7 @@ func (c *Conn) flushLater() {
 // false if the message has to be written now.
 func (c *Conn) leave(op opcode, payload []byte) bool {
 	w := &c.write
-	if !w.isSmall(payload) || w.writable() != nil || w.queue.add(finBit|lead(op), payload) != nil {
+	if !w.isSmall(payload) || w.writable() != nil || w.outbox().add(finBit|lead(op), payload) != nil {
 		return false
 	}
 	w.dawdle()
@@ -73,7 +79,7 @@ func (c *Conn) flushBeforeWait() {
 
 // dawdle starts a flusher if the reader takes too long.
 func (w *writeSide) dawdle() {
-	q := &w.queue
+	q := w.outbox()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.timing {
@@ -88,7 +94,7 @@ func (w *writeSide) dawdle() {
 }
 
 func (w *writeSide) dawdled() {
-	q := &w.queue
+	q := w.outbox()
 	q.mu.Lock()
 	q.timing = false
 	q.mu.Unlock()

@@ -308,7 +308,7 @@ func TestSendStuckSocket(t *testing.T) {
 func TestQueueSurvivesDeadline(t *testing.T) {
 	c, remote := stuffedPair(t)
 	const text = lead(finBit | opText)
-	require.NoError(t, c.write.queue.add(text, []byte("first")))
+	require.NoError(t, c.write.outbox().add(text, []byte("first")))
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	require.Equal(t, context.DeadlineExceeded, c.WriteMessageContext(ctx, TextMessage, []byte("given up")))
@@ -316,7 +316,7 @@ func TestQueueSurvivesDeadline(t *testing.T) {
 	require.ErrorIs(t, c.WriteMessage(TextMessage, []byte(long)), os.ErrDeadlineExceeded)
 	c.SetWriteDeadline(time.Time{})
 	require.EqualValues(t, 5, c.BufferedAmount())
-	require.NoError(t, c.write.queue.add(text, []byte("second")))
+	require.NoError(t, c.write.outbox().add(text, []byte("second")))
 
 	last := make(chan error)
 	go func() { last <- c.WriteMessage(TextMessage, []byte("third")) }()

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"bufio"
 	"fmt"
 	"net"
 	"net/http"
@@ -185,6 +186,8 @@ func hijack(w http.ResponseWriter) (conn net.Conn, early []byte, err error) {
 	if n := buffered.Reader.Buffered(); n > 0 {
 		early, _ = buffered.Reader.Peek(n)
 	}
+	// The reader is ours, and its buffer would live as long as the handler runs.
+	*buffered.Reader = bufio.Reader{}
 	conn.SetDeadline(time.Time{})
 	return conn, early, nil
 }

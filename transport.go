@@ -101,18 +101,18 @@ func (t *transport) linger(halfClose bool) {
 // under way short and to go on afterwards as if nothing had happened.
 type deadline struct {
 	mu     sync.Mutex
-	stream stream
-	writes bool      // it is that of writes
+	owner  *transport
 	value  time.Time // as the application wants it
 	cut    bool      // the stream has one in the past instead
+	writes bool      // it is that of writes
 }
 
 // set makes t the stream's deadline.
 func (d *deadline) set(t time.Time) error {
 	if d.writes {
-		return d.stream.SetWriteDeadline(t)
+		return d.owner.SetWriteDeadline(t)
 	}
-	return d.stream.SetReadDeadline(t)
+	return d.owner.SetReadDeadline(t)
 }
 
 // longAgo is a deadline that has passed.

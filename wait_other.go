@@ -13,9 +13,9 @@ func rawConn(stream) syscall.RawConn { return nil }
 
 type idleSocket struct{}
 
-func (*idleSocket) init(*transport, int) {}
+func (*readSide) waitsIdle() {}
 
-func (*idleSocket) read() (*buffer, int, error) { return nil, 0, errors.ErrUnsupported }
+func (*readSide) readIdle() error { return errors.ErrUnsupported }
 
 type directSocket struct{}
 

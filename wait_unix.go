@@ -9,17 +9,12 @@ import (
 	"syscall"
 )
 
-// An idleSocket reads from a socket without holding a buffer while there is
-// nothing to read: most connections of a server wait, most of the time.
+// An idleSocket is what it takes to read from a socket without holding a
+// buffer while there is nothing to read: most connections of a server wait,
+// most of the time.
 type idleSocket struct {
-	conn  net.Conn
-	raw   syscall.RawConn
 	ready func(fd uintptr) bool // tryRead, bound once
-
-	size int
-	buf  *buffer // what tryRead read into
-	n    int
-	err  error
+	err   error                 // of tryRead
 }
 
 // rawConn returns what a socket can be waited on with, nil where s is none.
@@ -34,54 +29,58 @@ func rawConn(s stream) syscall.RawConn {
 	return raw
 }
 
-// init makes s ready for use, with buffers of the given size.
-func (s *idleSocket) init(t *transport, size int) {
-	s.conn, _ = t.stream.(net.Conn)
-	s.raw, s.size = t.raw, size
-	s.ready = s.tryRead
+// waitsIdle makes r wait without a buffer if it can.
+func (r *readSide) waitsIdle() {
+	if r.raw != nil {
+		r.idle.ready = r.tryRead
+	}
 }
 
-// read waits for bytes and returns them at the start of a buffer, which is
-// the caller's to give back. Without bytes there is an error and no buffer.
-func (s *idleSocket) read() (*buffer, int, error) {
-	err := s.raw.Read(s.ready)
-	buf, n := s.buf, s.n
+// readIdle waits for bytes and takes a buffer for them. If there is an error
+// there are no bytes and no buffer.
+func (r *readSide) readIdle() error {
+	err := r.raw.Read(r.idle.ready)
 	if err == nil {
-		err = s.err
+		err, r.idle.err = r.idle.err, nil
 	}
-	s.buf, s.n, s.err = nil, 0, nil
 	// Whoever reads the error need not know how the reading was done.
 	if e, ok := err.(*net.OpError); ok && e.Op == "raw-read" {
 		e.Op = "read"
 	}
-	return buf, n, err
+	return err
 }
 
 // tryRead reads once and reports whether there is an outcome: bytes, the end
 // or an error. Otherwise the runtime calls it again when the socket is ready.
-func (s *idleSocket) tryRead(fd uintptr) bool {
-	buf := getBuffer(s.size)
+func (r *readSide) tryRead(fd uintptr) bool {
+	buf := getBuffer(r.size)
 	n, err := syscall.Read(int(fd), buf.b)
 	for err == syscall.EINTR {
 		n, err = syscall.Read(int(fd), buf.b)
 	}
 	if n > 0 {
-		s.buf, s.n = buf, n
+		r.buf, r.end = buf, n
 		return true
 	}
 	putBuffer(buf)
-	switch err {
-	case nil:
-		s.err = io.EOF
-	case syscall.EAGAIN:
+	if err == syscall.EAGAIN {
 		return false
-	default:
-		s.err = &net.OpError{
-			Op: "read", Net: s.conn.LocalAddr().Network(), Source: s.conn.LocalAddr(), Addr: s.conn.RemoteAddr(),
-			Err: os.NewSyscallError("read", err),
-		}
 	}
+	r.idle.err = r.readError(err)
 	return true
+}
+
+// readError returns the error that net would have for err, which is nil at the
+// end.
+func (r *readSide) readError(err error) error {
+	if err == nil {
+		return io.EOF
+	}
+	conn := r.stream.(net.Conn)
+	return &net.OpError{
+		Op: "read", Net: conn.LocalAddr().Network(), Source: conn.LocalAddr(), Addr: conn.RemoteAddr(),
+		Err: os.NewSyscallError("read", err),
+	}
 }
 
 // A directSocket writes to a socket without ever waiting.

@@ -21,27 +21,24 @@ type writeSide struct {
 	deflater *deflater // nil unless compression was negotiated
 	*transport
 	client  bool         // frames are masked
+	batch   bool         // as in Upgrader.BatchWrites
 	timeout deadlineWish // the application's write deadline
 	size    int          // of small frames and fragments, which are copied to go out at once
 	pool    BufferPool   // where the buffers for those come from, or nil
 
 	// Guarded by frame.
-	deadline deadline    // what the stream was told
-	ended    error       // the first error that ended the writing
-	slices   [2][]byte   // header and payload, for writev
-	vector   net.Buffers // over slices
+	deadline deadline // what the stream was told
+	ended    error    // the first error that ended the writing
 
 	broken atomic.Pointer[brokenError] // ended, for those who do not hold frame
 
-	// unsent is what a write that was not to wait has left over: the first to
-	// hold frame after that finishes it. rest is its end, of what was in batch.
-	unsent struct {
-		rest  []byte
-		batch batch
-	}
+	unsent *unsent       // nil if there is nothing unsent
 	direct *directSocket // nil until it is needed
 
-	queue queue // guards itself: what is to be written by whoever writes next
+	// queue is what is to be written by whoever writes next, nil until it is
+	// needed: see writeSide.queued and outbox.
+	queue      atomic.Pointer[queue]
+	queueLimit int64
 
 	open   lock           // guards writer and what it has collected
 	writer *messageWriter // what NextWriter returned, until it is closed
@@ -127,7 +124,7 @@ func (w *writeSide) writeMessage(op opcode, payload []byte, p *patience) error {
 		}
 	}
 	defer w.message.release()
-	if w.queue.some.Load() {
+	if w.queued() {
 		if w.isSmall(payload) {
 			return w.writeBehind(op, payload, p)
 		}
@@ -194,7 +191,7 @@ func (w *writeSide) begin(op opcode, p *patience) error {
 			return w.outcome(0, err, p)
 		}
 	}
-	if len(w.unsent.rest) > 0 {
+	if w.unsent != nil {
 		if err := w.finish(p); err != nil {
 			return err
 		}
@@ -283,14 +280,23 @@ func (w *writeSide) encodeMasked(h header, payload []byte) (int, error) {
 	}
 }
 
+// A vector is what writev needs, lent for the time of a call.
+type vector struct {
+	header [maxHeaderSize]byte
+	slices [2][]byte
+	rest   net.Buffers // of slices
+}
+
+var vectors = sync.Pool{New: func() any { return new(vector) }}
+
 // encodeVector writes a long frame without copying the payload.
 func (w *writeSide) encodeVector(h header, payload []byte) (int, error) {
-	buf := getBuffer(maxHeaderSize)
-	defer putBuffer(buf)
-	w.slices = [2][]byte{appendHeader(buf.b[:0], h), payload}
-	w.vector = w.slices[:]
-	n, err := w.vector.WriteTo(w.stream)
-	w.slices = [2][]byte{}
+	v := vectors.Get().(*vector)
+	v.slices = [2][]byte{appendHeader(v.header[:0], h), payload}
+	v.rest = v.slices[:]
+	n, err := v.rest.WriteTo(w.stream)
+	v.slices, v.rest = [2][]byte{}, nil
+	vectors.Put(v)
 	return int(n), err
 }
 
@@ -361,7 +367,7 @@ func (w *writeSide) writeControl(op opcode, payload []byte, p *patience) error {
 	if err := checkControlPayload(op, payload); err != nil {
 		return err
 	}
-	if op == opClose && w.queue.some.Load() && w.message.tryAcquire() {
+	if op == opClose && w.queued() && w.message.tryAcquire() {
 		w.drain(p) // nothing can follow the close frame
 		w.message.release()
 	}
