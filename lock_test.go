@@ -77,5 +77,5 @@ func TestLockUnderStress(t *testing.T) {
 	done.Wait()
 	require.Greater(t, total, 8*2000/2)
 	require.Zero(t, l.users.Load())
-	require.Empty(t, l.turn)
+	require.Empty(t, l.turn.get(1))
 }
