@@ -90,6 +90,12 @@ func (c *Conn) appendPayload(dst []byte, start int) ([]byte, error) {
 		if !more {
 			return dst, err
 		}
+		if dst == nil && r.remaining > trustedLength {
+			if dst, err = c.startLong(); err != nil {
+				return dst, err
+			}
+			continue
+		}
 		dst = r.grow(dst, len(dst)-start)
 		n, err := c.readPayload(dst[len(dst):cap(dst)])
 		dst = dst[:len(dst)+n]
@@ -97,6 +103,24 @@ func (c *Conn) appendPayload(dst []byte, start int) ([]byte, error) {
 			return dst, err
 		}
 	}
+}
+
+// startLong receives the first trustedLength bytes of a longer frame. They
+// come into a lent buffer, so that most messages get the memory that they need
+// in one piece and no other.
+func (c *Conn) startLong() ([]byte, error) {
+	buf := getBuffer(trustedLength)
+	defer putBuffer(buf)
+	first := buf.b[:0]
+	for len(first) < trustedLength {
+		n, err := c.readPayload(buf.b[len(first):trustedLength])
+		first = first[:len(first)+n]
+		if err != nil {
+			return bytes.Clone(first), err
+		}
+	}
+	room := min(c.read.remaining, (growth-1)*trustedLength)
+	return append(make([]byte, 0, trustedLength+room), first...), nil
 }
 
 // beginMessage leaves the read side inside a message of which the application
