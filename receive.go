@@ -25,7 +25,7 @@ func (c *Conn) receive(ctx context.Context, dst []byte) (messageType int, p []by
 		kind, p, err = c.appendMessage(dst)
 	}
 	if err != nil {
-		if isTimeout(err) && ctx.Err() != nil {
+		if ctx.Err() != nil && isTimeout(err) {
 			err = ctx.Err()
 		}
 		return -1, dst, err
