@@ -98,6 +98,7 @@ func newConn(s stream, config connConfig) *Conn {
 	r.deadline.owner = t
 	r.sequence.masked = !config.client
 	r.size = bufferSize(config.readBufferSize)
+	r.burst = r.size
 	r.waitsIdle()
 	r.head = config.head
 	switch {

@@ -11,7 +11,9 @@ import (
 // frames, one after the other, not masked, and not compressed unless RSV1
 // says so. What was taken from it and could not be written can be put back.
 type queue struct {
-	some atomic.Bool // there is something in it; can be looked at without mu
+	// Both can be looked at without mu: there is something in the queue, and
+	// the timer is running.
+	some, timing atomic.Bool
 
 	mu       sync.Mutex
 	pending  batch
@@ -19,7 +21,6 @@ type queue struct {
 	limit    int64 // for that; none if not positive
 	flushing bool  // a flusher is at work, or about to be
 	timer    *time.Timer
-	timing   bool  // it is running
 	ended    error // why nothing more can be queued
 }
 

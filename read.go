@@ -28,7 +28,8 @@ type readSide struct {
 	// there are none, a socket needs no buffer.
 	buf        *buffer
 	start, end int
-	size       int
+	size       int        // of buf, if not more comes at a time
+	burst      int        // of the next, where it can be chosen anew
 	idle       idleSocket // where the stream can be waited on without a buffer
 
 	// The data frame under way. remaining is what of its payload has not been

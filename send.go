@@ -80,12 +80,12 @@ func (c *Conn) flushBeforeWait() {
 // dawdle starts a flusher if the reader takes too long.
 func (w *writeSide) dawdle() {
 	q := w.outbox()
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.timing {
+	if q.timing.Load() {
 		return
 	}
-	q.timing = true
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.timing.Store(true)
 	if q.timer == nil {
 		q.timer = time.AfterFunc(dawdleTime, w.dawdled)
 		return
@@ -95,9 +95,7 @@ func (w *writeSide) dawdle() {
 
 func (w *writeSide) dawdled() {
 	q := w.outbox()
-	q.mu.Lock()
-	q.timing = false
-	q.mu.Unlock()
+	q.timing.Store(false)
 	if q.some.Load() {
 		w.startFlusher()
 	}

@@ -53,13 +53,14 @@ func (r *readSide) readIdle() error {
 // tryRead reads once and reports whether there is an outcome: bytes, the end
 // or an error. Otherwise the runtime calls it again when the socket is ready.
 func (r *readSide) tryRead(fd uintptr) bool {
-	buf := getBuffer(r.size)
+	buf := getBuffer(r.burst)
 	n, err := syscall.Read(int(fd), buf.b)
 	for err == syscall.EINTR {
 		n, err = syscall.Read(int(fd), buf.b)
 	}
 	if n > 0 {
 		r.buf, r.end = buf, n
+		r.adapt(n, len(buf.b))
 		return true
 	}
 	putBuffer(buf)
@@ -68,6 +69,17 @@ func (r *readSide) tryRead(fd uintptr) bool {
 	}
 	r.idle.err = r.readError(err)
 	return true
+}
+
+// adapt chooses the size of the next buffer: what fills one is followed by
+// more, and system calls are what many short messages cost most.
+func (r *readSide) adapt(n, size int) {
+	switch {
+	case n == size:
+		r.burst = min(2*size, maxBuffer)
+	case n < size/4:
+		r.burst = max(size/2, r.size)
+	}
 }
 
 // readError returns the error that net would have for err, which is nil at the
