@@ -73,10 +73,12 @@ type Dialer struct {
 	// The default, nil, is no cookies.
 	Jar http.CookieJar
 
-	// ReadLimit, SendQueueLimit and BatchWrites are those of [Upgrader].
+	// ReadLimit, SendQueueLimit, BatchWrites and WriteTimeout are those of
+	// [Upgrader].
 	ReadLimit      int64
 	SendQueueLimit int64
 	BatchWrites    bool
+	WriteTimeout   time.Duration
 }
 
 // DefaultDialer is a Dialer with the proxies of the environment (see
@@ -308,6 +310,7 @@ func (hs *clientHandshake) handOver(resp *http.Response, subprotocol string, agr
 		readLimit:       d.ReadLimit,
 		sendQueueLimit:  d.SendQueueLimit,
 		batchWrites:     d.BatchWrites,
+		writeTimeout:    d.WriteTimeout,
 		readBufferSize:  d.ReadBufferSize,
 		writeBufferSize: d.WriteBufferSize,
 		writeBufferPool: d.WriteBufferPool,

@@ -79,6 +79,7 @@ type connConfig struct {
 
 	sendQueueLimit int64 // as in Upgrader.SendQueueLimit
 	batchWrites    bool
+	writeTimeout   time.Duration
 
 	readBufferSize, writeBufferSize int
 	writeBufferPool                 BufferPool
@@ -119,6 +120,7 @@ func newConn(s stream, config connConfig) *Conn {
 	w.client = config.client
 	w.size = bufferSize(config.writeBufferSize)
 	w.pool = config.writeBufferPool
+	w.limit = config.writeTimeout
 	w.queueLimit = config.sendQueueLimit
 	if config.sendQueueLimit == 0 {
 		w.queueLimit = DefaultSendQueueLimit

@@ -176,37 +176,91 @@ func (w *writeSide) finish(p *patience) error {
 // flushNow writes what is queued as far as that needs no waiting, and reports
 // whether nothing is left to a flusher.
 func (w *writeSide) flushNow() bool {
-	if w.raw == nil || !w.message.tryAcquire() {
+	if !w.acquireDirect() {
 		return false
 	}
-	defer w.message.release()
-	if !w.frame.tryAcquire() {
-		return false
-	}
-	defer w.frame.release()
-	if w.unsent != nil || w.begin(opBinary, forever) != nil {
-		return false
-	}
+	defer w.releaseDirect()
 	b := w.outbox().take()
 	if b.n == 0 {
 		w.outbox().settle(b, nil)
 		return true
 	}
-	if w.direct == nil {
-		w.direct = newDirectSocket(w.raw)
-	}
 	frames, buf := w.encodeBatch(b.frames())
 	defer putCompressedBuffer(buf)
 	n, err := w.direct.write(frames)
-	if err != nil {
-		err = w.outcome(n, err, forever)
-		w.outbox().settle(b, err)
+	switch {
+	case err != nil:
+		w.outbox().settle(b, w.outcome(n, err, forever))
 		return false
-	}
-	if n < len(frames) {
+	case n < len(frames):
 		w.unsent = &unsent{slices.Clone(frames[n:]), b}
 		return false
 	}
 	w.outbox().settle(b, nil)
 	return true
+}
+
+// acquireDirect takes both locks if the transport can be written to without
+// waiting, and that at once.
+func (w *writeSide) acquireDirect() bool {
+	if w.raw == nil || !w.message.tryAcquire() {
+		return false
+	}
+	if w.frame.tryAcquire() {
+		if w.unsent == nil && w.begin(opBinary, forever) == nil {
+			if w.direct == nil {
+				w.direct = newDirectSocket(w.raw)
+			}
+			return true
+		}
+		w.frame.release()
+	}
+	w.message.release()
+	return false
+}
+
+func (w *writeSide) releaseDirect() {
+	w.frame.release()
+	w.message.release()
+}
+
+// offer writes a prepared message as far as that needs no waiting, and queues
+// what is left, or all if its turn has not come.
+func (w *writeSide) offer(pm *PreparedMessage) error {
+	if err := w.writable(); err != nil {
+		return err
+	}
+	if !w.queued() && w.acquireDirect() {
+		defer w.releaseDirect()
+		return w.offerDirect(pm)
+	}
+	f := pm.plain
+	if w.deflater.wants(len(f.payload())) {
+		f = pm.compressed(w.deflater)
+	}
+	if err := w.outbox().add(lead(f.frame[0]), f.payload()); err != nil {
+		return err
+	}
+	w.startFlusher()
+	return nil
+}
+
+// offerDirect is offer with both locks held.
+func (w *writeSide) offerDirect(pm *PreparedMessage) error {
+	f := w.choose(pm)
+	frame := f.frame
+	if w.client {
+		buf := newBuffer(maxHeaderSize + len(frame))
+		defer putBuffer(buf)
+		frame = w.appendFrame(buf.b[:0], lead(frame[0]), f.payload())
+	}
+	n, err := w.direct.write(frame)
+	if err != nil {
+		return w.outcome(n, err, forever)
+	}
+	if n < len(frame) {
+		w.unsent = &unsent{rest: slices.Clone(frame[n:])}
+		w.startFlusher()
+	}
+	return nil
 }

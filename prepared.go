@@ -25,6 +25,8 @@ type preparedFrame struct {
 	start int // of the payload in frame
 }
 
+func (f preparedFrame) payload() []byte { return f.frame[f.start:] }
+
 // A preparedKind is what makes one compressed form differ from another.
 type preparedKind struct {
 	windowBits int
@@ -59,8 +61,15 @@ func (pm *PreparedMessage) compressed(d *deflater) preparedFrame {
 	if f, ok := pm.deflated[kind]; ok {
 		return f
 	}
-	codec := deflate.NewCompressor(kind.windowBits, kind.level)
-	payload := codec.AppendAlone(nil, pm.plain.frame[pm.plain.start:])
+	pool := &compressors[kind.windowBits]
+	codec, ok := pool.Get().(*deflate.Compressor)
+	if !ok {
+		codec = deflate.NewCompressor(kind.windowBits, kind.level)
+	}
+	codec.SetLevel(kind.level)
+	payload := codec.AppendAlone(nil, pm.plain.payload())
+	codec.Reset()
+	pool.Put(codec)
 	f := prepare(header{fin: true, rsv: rsvCompressed, opcode: pm.op}, payload)
 	if pm.deflated == nil {
 		pm.deflated = make(map[preparedKind]preparedFrame)
@@ -82,19 +91,23 @@ func (w *writeSide) writePrepared(pm *PreparedMessage, p *patience) error {
 		return err
 	}
 	defer w.message.release()
-	d := w.deflater
-	if !d.wants(len(pm.plain.frame) - pm.plain.start) {
-		return w.writePreparedFrame(pm.plain, p)
+	return w.writePreparedFrame(w.choose(pm), p)
+}
+
+// choose returns the form of a message to be written next, with message held.
+func (w *writeSide) choose(pm *PreparedMessage) preparedFrame {
+	if !w.deflater.wants(len(pm.plain.payload())) {
+		return pm.plain
 	}
 	// The peer's window goes on with this message and ours does not: the next
 	// message of ours must not refer to what was before.
-	d.end(false)
-	return w.writePreparedFrame(pm.compressed(d), p)
+	w.deflater.end(false)
+	return pm.compressed(w.deflater)
 }
 
 func (w *writeSide) writePreparedFrame(f preparedFrame, p *patience) error {
 	if w.client {
-		return w.writeFrame(lead(f.frame[0]), f.frame[f.start:], p)
+		return w.writeFrame(lead(f.frame[0]), f.payload(), p)
 	}
 	return w.writeEncoded(f.frame, p)
 }

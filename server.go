@@ -73,6 +73,15 @@ type Upgrader struct {
 	// millisecond. A write that fails then is reported by the next. The
 	// default is that WriteMessage returns when the message is written.
 	BatchWrites bool
+
+	// WriteTimeout is how long the transport may take for a frame, or for what
+	// was queued, before the connection is ended: that is how a peer that does
+	// not read is got rid of. It is in force beside the write deadline. The
+	// default, zero, is no limit.
+	WriteTimeout time.Duration
+
+	// Group is what the connections join. The default, nil, is none.
+	Group *Group
 }
 
 // Upgrade answers an opening handshake (RFC 6455, Section 4.2) and returns the
@@ -87,6 +96,9 @@ type Upgrader struct {
 // alone. Nothing is taken from the server before every check has passed.
 func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header) (*Conn, error) {
 	key, offered, err := checkRequest(r)
+	if err == nil && u.Group.isEnding() {
+		err = refusal(http.StatusServiceUnavailable, "the server is shutting down")
+	}
 	if err == nil {
 		err = u.checkOrigin(r)
 	}
@@ -114,18 +126,23 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 		netConn.Close()
 		return nil, err
 	}
-	return newConn(netConn, connConfig{
+	c := newConn(netConn, connConfig{
 		subprotocol:     subprotocol,
 		url:             requestedURL(r),
 		readLimit:       u.ReadLimit,
 		sendQueueLimit:  u.SendQueueLimit,
 		batchWrites:     u.BatchWrites,
+		writeTimeout:    u.WriteTimeout,
 		readBufferSize:  u.ReadBufferSize,
 		writeBufferSize: u.WriteBufferSize,
 		writeBufferPool: u.WriteBufferPool,
 		agreement:       agreed,
 		early:           early,
-	}), nil
+	})
+	if u.Group != nil {
+		u.Group.Add(c)
+	}
+	return c, nil
 }
 
 func (u *Upgrader) checkOrigin(r *http.Request) error {

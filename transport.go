@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -26,6 +27,7 @@ type transport struct {
 	stream
 	closing closeState
 	done    lazyChannel // closed with the stream
+	hooks   hooks       // called after that
 
 	// socket: the stream is a socket of the kernel's and nothing in between,
 	// so that it can be waited on without a buffer, written to without waiting
@@ -56,8 +58,49 @@ func (t *transport) close() error {
 	if !t.closing.add(transportClosed) {
 		return nil
 	}
-	defer t.done.close()
+	defer func() {
+		t.done.close()
+		t.hooks.run()
+	}()
 	return t.stream.Close()
+}
+
+// atClose arranges for f to be called when the stream has been closed, by
+// whoever closes it, or now if that has happened.
+func (t *transport) atClose(f func()) {
+	if !t.hooks.add(f) {
+		f()
+	}
+}
+
+// hooks are functions to be called once, the last that was added first.
+type hooks struct{ last atomic.Pointer[hook] }
+
+type hook struct {
+	call   func()
+	before *hook
+}
+
+// called stands for hooks that have been called.
+var called hook
+
+// add adds a hook, or returns false if they have been called.
+func (h *hooks) add(f func()) bool {
+	for {
+		last := h.last.Load()
+		if last == &called {
+			return false
+		}
+		if h.last.CompareAndSwap(last, &hook{f, last}) {
+			return true
+		}
+	}
+}
+
+func (h *hooks) run() {
+	for last := h.last.Swap(&called); last != nil && last != &called; last = last.before {
+		last.call()
+	}
 }
 
 // lingerTime and lingerSize bound how long the end of a connection waits for

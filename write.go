@@ -20,14 +20,16 @@ type writeSide struct {
 	frame    lock
 	deflater *deflater // nil unless compression was negotiated
 	*transport
-	client  bool         // frames are masked
-	batch   bool         // as in Upgrader.BatchWrites
-	timeout deadlineWish // the application's write deadline
-	size    int          // of small frames and fragments, which are copied to go out at once
-	pool    BufferPool   // where the buffers for those come from, or nil
+	client  bool          // frames are masked
+	batch   bool          // as in Upgrader.BatchWrites
+	timeout deadlineWish  // the application's write deadline
+	limit   time.Duration // of what the transport may take for a frame, none if zero
+	size    int           // of small frames and fragments, which are copied to go out at once
+	pool    BufferPool    // where the buffers for those come from, or nil
 
 	// Guarded by frame.
 	deadline deadline // what the stream was told
+	limited  bool     // by limit and not by the writer
 	ended    error    // the first error that ended the writing
 
 	broken atomic.Pointer[brokenError] // ended, for those who do not hold frame
@@ -186,8 +188,15 @@ func (w *writeSide) begin(op opcode, p *patience) error {
 	if !p.deadline.IsZero() && !time.Now().Before(p.deadline) {
 		return errWriteTimeout
 	}
-	if !p.deadline.Equal(w.deadline.value) {
-		if err := w.deadline.apply(p.deadline); err != nil {
+	deadline := p.deadline
+	w.limited = false
+	if w.limit > 0 {
+		if end := time.Now().Add(w.limit); deadline.IsZero() || end.Before(deadline) {
+			deadline, w.limited = end, true
+		}
+	}
+	if !deadline.Equal(w.deadline.value) {
+		if err := w.deadline.apply(deadline); err != nil {
 			return w.outcome(0, err, p)
 		}
 	}
@@ -322,7 +331,7 @@ func (w *writeSide) outcome(n int, err error, p *patience) error {
 	if interrupted && p.ctx.Err() != nil {
 		err = p.ctx.Err()
 	}
-	if interrupted && n == 0 && w.socket {
+	if interrupted && n == 0 && w.socket && !(w.limited && p.ctx.Err() == nil) {
 		if w.ended != nil { // by begin, for this very frame
 			w.ended = nil
 			w.closing.remove(closeSent)
