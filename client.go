@@ -79,6 +79,12 @@ type Dialer struct {
 	SendQueueLimit int64
 	BatchWrites    bool
 	WriteTimeout   time.Duration
+
+	// KeepAlive is that of [Upgrader].
+	KeepAlive KeepAlive
+
+	// Trace is that of [Upgrader].
+	Trace *Trace
 }
 
 // DefaultDialer is a Dialer with the proxies of the environment (see
@@ -123,10 +129,11 @@ func (d *Dialer) Dial(urlStr string, requestHeader http.Header) (*Conn, *http.Re
 // wraps, [ErrBadHandshake] and the response comes with it, with up to 1 KiB of
 // its body, which needs no closing: to see a redirect, which is not followed,
 // or a demand for authentication. In all other failures the response is nil.
-func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader http.Header) (*Conn, *http.Response, error) {
+func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader http.Header) (conn *Conn, resp *http.Response, err error) {
 	if d == nil {
 		d = &nilDialer
 	}
+	defer func() { d.Trace.handshakeDone(conn, err) }()
 	if d.HandshakeTimeout != 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, d.HandshakeTimeout)
@@ -136,7 +143,7 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 	if err != nil {
 		return nil, nil, err
 	}
-	resp, err := hs.roundTrip()
+	resp, err = hs.roundTrip()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -163,7 +170,7 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 		resp.Body = http.NoBody
 		return nil, resp, err
 	}
-	conn := hs.handOver(resp, subprotocol, agreed)
+	conn = hs.handOver(resp, subprotocol, agreed)
 	resp.Body = http.NoBody
 	return conn, resp, nil
 }
@@ -311,6 +318,8 @@ func (hs *clientHandshake) handOver(resp *http.Response, subprotocol string, agr
 		sendQueueLimit:  d.SendQueueLimit,
 		batchWrites:     d.BatchWrites,
 		writeTimeout:    d.WriteTimeout,
+		keepAlive:       d.KeepAlive,
+		trace:           d.Trace,
 		readBufferSize:  d.ReadBufferSize,
 		writeBufferSize: d.WriteBufferSize,
 		writeBufferPool: d.WriteBufferPool,

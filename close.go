@@ -189,10 +189,14 @@ const (
 	closeSent       = 1 << iota // a close frame has been written, or tried to
 	closeReceived               // the peer's close frame has been read
 	transportClosed             // the transport is closed
+	closeFailed                 // the close frame did not go out as a whole
 )
 
 // add takes a step and reports whether it was new.
 func (s *closeState) add(step uint32) bool { return s.steps.Or(step)&step == 0 }
+
+// finish takes the last step and returns those that were taken before.
+func (s *closeState) finish() (before uint32) { return s.steps.Or(transportClosed) }
 
 // remove takes a step back: a close frame that did not get under way.
 func (s *closeState) remove(step uint32) { s.steps.And(^step) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"sync/atomic"
 	"time"
 )
 
@@ -64,6 +65,8 @@ type Conn struct {
 	read        readSide
 	write       writeSide
 	handlers    handlers
+	pings       atomic.Pointer[pings]
+	trace       *tracer // nil: nobody looks
 	flood       floodGuard
 	subprotocol string
 	extensions  string
@@ -76,6 +79,8 @@ type connConfig struct {
 	subprotocol string
 	url         string
 	readLimit   int64 // as in Upgrader.ReadLimit
+	keepAlive   KeepAlive
+	trace       *Trace
 
 	sendQueueLimit int64 // as in Upgrader.SendQueueLimit
 	batchWrites    bool
@@ -132,6 +137,8 @@ func newConn(s stream, config connConfig) *Conn {
 	if config.agreement.wish != nil {
 		c.setCompression(config.agreement)
 	}
+	c.startTrace(config.trace)
+	c.startKeepAlive(config.keepAlive)
 	return c
 }
 
@@ -185,7 +192,7 @@ func (c *Conn) UnderlyingConn() net.Conn { return c.NetConn() }
 // waiting for one. Calls under way return. For an orderly end write a
 // [CloseMessage] and read on until the peer's close arrives; see the package
 // documentation. Only the first Close can fail.
-func (c *Conn) Close() error { return c.transport.close() }
+func (c *Conn) Close() error { return c.transport.closeFor(net.ErrClosed) }
 
 // SetReadLimit sets the length in bytes of the longest message to be
 // received; none if limit is not positive. A longer one ends the connection

@@ -69,8 +69,9 @@ func (c *Conn) PingHandler() func(appData string) error {
 }
 
 // SetPongHandler sets the function that is called with the payload of the
-// peer's pongs, in the way of [Conn.SetPingHandler]. The default, also set by
-// nil, does nothing.
+// peer's pongs, in the way of [Conn.SetPingHandler]: all but those that answer
+// a [Conn.Ping] or the pings of [KeepAlive]. The default, also set by nil, does
+// nothing.
 func (c *Conn) SetPongHandler(h func(appData string) error) {
 	c.handlers.mu.Lock()
 	defer c.handlers.mu.Unlock()
@@ -92,12 +93,16 @@ func (c *Conn) handleControl(op opcode, payload []byte) error {
 	switch {
 	case op == opClose:
 		return c.handleClose(payload, onClose)
+	case op == opPong && c.answered(payload): // no flood: we asked for it
+		return nil
 	case !c.flood.allow(time.Now()):
 		return c.readFailed(errControlFlood)
 	case op == opPing && ping != nil:
 		return ping(string(payload))
 	case op == opPing:
 		return c.answerPing(payload)
+	case c.pings.Load().has(payload):
+		return nil
 	case pong != nil:
 		return pong(string(payload))
 	}
@@ -119,6 +124,7 @@ func (c *Conn) handleClose(payload []byte, handler func(int, string) error) erro
 	if err != nil {
 		return c.readFailed(err)
 	}
+	c.transport.peer.Store(&CloseError{Code: code, Text: reason})
 	c.transport.closing.add(closeReceived)
 	if handler == nil {
 		handler = c.echoClose

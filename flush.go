@@ -109,6 +109,7 @@ func (w *writeSide) writeBatch(b batch, n int, p *patience) error {
 	stop := w.deadline.watch(p.ctx)
 	written, err := w.Write(frames)
 	stop()
+	w.trace.wroteEncoded(frames, err)
 	err = w.outcome(written, err, p)
 	if err != nil && w.deflater != nil {
 		w.deflater.end(false)
@@ -193,9 +194,11 @@ func (w *writeSide) flushNow() bool {
 		w.outbox().settle(b, w.outcome(n, err, forever))
 		return false
 	case n < len(frames):
+		w.trace.wroteEncoded(frames, nil) // or as good as
 		w.unsent = &unsent{slices.Clone(frames[n:]), b}
 		return false
 	}
+	w.trace.wroteEncoded(frames, nil)
 	w.outbox().settle(b, nil)
 	return true
 }
@@ -258,6 +261,7 @@ func (w *writeSide) offerDirect(pm *PreparedMessage) error {
 	if err != nil {
 		return w.outcome(n, err, forever)
 	}
+	w.trace.wroteEncoded(frame, nil)
 	if n < len(frame) {
 		w.unsent = &unsent{rest: slices.Clone(frame[n:])}
 		w.startFlusher()

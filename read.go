@@ -32,6 +32,9 @@ type readSide struct {
 	burst      int        // of the next, where it can be chosen anew
 	idle       idleSocket // where the stream can be waited on without a buffer
 
+	// alive is told of signs of life; nil if nobody wants to know.
+	alive *keepAlive
+
 	// The data frame under way. remaining is what of its payload has not been
 	// read, pos the position of that in the masking key.
 	sequence  sequence
@@ -180,7 +183,7 @@ func (r *readSide) readPayload(p []byte) (int, error) {
 		// What would fill the buffer goes past it. Less than that goes through
 		// it, since the next frame may come with it in one system call.
 		if len(p) >= r.size && r.head == nil {
-			n, err := io.ReadAtLeast(r.stream, p, 1)
+			n, err := r.await(r.stream, p)
 			r.unmask(p[:n], p[:n])
 			return n, err
 		}
@@ -210,7 +213,11 @@ func (r *readSide) fill() (err error) {
 		r.start, r.end = 0, 0
 		if r.raw != nil && r.head == nil {
 			r.release()
-			return r.readIdle()
+			err := r.readIdle()
+			if err == nil {
+				r.alive.listen()
+			}
+			return err
 		}
 	}
 	if r.buf == nil {
@@ -224,7 +231,7 @@ func (r *readSide) fill() (err error) {
 	if r.head != nil {
 		src = r.head
 	}
-	n, err := io.ReadAtLeast(src, r.buf.b[r.end:], 1)
+	n, err := r.await(src, r.buf.b[r.end:])
 	if err != nil {
 		return err
 	}
@@ -246,6 +253,7 @@ func (r *readSide) release() {
 func (r *readSide) fail(err error) {
 	if r.ended == nil {
 		r.ended = err
+		r.note(err)
 	}
 	r.partial, r.start, r.end, r.clear = nil, 0, 0, 0
 	r.release()

@@ -25,7 +25,7 @@ func (c *Conn) receive(ctx context.Context, dst []byte) (messageType int, p []by
 		kind, p, err = c.appendMessage(dst)
 	}
 	if err != nil {
-		if ctx.Err() != nil && isTimeout(err) {
+		if ctx.Err() != nil && r.ended == nil && isTimeout(err) {
 			err = ctx.Err()
 		}
 		return -1, dst, err
@@ -259,6 +259,7 @@ func (c *Conn) nextDataFrame() error {
 		if err != nil {
 			return c.readFailed(err)
 		}
+		c.trace.read(&h)
 		if !h.opcode.isControl() {
 			c.flood.calm()
 			return nil
@@ -281,6 +282,8 @@ func (c *Conn) readFailed(err error) error {
 		return c.fail(err, CloseMessageTooBig, "")
 	case isTimeout(err):
 		return err // nothing is lost, and the next read goes on
+	case c.transport.cause.Load() != nil: // somebody else ended it
+		err = *c.transport.cause.Load()
 	case c.transport.closing.has(transportClosed) && !errors.Is(err, net.ErrClosed):
 		err = net.ErrClosed
 	case err == io.EOF || err == io.ErrUnexpectedEOF:

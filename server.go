@@ -82,6 +82,14 @@ type Upgrader struct {
 
 	// Group is what the connections join. The default, nil, is none.
 	Group *Group
+
+	// KeepAlive ends connections whose peer has vanished. The default, zero,
+	// is to wait for it.
+	KeepAlive KeepAlive
+
+	// Trace has hooks that see what happens to connections. The default, nil,
+	// is none.
+	Trace *Trace
 }
 
 // Upgrade answers an opening handshake (RFC 6455, Section 4.2) and returns the
@@ -94,7 +102,8 @@ type Upgrader struct {
 // A request that is no handshake, or is not welcome, is answered with an error
 // status; Upgrade returns a [HandshakeError] that says why, and w can be left
 // alone. Nothing is taken from the server before every check has passed.
-func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header) (*Conn, error) {
+func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header) (conn *Conn, err error) {
+	defer func() { u.Trace.handshakeDone(conn, err) }()
 	key, offered, err := checkRequest(r)
 	if err == nil && u.Group.isEnding() {
 		err = refusal(http.StatusServiceUnavailable, "the server is shutting down")
@@ -133,6 +142,8 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 		sendQueueLimit:  u.SendQueueLimit,
 		batchWrites:     u.BatchWrites,
 		writeTimeout:    u.WriteTimeout,
+		keepAlive:       u.KeepAlive,
+		trace:           u.Trace,
 		readBufferSize:  u.ReadBufferSize,
 		writeBufferSize: u.WriteBufferSize,
 		writeBufferPool: u.WriteBufferPool,

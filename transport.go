@@ -29,6 +29,14 @@ type transport struct {
 	done    lazyChannel // closed with the stream
 	hooks   hooks       // called after that
 
+	// How it ended. peer is the peer's close frame, recorded before the step
+	// closeReceived is; cause is the first error that ended the connection.
+	// last is the steps that were taken when the stream was closed; it may be
+	// read when done is closed.
+	peer  atomic.Pointer[CloseError]
+	cause atomic.Pointer[error]
+	last  uint32
+
 	// socket: the stream is a socket of the kernel's and nothing in between,
 	// so that it can be waited on without a buffer, written to without waiting
 	// or from several slices at once, and a write that timed out before its first byte has
@@ -55,9 +63,11 @@ func (t *transport) over() <-chan struct{} { return t.done.get(0) }
 
 // close closes the stream, once.
 func (t *transport) close() error {
-	if !t.closing.add(transportClosed) {
+	before := t.closing.finish()
+	if before&transportClosed != 0 {
 		return nil
 	}
+	t.last = before
 	defer func() {
 		t.done.close()
 		t.hooks.run()
@@ -101,6 +111,24 @@ func (h *hooks) run() {
 	for last := h.last.Swap(&called); last != nil && last != &called; last = last.before {
 		last.call()
 	}
+}
+
+// note records err as the cause of the end, unless there was one before.
+func (t *transport) note(err error) { t.cause.CompareAndSwap(nil, &err) }
+
+// closeFor closes the stream because of err, which is what reads return from
+// then on if nothing else has ended them before.
+func (t *transport) closeFor(err error) error {
+	t.note(err)
+	return t.close()
+}
+
+// why returns the error that ended the connection, once the stream is closed.
+func (t *transport) why() error {
+	if cause := t.cause.Load(); cause != nil {
+		return *cause
+	}
+	return net.ErrClosed
 }
 
 // lingerTime and lingerSize bound how long the end of a connection waits for

@@ -20,6 +20,7 @@ type writeSide struct {
 	frame    lock
 	deflater *deflater // nil unless compression was negotiated
 	*transport
+	trace   *tracer       // nil: nobody looks
 	client  bool          // frames are masked
 	batch   bool          // as in Upgrader.BatchWrites
 	timeout deadlineWish  // the application's write deadline
@@ -162,6 +163,9 @@ func (w *writeSide) writeFrame(first lead, payload []byte, p *patience) error {
 	if err != nil {
 		return w.outcome(n, err, p)
 	}
+	if w.trace != nil {
+		w.trace.wrote(first, len(payload))
+	}
 	return nil
 }
 
@@ -177,6 +181,7 @@ func (w *writeSide) writeEncoded(frame []byte, p *patience) error {
 	stop := w.deadline.watch(p.ctx)
 	n, err := w.Write(frame)
 	stop()
+	w.trace.wroteEncoded(frame, err)
 	return w.outcome(n, err, p)
 }
 
@@ -343,6 +348,8 @@ func (w *writeSide) outcome(n int, err error, p *patience) error {
 	if w.ended == nil {
 		w.ended = err
 		w.broken.Store(broken)
+	} else { // by begin: this was the close frame
+		w.closing.add(closeFailed)
 	}
 	if interrupted {
 		// The peer waits for the rest of the frame, which cannot follow. After

@@ -2,9 +2,10 @@
 // of the protocol: the Chromium browser, Node.js with its ws package, and Python
 // with its websockets package. Chromium is driven through the page of
 // examples/echo and, for compression, a page of its own; the other two are
-// client as well as server.
+// client as well as server. TestStream runs the tests of golang.org/x/net/nettest
+// for implementations of net.Conn, and needs nothing else.
 //
-// It needs the programs chromium, node and python3, the ws package that
+// The rest needs the programs chromium, node and python3, the ws package that
 // package-lock.json pins, and the websockets package of requirements.txt:
 //
 //	npm ci

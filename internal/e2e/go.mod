@@ -1,11 +1,12 @@
 module github.com/seed23105783/websocket/internal/e2e
 
-go 1.26
+go 1.26.0
 
 require (
 	github.com/chromedp/chromedp v0.22.1
 	github.com/seed23105783/websocket v0.0.0
 	github.com/stretchr/testify v1.12.1
+	golang.org/x/net v0.62.0
 )
 
 require (

@@ -1,0 +1,198 @@
+package websocket_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed23105783/websocket"
+)
+
+func ExampleConn_Done() {
+	conn, stop := dialEcho()
+	defer stop()
+
+	go func() { // it is a reader that notices the end
+		conn.ReadMessage()
+		conn.Close()
+	}()
+	goodbye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
+	conn.WriteMessage(websocket.CloseMessage, goodbye)
+	<-conn.Done()
+	fmt.Println(conn.State())
+	// Output: closed
+}
+
+func ExampleConn_CloseInfo() {
+	conn, stop := dialEcho()
+	defer stop()
+
+	goodbye := websocket.FormatCloseMessage(4000, "enough")
+	conn.WriteMessage(websocket.CloseMessage, goodbye)
+	conn.ReadMessage() // the server echoes the code
+	fmt.Printf("%+v\n", conn.CloseInfo())
+	// Output: {Code:4000 Reason: WasClean:true}
+}
+
+func ExampleConn_Ping() {
+	conn, stop := dialEcho()
+	defer stop()
+
+	go conn.ReadMessage() // it is a reader that finds the pong
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	rtt, err := conn.Ping(ctx)
+	fmt.Println(rtt > 0, err)
+	// Output: true <nil>
+}
+
+func ExampleKeepAlive() {
+	upgrader := websocket.Upgrader{
+		KeepAlive: websocket.KeepAlive{Interval: 30 * time.Second, Timeout: 10 * time.Second},
+	}
+	http.HandleFunc("/alive", func(w http.ResponseWriter, r *http.Request) {
+		conn, err := upgrader.Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		for {
+			_, _, err := conn.ReadMessage()
+			if errors.Is(err, websocket.ErrKeepAlive) {
+				log.Printf("%s has vanished", r.RemoteAddr)
+			}
+			if err != nil {
+				return
+			}
+		}
+	})
+}
+
+func ExampleConn_Messages() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := new(websocket.Upgrader).Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		for i := range 3 {
+			conn.WriteMessage(websocket.TextMessage, fmt.Appendf(nil, "message %d", i))
+		}
+		goodbye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
+		conn.WriteMessage(websocket.CloseMessage, goodbye)
+		conn.ReadMessage()
+	}))
+	defer server.Close()
+	conn, _, err := websocket.DefaultDialer.Dial(server.URL, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer conn.Close()
+
+	for message, err := range conn.Messages(context.Background()) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%s\n", message.Data)
+	}
+	fmt.Println("that is all")
+	// Output:
+	// message 0
+	// message 1
+	// message 2
+	// that is all
+}
+
+func ExampleConn_Serve() {
+	conn, stop := dialEcho()
+	defer stop()
+
+	err := conn.Serve(websocket.Events{
+		Open: func(c *websocket.Conn) {
+			c.WriteMessage(websocket.TextMessage, []byte("hello"))
+		},
+		Message: func(c *websocket.Conn, m websocket.Message) {
+			fmt.Printf("message: %s\n", m.Data)
+			goodbye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
+			c.WriteMessage(websocket.CloseMessage, goodbye)
+		},
+		Error: func(c *websocket.Conn, err error) {
+			fmt.Println("error:", err)
+		},
+		Close: func(c *websocket.Conn, info websocket.CloseInfo) {
+			fmt.Printf("close: %+v\n", info)
+		},
+	})
+	fmt.Println(err)
+	// Output:
+	// message: hello
+	// close: {Code:1000 Reason: WasClean:true}
+	// <nil>
+}
+
+func ExampleJoinEvents() {
+	conn, stop := dialEcho()
+	defer stop()
+
+	counted := 0
+	counter := websocket.Events{
+		Message: func(*websocket.Conn, websocket.Message) { counted++ },
+	}
+	program := websocket.Events{
+		Open: func(c *websocket.Conn) { c.WriteMessage(websocket.TextMessage, []byte("hello")) },
+		Message: func(c *websocket.Conn, m websocket.Message) {
+			fmt.Printf("message %d: %s\n", counted, m.Data)
+			c.Close()
+		},
+	}
+	conn.Serve(websocket.JoinEvents(counter, program))
+	// Output: message 1: hello
+}
+
+func ExampleTrace() {
+	server := httptest.NewServer(http.HandlerFunc(echoServer))
+	defer server.Close()
+
+	var sent, received atomic.Int64
+	dialer := websocket.Dialer{Trace: &websocket.Trace{
+		HandshakeDone: func(c *websocket.Conn, err error) { fmt.Println("handshake:", err) },
+		FrameRead:     func(_ *websocket.Conn, f websocket.FrameInfo) { received.Add(f.Length) },
+		FrameWritten:  func(_ *websocket.Conn, f websocket.FrameInfo) { sent.Add(f.Length) },
+		Closed:        func(_ *websocket.Conn, info websocket.CloseInfo) { fmt.Println("closed:", info.Code) },
+	}}
+	conn, _, err := dialer.Dial(server.URL, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	conn.WriteMessage(websocket.TextMessage, []byte("hello"))
+	conn.ReadMessage()
+	conn.Close()
+	fmt.Println(sent.Load(), "bytes sent,", received.Load(), "received")
+	// Output:
+	// handshake: <nil>
+	// closed: 1006
+	// 5 bytes sent, 5 received
+}
+
+func ExampleNewStream() {
+	conn, stop := dialEcho()
+	defer stop()
+
+	stream := websocket.NewStream(conn, websocket.BinaryMessage)
+	defer stream.Close()
+	stream.SetDeadline(time.Now().Add(10 * time.Second))
+	fmt.Fprint(stream, "any ")
+	fmt.Fprint(stream, "bytes")
+	b := make([]byte, 9)
+	if _, err := io.ReadFull(stream, b); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", b)
+	// Output: any bytes
+}

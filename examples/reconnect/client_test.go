@@ -1,0 +1,246 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed23105783/websocket"
+)
+
+// patience is how long a test waits for something that ought to happen at once.
+const patience = 10 * time.Second
+
+// A server greets every connection, and can drop them all.
+type server struct {
+	mu       sync.Mutex
+	conns    map[*websocket.Conn]bool
+	greeted  int
+	status   int // refuses all, if set
+	handling sync.WaitGroup
+}
+
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.handling.Add(1)
+	defer s.handling.Done()
+	s.mu.Lock()
+	status := s.status
+	s.mu.Unlock()
+	if status != 0 {
+		http.Error(w, http.StatusText(status), status)
+		return
+	}
+	var upgrader websocket.Upgrader
+	conn, err := upgrader.Upgrade(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	s.mu.Lock()
+	s.greeted++
+	s.conns[conn] = true
+	conn.WriteMessage(websocket.TextMessage, fmt.Appendf(nil, "hello %d", s.greeted))
+	s.mu.Unlock()
+	for range conn.Messages(context.Background()) {
+	}
+}
+
+func (s *server) setStatus(status int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.status = status
+}
+
+// each calls f for the connections and forgets them.
+func (s *server) each(f func(conn *websocket.Conn)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for conn := range s.conns {
+		f(conn)
+	}
+	clear(s.conns)
+}
+
+// kill drops all connections without a word.
+func (s *server) kill() { s.each(func(conn *websocket.Conn) { conn.NetConn().Close() }) }
+
+// close ends all connections with a code.
+func (s *server) close(code int) {
+	s.each(func(conn *websocket.Conn) {
+		conn.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""))
+	})
+}
+
+// A run is a client at work whose pauses last as long as the test wants.
+type run struct {
+	t        *testing.T
+	received chan string
+	pauses   chan time.Duration // gets each pause, which is over when it is taken
+	stop     context.CancelFunc
+	ended    chan error
+}
+
+func start(t *testing.T) (*server, *run) {
+	s := &server{conns: make(map[*websocket.Conn]bool)}
+	web := httptest.NewServer(s)
+	t.Cleanup(func() {
+		s.kill()
+		web.Close()
+		s.handling.Wait()
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	r := &run{t, make(chan string), make(chan time.Duration), cancel, make(chan error, 1)}
+	c := newClient(web.URL, backOff{first: time.Second, limit: time.Minute})
+	c.stable = 0
+	c.receive = func(m websocket.Message) { r.received <- string(m.Data) }
+	c.pause = func(ctx context.Context, d time.Duration) {
+		select {
+		case r.pauses <- d:
+		case <-ctx.Done():
+		}
+	}
+	go func() { r.ended <- c.run(ctx) }()
+	return s, r
+}
+
+func await[T any](r *run, c <-chan T) (v T) {
+	r.t.Helper()
+	select {
+	case v = <-c:
+	case <-time.After(patience):
+		r.t.Fatal("it does not happen")
+	}
+	return v
+}
+
+func (r *run) expect(want string) {
+	r.t.Helper()
+	if got := await(r, r.received); got != want {
+		r.t.Fatalf("received %q, want %q", got, want)
+	}
+}
+
+func TestComesBack(t *testing.T) {
+	s, r := start(t)
+	for i := range 5 {
+		r.expect(fmt.Sprintf("hello %d", i+1))
+		if i%2 == 0 {
+			s.kill()
+		} else {
+			s.close(websocket.CloseGoingAway)
+		}
+		if d := await(r, r.pauses); d > time.Second {
+			t.Errorf("paused for %v after a good connection", d)
+		}
+	}
+	r.expect("hello 6")
+	r.stop()
+	if err := await(r, r.ended); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWaitsForAServerThatIsBusy(t *testing.T) {
+	s, r := start(t)
+	r.expect("hello 1")
+	s.setStatus(http.StatusServiceUnavailable)
+	s.kill()
+	bound := time.Second
+	for range 10 {
+		if d := await(r, r.pauses); d <= 0 || d > bound {
+			t.Errorf("paused for %v, want up to %v", d, bound)
+		}
+		bound = min(2*bound, time.Minute)
+	}
+	s.setStatus(0)
+	select {
+	case <-r.pauses: // the try before was too early
+	case got := <-r.received:
+		if got != "hello 2" {
+			t.Errorf("received %q", got)
+		}
+		return
+	case <-time.After(patience):
+		t.Fatal("it does not come back")
+	}
+	r.expect("hello 2")
+}
+
+func TestGivesUpWhenRefused(t *testing.T) {
+	s, r := start(t)
+	r.expect("hello 1")
+	s.setStatus(http.StatusForbidden)
+	s.kill()
+	await(r, r.pauses)
+	var refused *refusedError
+	if err := await(r, r.ended); !errors.As(err, &refused) {
+		t.Errorf("got %v, want a refusal", err)
+	}
+}
+
+func TestEndsWithTheServer(t *testing.T) {
+	s, r := start(t)
+	r.expect("hello 1")
+	s.close(websocket.CloseNormalClosure)
+	if err := await(r, r.ended); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestEndsDuringAPause(t *testing.T) {
+	s, r := start(t)
+	r.expect("hello 1")
+	s.kill()
+	r.stop()
+	if err := await(r, r.ended); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBackOff(t *testing.T) {
+	b := backOff{first: time.Second, limit: 10 * time.Second}
+	for range 1000 {
+		for _, bound := range []time.Duration{1, 2, 4, 8, 10, 10, 10} {
+			if d := b.next(); d <= 0 || d > bound*time.Second {
+				t.Fatalf("paused for %v, want up to %v", d, bound*time.Second)
+			}
+		}
+		b.reset()
+	}
+}
+
+func TestJudge(t *testing.T) {
+	c := newClient("", backOff{first: time.Second, limit: time.Minute})
+	c.backOff.next()
+	c.judge(time.Minute - 1)
+	if c.backOff.longest == 0 {
+		t.Error("a short connection is a good one")
+	}
+	c.judge(time.Minute)
+	if c.backOff.longest != 0 {
+		t.Error("a long connection is none")
+	}
+}
+
+func TestPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		pause(t.Context(), time.Minute)
+		if d := time.Since(begin); d != time.Minute {
+			t.Errorf("paused for %v", d)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		pause(ctx, time.Hour)
+		if d := time.Since(begin); d != time.Minute+time.Second {
+			t.Errorf("paused for %v in all", d)
+		}
+	})
+}

@@ -1,0 +1,410 @@
+package websocket
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http/httptest"
+	"os"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed23105783/websocket/internal/wstest"
+)
+
+var testKeepAlive = KeepAlive{Interval: 30 * time.Second, Timeout: 10 * time.Second}
+
+// connectAlive is connect with a KeepAlive.
+func (m mode) connectAlive(t *testing.T, k KeepAlive) (*Conn, *peer) {
+	a, b := wstest.Pipe(0, m.chunking())
+	c := newConn(a, connConfig{client: m.client, readBufferSize: m.buffer, writeBufferSize: m.buffer, keepAlive: k})
+	t.Cleanup(func() {
+		c.Close()
+		b.Close()
+	})
+	return c, &peer{t: t, conn: b, masked: !m.client}
+}
+
+// pingsSent returns the number of pings of ours so far.
+func (c *Conn) pingsSent() uint64 {
+	pings := c.ownPings()
+	pings.mu.Lock()
+	defer pings.mu.Unlock()
+	return pings.sent
+}
+
+func TestKeepAlivePingsIdlePeers(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connectAlive(t, testKeepAlive)
+		c.SetPongHandler(func(s string) error {
+			t.Errorf("the handler got %q", s)
+			return nil
+		})
+		ended := reads(c)
+		last := time.Now()
+		for i := range 100 {
+			payload := p.expectPing()
+			since := time.Since(last)
+			last = time.Now()
+			require.LessOrEqual(t, since, testKeepAlive.Interval)
+			require.Greater(t, since, testKeepAlive.Interval/2)
+			if i == 0 {
+				require.Equal(t, testKeepAlive.Interval, since)
+			}
+			p.send(p.pong(payload))
+		}
+		require.Empty(t, ended)
+	})
+}
+
+// requireDead checks that a connection ends with ErrKeepAlive at a time.
+func requireDead(t *testing.T, c *Conn, at time.Time) {
+	t.Helper()
+	<-c.Done()
+	require.Equal(t, at, time.Now())
+	require.Equal(t, CloseInfo{Code: CloseAbnormalClosure}, c.CloseInfo())
+	for _, r := range readings {
+		_, _, err := r.read(c)
+		require.Equal(t, ErrKeepAlive, err)
+	}
+	require.ErrorIs(t, c.WriteMessage(TextMessage, nil), net.ErrClosed)
+}
+
+func TestKeepAliveEndsSilentPeers(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		for _, timeout := range []time.Duration{0, time.Millisecond, time.Second, time.Hour} {
+			k := KeepAlive{30 * time.Second, timeout}
+			c, p := m.connectAlive(t, k)
+			if timeout == 0 {
+				timeout = defaultKeepAliveTimeout
+			}
+			end := time.Now().Add(k.Interval + timeout)
+			ended := reads(c)
+			require.Equal(t, ErrKeepAlive, <-ended)
+			requireDead(t, c, end)
+			p.expectPing()
+			p.expectEOF()
+			_, err := c.Ping(t.Context())
+			require.ErrorIs(t, err, net.ErrClosed)
+		}
+	})
+}
+
+func TestErrKeepAlive(t *testing.T) {
+	assert.ErrorIs(t, ErrKeepAlive, net.ErrClosed)
+	assert.ErrorIs(t, ErrKeepAlive, os.ErrDeadlineExceeded)
+	assert.True(t, IsCloseError(ErrKeepAlive, CloseAbnormalClosure))
+	_, ok := errors.AsType[net.Error](ErrKeepAlive)
+	assert.False(t, ok, "to wait for it to pass is no use")
+}
+
+// TestKeepAliveEndsAPingThatWaits for a pong, and an error takes the place of
+// that of a context that ended too.
+func TestKeepAliveEndsAPingThatWaits(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, _ := m.connectAlive(t, testKeepAlive)
+		ended := make(chan error)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		go func() {
+			_, _, err := c.ReadMessageContext(ctx)
+			ended <- err
+		}()
+		_, err := c.Ping(t.Context())
+		require.Equal(t, ErrKeepAlive, err)
+		require.Equal(t, ErrKeepAlive, <-ended)
+	})
+}
+
+// TestKeepAliveHearsTraffic: while something comes, be it a byte of a long
+// message now and then, no ping is sent.
+func TestKeepAliveHearsTraffic(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connectAlive(t, testKeepAlive)
+		ended := reads(c)
+		frames := append(p.text("hello"), p.binary(long[:200])...)
+		for _, b := range append(frames, frames...) {
+			time.Sleep(testKeepAlive.Interval/2 - 1)
+			p.send([]byte{b})
+		}
+		require.Empty(t, ended)
+		require.Zero(t, c.pingsSent())
+		time.Sleep(testKeepAlive.Interval)
+		p.expectPing()
+	})
+}
+
+// TestKeepAliveWithoutAReader: where one cannot look into the transport, the
+// time does not count in which nobody reads.
+func TestKeepAliveWithoutAReader(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connectAlive(t, testKeepAlive)
+		p.send(p.text("1"))
+		p.send(p.pong(p.expectPing()), p.text("2"))
+		time.Sleep(time.Hour)
+		for range 2 {
+			_, _, err := c.ReadMessage()
+			require.NoError(t, err)
+		}
+		p.expectPing()
+		time.Sleep(time.Hour) // nobody reads, so this one may have been answered
+		start := time.Now()
+		_, _, err := c.ReadMessage()
+		require.Equal(t, ErrKeepAlive, err)
+		require.LessOrEqual(t, time.Since(start), testKeepAlive.Timeout*3/2)
+		require.GreaterOrEqual(t, time.Since(start), testKeepAlive.Timeout/2)
+	})
+}
+
+// TestKeepAliveAndReadDeadlines: a reader that gives up again and again is one.
+func TestKeepAliveAndReadDeadlines(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connectAlive(t, testKeepAlive)
+		poll := func() error {
+			for {
+				ctx, cancel := context.WithTimeout(context.Background(), 70*time.Millisecond)
+				_, _, err := c.ReadMessageContext(ctx)
+				cancel()
+				if err != context.DeadlineExceeded {
+					return err
+				}
+			}
+		}
+		go func() {
+			for range 5 {
+				p.send(p.pong(p.expectPing()))
+			}
+		}()
+		start := time.Now()
+		require.Equal(t, ErrKeepAlive, poll())
+		require.Greater(t, time.Since(start), 5*testKeepAlive.Interval/2)
+		require.EqualValues(t, 6, c.pingsSent())
+	})
+}
+
+// TestKeepAliveWithAStuckPing: a peer that does not read is silent, too.
+func TestKeepAliveWithAStuckPing(t *testing.T) {
+	for _, writing := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			a, b := wstest.Pipe(10, wstest.Whole)
+			defer b.Close()
+			c := newConn(a, connConfig{keepAlive: testKeepAlive})
+			end := time.Now().Add(testKeepAlive.Interval + testKeepAlive.Timeout)
+			written := make(chan error, 1)
+			if writing {
+				go func() { written <- c.WriteMessage(TextMessage, []byte(long)) }()
+			}
+			require.Equal(t, ErrKeepAlive, <-reads(c))
+			requireDead(t, c, end)
+			if writing {
+				require.ErrorIs(t, <-written, net.ErrClosed)
+			}
+		})
+	}
+}
+
+// TestKeepAliveWithAStuckPingOfALivePeer: what the peer sends counts, whether
+// it reads or not, and one goroutine is stuck and not more.
+func TestKeepAliveWithAStuckPingOfALivePeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := wstest.Pipe(10, wstest.Whole)
+		c := newConn(a, connConfig{keepAlive: testKeepAlive})
+		p := &peer{t: t, conn: b, masked: true}
+		ended := reads(c)
+		for range 100 {
+			time.Sleep(testKeepAlive.Interval/2 + testKeepAlive.Timeout*2/3)
+			p.send(p.text("x"))
+		}
+		require.EqualValues(t, 1, c.pingsSent())
+		c.Close()
+		b.Close()
+		<-ended
+	})
+}
+
+// TestKeepAliveWhileClosing: nothing may follow a close frame, but a peer that
+// does not answer it is not waited for either.
+func TestKeepAliveWhileClosing(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connectAlive(t, testKeepAlive)
+		end := time.Now().Add(testKeepAlive.Interval + testKeepAlive.Timeout)
+		require.NoError(t, c.WriteMessage(CloseMessage, FormatCloseMessage(1000, "")))
+		require.Equal(t, ErrKeepAlive, <-reads(c))
+		requireDead(t, c, end)
+		p.expectClose(1000)
+		p.expectEOF()
+	})
+}
+
+// TestKeepAliveEndsWithTheConnection: no timer keeps what is closed.
+func TestKeepAliveEndsWithTheConnection(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connectAlive(t, testKeepAlive)
+		p.closesAfter(1000)
+		p.send(p.close(1000, ""))
+		_, _, err := c.ReadMessage()
+		require.Equal(t, &CloseError{Code: 1000}, err)
+		require.False(t, c.read.alive.timer.Stop(), "it has been stopped")
+		c.read.alive.look()
+		require.False(t, c.read.alive.timer.Stop(), "and stays so")
+	})
+}
+
+func TestSilence(t *testing.T) {
+	mute, audible := func() bool { return true }, func() bool { return false }
+	s := silence{interval: 40, timeout: 30}
+	s.interval, s.timeout = 40*time.Second, 30*time.Second
+	for i, look := range []struct {
+		heard bool
+		mute  func() bool
+		do    step
+		next  time.Duration
+	}{
+		{true, nil, stepWait, 20},
+		{true, nil, stepWait, 20},
+		{false, nil, stepPing, 15},
+		{true, nil, stepWait, 20},
+		{false, nil, stepPing, 15},
+		{false, mute, stepWait, 15},
+		{true, nil, stepWait, 20},
+		{false, nil, stepPing, 15},
+		{false, mute, stepWait, 15},
+		{false, audible, stepWait, 15},
+		{false, mute, stepWait, 15},
+		{false, mute, stepEnd, 0},
+	} {
+		do, next := s.next(look.heard, look.mute)
+		require.Equal(t, look.do, do, "look %d", i)
+		require.Equal(t, look.next*time.Second, next, "look %d", i)
+	}
+	tiny := silence{interval: 1, timeout: 1}
+	_, next := tiny.next(true, nil)
+	require.Equal(t, time.Millisecond, next, "no more often than that")
+}
+
+// socketKinds are the transports that one can look into.
+var socketKinds = map[string]func(t *testing.T) (a, b net.Conn){
+	"tcp": func(t *testing.T) (net.Conn, net.Conn) { return socketPair(t) },
+	"tls": func(t *testing.T) (net.Conn, net.Conn) {
+		a, b := socketPair(t)
+		server := httptest.NewUnstartedServer(nil)
+		server.StartTLS()
+		defer server.Close()
+		serverSide, clientSide := tls.Server(a, server.TLS), tls.Client(b, &tls.Config{InsecureSkipVerify: true})
+		go serverSide.Handshake()
+		require.NoError(t, clientSide.Handshake())
+		require.NoError(t, serverSide.Handshake())
+		return serverSide, clientSide
+	},
+	"unix": func(t *testing.T) (net.Conn, net.Conn) {
+		l, err := net.Listen("unix", t.TempDir()+"/socket")
+		require.NoError(t, err)
+		defer l.Close()
+		b, err := net.Dial("unix", l.Addr().String())
+		require.NoError(t, err)
+		a, err := l.Accept()
+		require.NoError(t, err)
+		t.Cleanup(func() {
+			a.Close()
+			b.Close()
+		})
+		return a, b
+	},
+}
+
+func eachSocketKind(t *testing.T, test func(t *testing.T, a, b net.Conn)) {
+	if runtime.GOOS == "windows" || runtime.GOOS == "js" {
+		t.Skip("one cannot look into a socket")
+	}
+	for name, pair := range socketKinds {
+		t.Run(name, func(t *testing.T) {
+			a, b := pair(t)
+			test(t, a, b)
+		})
+	}
+}
+
+func TestUnreadBytes(t *testing.T) {
+	eachSocketKind(t, func(t *testing.T, a, b net.Conn) {
+		unread := unreadBytes(a)
+		if _, ok := a.(*tls.Conn); !ok { // which has session tickets to send
+			require.False(t, unread())
+			go func() { // beside a reader that waits
+				time.Sleep(10 * time.Millisecond)
+				unread()
+				b.Write([]byte("x"))
+			}()
+			_, err := a.Read(make([]byte, 1))
+			require.NoError(t, err)
+			require.False(t, unread())
+		}
+		b.Write([]byte("y"))
+		require.Eventually(t, unread, 10*time.Second, time.Millisecond)
+		require.True(t, unread(), "they stay where they are")
+		a.Close()
+		require.False(t, unread())
+	})
+	a, _ := wstest.Pipe(0, wstest.Whole)
+	require.Nil(t, unreadBytes(a))
+	conn, _ := socketPair(t)
+	require.Nil(t, unreadBytes(struct{ *net.TCPConn }{conn}), "it may have a buffer of its own")
+}
+
+// TestKeepAliveOfSockets without a reader: the pong that waits in the socket
+// saves the peer, and a peer that sends nothing is found out. The test is the
+// timer.
+func TestKeepAliveOfSockets(t *testing.T) {
+	k := KeepAlive{Interval: time.Hour, Timeout: time.Hour}
+	eachSocketKind(t, func(t *testing.T, a, b net.Conn) {
+		c, other := newConn(a, connConfig{keepAlive: k}), newConn(b, connConfig{client: true})
+		ended := reads(other)
+		alive := c.read.alive
+		alive.look() // the handshake was a sign of life
+		alive.look() // a ping
+		require.Eventually(t, func() bool { return !alive.mute() }, 10*time.Second, time.Millisecond)
+		for range 10 {
+			alive.look()
+		}
+		require.Equal(t, StateOpen, c.State())
+		reads(c)
+		_, err := c.Ping(t.Context())
+		require.NoError(t, err)
+		require.True(t, alive.heard.Load())
+		c.Close()
+		other.Close()
+		<-ended
+	})
+	eachSocketKind(t, func(t *testing.T, a, b net.Conn) {
+		c := newConn(a, connConfig{client: true, keepAlive: k})
+		p := &peer{t: t}
+		_, err := b.Write(append(p.text("1"), p.text("2")...))
+		require.NoError(t, err)
+		for i := range 2 {
+			_, data, err := c.ReadMessage()
+			require.NoError(t, err)
+			require.Equal(t, string(rune('1'+i)), string(data))
+		}
+		for range 4 {
+			require.Equal(t, StateOpen, c.State())
+			c.read.alive.look()
+		}
+		<-c.Done()
+		_, _, err = c.ReadMessage()
+		require.Equal(t, ErrKeepAlive, err)
+	})
+}
+
+func TestKeepAliveDoesNotAllocate(t *testing.T) {
+	countsAllocations(t)
+	p := &peer{masked: true}
+	c := newConn(&endlessStream{frame: p.text("hello")}, connConfig{keepAlive: KeepAlive{Interval: time.Hour}})
+	defer c.Close()
+	dst := make([]byte, 0, 100)
+	require.Zero(t, testing.AllocsPerRun(100, func() { c.AppendMessage(dst) }))
+}

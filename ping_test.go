@@ -1,0 +1,213 @@
+package websocket
+
+import (
+	"context"
+	"net"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed23105783/websocket/internal/wstest"
+)
+
+// reads keeps a read method at work until the connection ends.
+func reads(c *Conn) (ended <-chan error) {
+	end := make(chan error, 1)
+	go func() {
+		for {
+			if _, _, err := c.ReadMessage(); err != nil {
+				end <- err
+				return
+			}
+		}
+	}()
+	return end
+}
+
+// expectPing reads a ping and returns its payload.
+func (p *peer) expectPing() string {
+	p.t.Helper()
+	f, err := p.next()
+	require.NoError(p.t, err)
+	require.Equal(p.t, opPing, f.opcode)
+	return f.payload
+}
+
+func (p *peer) pong(payload string) []byte { return p.frame(true, opPong, payload) }
+
+func TestPing(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connect(t)
+		c.SetPongHandler(func(s string) error {
+			assert.Equal(t, "not asked for", s)
+			return nil
+		})
+		reads(c)
+		go func() {
+			payload := p.expectPing()
+			time.Sleep(3 * time.Second)
+			p.send(p.pong("not asked for"), p.pong(payload), p.pong(payload))
+		}()
+		rtt, err := c.Ping(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 3*time.Second, rtt)
+		synctest.Wait()
+		require.Empty(t, c.ownPings().waiting)
+	})
+}
+
+// TestPingsInFlight: the pong of the last is the answer to all before it, as
+// RFC 6455, Section 5.5.3, has it.
+func TestPingsInFlight(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connect(t)
+		reads(c)
+		const n = 2 * maxControlFrames // no flood: they were asked for
+		var all sync.WaitGroup
+		for i := range n {
+			all.Go(func() {
+				rtt, err := c.Ping(t.Context())
+				assert.NoError(t, err)
+				assert.Equal(t, time.Second, rtt)
+			})
+			if i%100 == 0 {
+				synctest.Wait()
+			}
+		}
+		var payloads []string
+		for range n {
+			payloads = append(payloads, p.expectPing())
+		}
+		time.Sleep(time.Second)
+		for _, payload := range payloads[:n/2] {
+			p.send(p.pong(payload))
+		}
+		last := payloads[0]
+		for _, payload := range payloads {
+			last = max(last, payload) // the number is at its end
+		}
+		p.send(p.pong(last))
+		all.Wait()
+		require.Equal(t, StateOpen, c.State())
+	})
+}
+
+func TestPingEndsWithItsContext(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connect(t)
+		c.SetPongHandler(func(s string) error {
+			t.Errorf("the handler got %q", s)
+			return nil
+		})
+		reads(c)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := c.Ping(ctx)
+		require.Equal(t, context.DeadlineExceeded, err)
+		_, err = c.Ping(ctx)
+		require.Equal(t, context.DeadlineExceeded, err, "nothing is sent")
+		require.Empty(t, c.ownPings().waiting)
+
+		late := p.expectPing()
+		p.send(p.pong(late))
+		go func() { p.send(p.pong(p.expectPing())) }()
+		_, err = c.Ping(t.Context())
+		require.NoError(t, err)
+	})
+}
+
+// TestPingEndsWithTheConnection: with the error that reads return too.
+func TestPingEndsWithTheConnection(t *testing.T) {
+	for name, end := range map[string]func(c *Conn, p *peer){
+		"Close":     func(c *Conn, p *peer) { c.Close() },
+		"peer":      func(c *Conn, p *peer) { p.closesWhenTold(); p.send(p.close(1001, "bye")) },
+		"violation": func(c *Conn, p *peer) { p.closesWhenTold(); p.send(p.frame(true, 3, "")) },
+		"lost":      func(c *Conn, p *peer) { p.conn.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachMode(t, func(t *testing.T, m mode) {
+				c, p := m.connect(t)
+				ended := reads(c)
+				go func() {
+					p.expectPing()
+					end(c, p)
+				}()
+				_, err := c.Ping(t.Context())
+				require.Equal(t, <-ended, err)
+				require.ErrorIs(t, err, net.ErrClosed)
+				_, err = c.Ping(t.Context())
+				require.ErrorIs(t, err, net.ErrClosed)
+				require.Empty(t, c.ownPings().waiting)
+			})
+		})
+	}
+}
+
+// TestPingThatCannotBeSent waits for its turn as long as its context lets it.
+func TestPingThatCannotBeSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := wstest.Pipe(10, wstest.Whole)
+		defer b.Close()
+		c := newConn(a, connConfig{})
+		defer c.Close()
+		go c.WriteMessage(TextMessage, []byte(long))
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := c.Ping(ctx)
+		require.Equal(t, context.DeadlineExceeded, err)
+		require.Equal(t, StateOpen, c.State())
+	})
+}
+
+// TestPongsOfOthers: only what is ours is kept from the handler.
+func TestPongsOfOthers(t *testing.T) {
+	var none *pings
+	require.False(t, none.has(make([]byte, pingSize)))
+	_, first := none.answer(make([]byte, pingSize))
+	require.False(t, first)
+	var s pings
+	require.False(t, s.has(make([]byte, pingSize)), "there was no ping")
+	p := s.begin(nil)
+	require.True(t, s.has(p.payload[:]))
+	for _, change := range []func(b []byte) []byte{
+		func(b []byte) []byte { return b[:pingSize-1] },
+		func(b []byte) []byte { return append(b, 0) },
+		func(b []byte) []byte { b[0]++; return b },
+		func(b []byte) []byte { b[pingSize-1]++; return b }, // not sent yet
+		func(b []byte) []byte { b[pingSize-1]--; return b },
+		func([]byte) []byte { return nil },
+	} {
+		payload := change(append([]byte(nil), p.payload[:]...))
+		require.False(t, s.has(payload))
+		_, first := s.answer(payload)
+		require.False(t, first)
+	}
+	_, first = s.answer(p.payload[:])
+	require.True(t, first)
+	_, first = s.answer(p.payload[:])
+	require.False(t, first, "twice")
+	require.True(t, s.has(p.payload[:]))
+}
+
+// TestPingAllocations has the ceiling: the ping, its channel, and what the
+// list of those that wait grows by.
+func TestPingAllocations(t *testing.T) {
+	countsAllocations(t)
+	a, b := socketPair(t)
+	c, other := newConn(a, connConfig{}), newConn(b, connConfig{client: true})
+	reads(c)
+	reads(other)
+	ctx := context.Background()
+	require.LessOrEqual(t, testing.AllocsPerRun(100, func() {
+		if _, err := c.Ping(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}), 4.0)
+	c.Close()
+	other.Close()
+}

@@ -1,0 +1,317 @@
+package websocket
+
+import (
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+const (
+	// streamBuffer is how much a stream collects before Write waits, and the
+	// longest message that it sends.
+	streamBuffer = 32 << 10
+
+	// streamCloseTime bounds how long Close waits for what was written to go
+	// out.
+	streamCloseTime = 5 * time.Second
+)
+
+// NewStream returns a stream of bytes over the connection, for protocols that
+// want a net.Conn: what is written becomes the payload of messages of the given
+// type, which is [BinaryMessage] or, for peers that want it and where every
+// byte is ASCII, [TextMessage]; what is read is the payload of the messages
+// that come, of either type. Where one message ends and the next begins means
+// nothing.
+//
+// Write returns when it has put everything into a buffer of 32 KiB, from which
+// a goroutine, which is there only while there is something to send, sends what
+// has collected in one message. So a deadline that passes leaves the stream
+// intact: Write returns how many bytes went into the buffer and will be sent. An
+// error of sending is returned by the next Write.
+//
+// Read returns io.EOF when the peer has closed the connection with code 1000
+// or 1001, or none, and otherwise the error of [Conn.ReadMessage]. As there, a
+// deadline that passes loses nothing. A reader must be at work for pings to be
+// answered.
+//
+// Close waits up to five seconds for the buffer to be sent, sends a close frame
+// with code 1000, and closes the connection when the peer has answered, which it
+// does not wait for, or a second later. Reads and writes under way return
+// net.ErrClosed. What the peer has sent and was not read is discarded.
+//
+// All methods may be called at any time by any goroutine. The read and write
+// methods and the deadlines of c must not be used any more, except for
+// [Conn.Ping] and WriteControl with pings and pongs.
+func NewStream(c *Conn, messageType int) net.Conn {
+	s := &messageStream{conn: c, messageType: messageType, closed: make(chan struct{})}
+	s.change.L = &s.mu
+	return s
+}
+
+// A messageStream is what NewStream returns.
+type messageStream struct {
+	conn        *Conn
+	messageType int
+	closed      chan struct{} // by Close
+
+	reading lock      // held by the one who reads
+	message io.Reader // the rest of the message under way, or nil
+
+	mu      sync.Mutex
+	change  sync.Cond // of anything below
+	writing bool      // a Write puts its bytes into the buffer, and no other's come between them
+	buf     *buffer   // nil while it is empty
+	n       int       // bytes in it
+	sending bool      // the goroutine that sends is there
+	err     error     // of sending, or because of Close
+
+	late  bool        // the write deadline has passed
+	timer *time.Timer // makes it so
+}
+
+// Read reads some bytes, one at least.
+func (s *messageStream) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if s.isClosed() || !s.reading.acquire(s.closed, nil) {
+		return 0, net.ErrClosed
+	}
+	defer s.reading.release()
+	for {
+		n, err := s.readMessage(p)
+		switch {
+		case n > 0:
+			return n, nil // an error comes again
+		case err == io.EOF:
+			s.message = nil
+		case err == nil:
+		case s.isClosed():
+			return 0, net.ErrClosed // by which it was interrupted
+		case isNormalClose(err):
+			return 0, io.EOF
+		default:
+			return 0, err
+		}
+	}
+}
+
+// readMessage reads some of the message under way, or of the next.
+func (s *messageStream) readMessage(p []byte) (int, error) {
+	if s.message == nil {
+		_, message, err := s.conn.NextReader()
+		if err != nil {
+			return 0, err
+		}
+		s.message = message
+	}
+	return s.message.Read(p)
+}
+
+func (s *messageStream) isClosed() bool {
+	select {
+	case <-s.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Write writes p.
+func (s *messageStream) Write(p []byte) (written int, err error) {
+	if s.messageType != TextMessage && s.messageType != BinaryMessage {
+		return 0, errBadMessageType
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.wait(func() bool { return !s.writing }); err != nil {
+		return 0, err
+	}
+	s.writing = true
+	defer func() {
+		s.writing = false
+		s.change.Broadcast()
+	}()
+	for written < len(p) {
+		if err := s.wait(func() bool { return s.n < streamBuffer }); err != nil {
+			return written, err
+		}
+		written += s.collect(p[written:])
+	}
+	return written, nil
+}
+
+// collect puts what there is room for into the buffer, with mu held.
+func (s *messageStream) collect(p []byte) int {
+	if s.buf == nil {
+		s.buf = getBuffer(streamBuffer)
+	}
+	n := copy(s.buf.b[s.n:streamBuffer], p)
+	s.n += n
+	if !s.sending {
+		s.sending = true
+		go s.send()
+	}
+	return n
+}
+
+// wait waits, with mu held, until ready returns true or there is a reason for
+// Write not to go on.
+func (s *messageStream) wait(ready func() bool) error {
+	for {
+		switch {
+		case s.err != nil:
+			return s.err
+		case s.late:
+			return os.ErrDeadlineExceeded
+		case ready():
+			return nil
+		}
+		s.change.Wait()
+	}
+}
+
+// send sends what is in the buffer, and what comes meanwhile, until there is
+// nothing left.
+func (s *messageStream) send() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.change.Broadcast()
+	for s.n > 0 {
+		buf, n := s.buf, s.n
+		s.buf, s.n = nil, 0
+		s.change.Broadcast()
+		s.mu.Unlock()
+		err := s.conn.WriteMessage(s.messageType, buf.b[:n])
+		putBuffer(buf)
+		s.mu.Lock()
+		if err != nil && s.err == nil {
+			s.err = err
+		}
+		if err != nil && s.buf != nil { // there is no use for it
+			putBuffer(s.buf)
+			s.buf, s.n = nil, 0
+		}
+	}
+	s.sending = false
+}
+
+// Close sends what was written, and ends the connection.
+func (s *messageStream) Close() error {
+	s.mu.Lock()
+	if s.isClosed() {
+		s.mu.Unlock()
+		return nil
+	}
+	close(s.closed)
+	s.err = net.ErrClosed
+	s.setWriteDeadline(time.Time{})
+	s.mu.Unlock()
+	s.change.Broadcast()
+	// For good: a Read under way lets go, and the goroutine below has other
+	// means to read.
+	s.conn.read.deadline.interrupt()
+
+	deadline := time.Now().Add(streamCloseTime)
+	stop := time.AfterFunc(streamCloseTime, func() { s.conn.Close() })
+	defer stop.Stop()
+	s.mu.Lock()
+	for s.sending {
+		s.change.Wait()
+	}
+	s.mu.Unlock()
+	err := s.conn.WriteControl(CloseMessage, FormatCloseMessage(CloseNormalClosure, ""), deadline)
+	if err != nil {
+		s.conn.Close()
+		if err == ErrCloseSent { // the peer was first
+			err = nil
+		}
+		return err
+	}
+	go s.awaitClose()
+	return nil
+}
+
+// awaitClose reads until the peer's close frame, for no longer than a second.
+func (s *messageStream) awaitClose() {
+	stop := time.AfterFunc(lingerTime, func() { s.conn.Close() })
+	defer stop.Stop()
+	s.reading.acquire(nil, nil)
+	defer s.reading.release()
+	s.conn.read.deadline.resume()
+	s.conn.SetReadDeadline(time.Time{})
+	for {
+		if _, _, err := s.conn.NextReader(); err != nil {
+			s.conn.Close()
+			return
+		}
+	}
+}
+
+// LocalAddr returns that of the connection, or one that says no more than
+// what the stream is made of.
+func (s *messageStream) LocalAddr() net.Addr { return streamAddress(s.conn.LocalAddr()) }
+
+// RemoteAddr is LocalAddr for the other end.
+func (s *messageStream) RemoteAddr() net.Addr { return streamAddress(s.conn.RemoteAddr()) }
+
+func streamAddress(a net.Addr) net.Addr {
+	if a == nil {
+		return streamAddr{}
+	}
+	return a
+}
+
+// A streamAddr is the address of a stream over a connection that has none.
+type streamAddr struct{}
+
+func (streamAddr) Network() string { return "websocket" }
+func (streamAddr) String() string  { return "websocket" }
+
+func (s *messageStream) SetDeadline(t time.Time) error {
+	if err := s.SetReadDeadline(t); err != nil {
+		return err
+	}
+	return s.SetWriteDeadline(t)
+}
+
+func (s *messageStream) SetReadDeadline(t time.Time) error {
+	if s.isClosed() {
+		return net.ErrClosed
+	}
+	return s.conn.SetReadDeadline(t)
+}
+
+func (s *messageStream) SetWriteDeadline(t time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isClosed() {
+		return net.ErrClosed
+	}
+	s.setWriteDeadline(t)
+	return nil
+}
+
+// setWriteDeadline sets the deadline, with mu held.
+func (s *messageStream) setWriteDeadline(t time.Time) {
+	if s.timer != nil {
+		s.timer.Stop()
+		s.timer = nil
+	}
+	s.late = !t.IsZero() && !time.Now().Before(t)
+	if !t.IsZero() && !s.late {
+		var timer *time.Timer
+		timer = time.AfterFunc(time.Until(t), func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if s.timer == timer { // or else it was too late to stop it
+				s.late = true
+				s.change.Broadcast()
+			}
+		})
+		s.timer = timer
+	}
+	s.change.Broadcast()
+}
