@@ -1,0 +1,106 @@
+package main
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/seed23105783/websocket/internal/bench/load"
+	"github.com/seed23105783/websocket/internal/bench/peer"
+)
+
+var sizes = []int{16, 128, 1 << 10, 16 << 10, 128 << 10, 1 << 20}
+
+var opcodes = []struct {
+	name   string
+	opcode byte
+}{{"text", load.Text}, {"binary", load.Binary}}
+
+const microseconds = "µs CPU/message"
+
+// inFlight is how many bytes may be on their way at the same time: of a
+// thousand connections with a megabyte each, that many are busy and the others
+// wait. The kernel's memory for sockets is not what is to be measured.
+const inFlight = 64 << 20
+
+func window(conns, bytes int) int { return min(conns, max(1, inFlight/bytes)) }
+
+// echoScenarios are those with one message outstanding on each connection.
+func echoScenarios() []*scenario {
+	names := []string{"rawtcp", "websocket", "websocket-append", "gorilla", "gorilla-reader", "coder", "gobwas", "gws",
+		"nbio", "nbio-blocking"}
+	return echoes("echo", 1, "rawtcp", names)
+}
+
+// pipelinedScenarios are those where several come at once.
+func pipelinedScenarios() []*scenario {
+	names := []string{"rawbatch", "rawtcp", "websocket", "websocket-batch", "websocket-send", "gorilla", "coder", "gobwas",
+		"gws", "nbio", "nbio-blocking"}
+	return echoes("pipelined", 16, "rawbatch", names)
+}
+
+func echoes(family string, depth int, limit string, names []string) []*scenario {
+	var all []*scenario
+	for _, kind := range opcodes {
+		table := fmt.Sprintf("Echo, %s", kind.name)
+		if depth > 1 {
+			table = fmt.Sprintf("Echo with %d messages outstanding, %s", depth, kind.name)
+		}
+		for _, conns := range []int{1, 100, 1000} {
+			for _, size := range sizes {
+				s := &scenario{name: fmt.Sprintf("%s/%s/%dx%s", family, kind.name, conns, inName(size)), limit: limit}
+				m := metric{table: table, row: thousands(conns) + " × " + bytesName(size), unit: microseconds}
+				if kind.opcode == load.Text && conns == 100 {
+					m.chart = family
+					s.quick = size == 128 || size == 16<<10 && depth == 1
+				}
+				s.metrics = []metric{m}
+				s.columns = echoColumns(names, kind.opcode, conns, size, depth)
+				all = append(all, s)
+			}
+		}
+	}
+	return all
+}
+
+func echoColumns(names []string, opcode byte, conns, size, depth int) []column {
+	o := peer.Options{Frame: load.FrameSize(size), Depth: depth}
+	// What goes over the wire is made when it is needed, and once.
+	traffic := map[bool]func() *load.Echo{}
+	for _, raw := range []bool{true, false} {
+		traffic[raw] = sync.OnceValue(func() *load.Echo { return load.NewEcho(opcode, size, depth, raw) })
+	}
+	var columns []column
+	for _, s := range serversNamed(names, o) {
+		columns = append(columns, column{s.Name, s.Ours, s.Limit, func(run options) ([]float64, error) {
+			target := load.Target{Raw: s.Raw}
+			cost, count, err := busy(run, s, o, target, conns, window(conns, size*depth), traffic[s.Raw]())
+			return []float64{each(cost.cpu, count.Messages)}, err
+		}})
+	}
+	return columns
+}
+
+// busy has a new server answer to connections that are kept busy, and returns
+// what it spends and what it has sent.
+func busy(run options, s *peer.Server, o peer.Options, target load.Target, conns, window int, traffic load.Traffic) (
+	cost spent, count load.Count, err error) {
+	p, err := start(role{Server: s.Name, Options: o, Profile: run.profile(s.Name)})
+	if err != nil {
+		return cost, count, err
+	}
+	defer p.stop()
+	target.Addr = p.addr
+	g, err := load.New(target, conns, window, traffic)
+	if err != nil {
+		return cost, count, err
+	}
+	defer g.Close()
+	if _, err := g.Run(run.warm); err != nil {
+		return cost, count, err
+	}
+	cost, err = p.during(func() (err error) {
+		count, err = g.Run(run.time)
+		return err
+	})
+	return cost, count, err
+}

@@ -1,0 +1,36 @@
+package peer
+
+import (
+	"errors"
+
+	"github.com/seed23105783/websocket"
+)
+
+// ourBatchServers are those that send several messages in one system call.
+func ourBatchServers() []*Server {
+	return []*Server{
+		ourServer("websocket-batch", echoAppended, func(u *websocket.Upgrader) { u.BatchWrites = true }),
+		ourServer("websocket-send", echoSend, nil),
+	}
+}
+
+// echoSend queues the answers, and waits for them to be written when the queue
+// is full.
+func echoSend(c *websocket.Conn) {
+	defer c.Close()
+	var buf []byte
+	for {
+		kind, p, err := c.AppendMessage(buf[:0])
+		if err != nil {
+			return
+		}
+		buf = p
+		err = c.Send(kind, p)
+		if errors.Is(err, websocket.ErrSendQueueFull) {
+			err = c.WriteMessage(kind, p)
+		}
+		if err != nil {
+			return
+		}
+	}
+}
