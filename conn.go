@@ -64,9 +64,8 @@ type Conn struct {
 	transport   transport
 	read        readSide
 	write       writeSide
-	handlers    handlers
+	handlers    atomic.Pointer[handlers]
 	pings       atomic.Pointer[pings]
-	trace       *tracer // nil: nobody looks
 	flood       floodGuard
 	subprotocol string
 	extensions  string

@@ -2,7 +2,6 @@ package websocket
 
 import (
 	"context"
-	"sync"
 	"time"
 )
 
@@ -11,19 +10,36 @@ import (
 const controlTimeout = time.Second
 
 // handlers are what the application does on control frames; nil stands for
-// the default.
+// the default. They are not changed but replaced.
 type handlers struct {
-	mu    sync.Mutex
 	close func(code int, text string) error
 	ping  func(appData string) error
 	pong  func(appData string) error
 }
 
-// get returns the handlers as they are now.
-func (h *handlers) get() (onClose func(int, string) error, ping, pong func(string) error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.close, h.ping, h.pong
+var noHandlers handlers
+
+// currentHandlers returns the handlers as they are now.
+func (c *Conn) currentHandlers() *handlers {
+	if h := c.handlers.Load(); h != nil {
+		return h
+	}
+	return &noHandlers
+}
+
+// setHandlers has set make new handlers out of a copy of those before.
+func (c *Conn) setHandlers(set func(h *handlers)) {
+	for {
+		before := c.handlers.Load()
+		var h handlers
+		if before != nil {
+			h = *before
+		}
+		set(&h)
+		if c.handlers.CompareAndSwap(before, &h) {
+			return
+		}
+	}
 }
 
 // SetCloseHandler sets the function that is called with the code and reason
@@ -35,14 +51,12 @@ func (h *handlers) get() (onClose func(int, string) error, ping, pong func(strin
 // The default, also set by nil, sends a close frame with the same code. When
 // close frames have gone both ways the transport is closed.
 func (c *Conn) SetCloseHandler(h func(code int, text string) error) {
-	c.handlers.mu.Lock()
-	defer c.handlers.mu.Unlock()
-	c.handlers.close = h
+	c.setHandlers(func(to *handlers) { to.close = h })
 }
 
 // CloseHandler returns the function set by [Conn.SetCloseHandler] or the default.
 func (c *Conn) CloseHandler() func(code int, text string) error {
-	if h, _, _ := c.handlers.get(); h != nil {
+	if h := c.currentHandlers().close; h != nil {
 		return h
 	}
 	return c.echoClose
@@ -55,14 +69,12 @@ func (c *Conn) CloseHandler() func(code int, text string) error {
 //
 // The default, also set by nil, answers with a pong.
 func (c *Conn) SetPingHandler(h func(appData string) error) {
-	c.handlers.mu.Lock()
-	defer c.handlers.mu.Unlock()
-	c.handlers.ping = h
+	c.setHandlers(func(to *handlers) { to.ping = h })
 }
 
 // PingHandler returns the function set by [Conn.SetPingHandler] or the default.
 func (c *Conn) PingHandler() func(appData string) error {
-	if _, h, _ := c.handlers.get(); h != nil {
+	if h := c.currentHandlers().ping; h != nil {
 		return h
 	}
 	return func(appData string) error { return c.answerPing([]byte(appData)) }
@@ -73,14 +85,12 @@ func (c *Conn) PingHandler() func(appData string) error {
 // a [Conn.Ping] or the pings of [KeepAlive]. The default, also set by nil, does
 // nothing.
 func (c *Conn) SetPongHandler(h func(appData string) error) {
-	c.handlers.mu.Lock()
-	defer c.handlers.mu.Unlock()
-	c.handlers.pong = h
+	c.setHandlers(func(to *handlers) { to.pong = h })
 }
 
 // PongHandler returns the function set by [Conn.SetPongHandler] or the default.
 func (c *Conn) PongHandler() func(appData string) error {
-	if _, _, h := c.handlers.get(); h != nil {
+	if h := c.currentHandlers().pong; h != nil {
 		return h
 	}
 	return func(string) error { return nil }
@@ -89,22 +99,22 @@ func (c *Conn) PongHandler() func(appData string) error {
 // handleControl does what a control frame of the peer asks for. An error is
 // the end of the reading.
 func (c *Conn) handleControl(op opcode, payload []byte) error {
-	onClose, ping, pong := c.handlers.get()
+	h := c.currentHandlers()
 	switch {
 	case op == opClose:
-		return c.handleClose(payload, onClose)
+		return c.handleClose(payload, h.close)
 	case op == opPong && c.answered(payload): // no flood: we asked for it
 		return nil
 	case !c.flood.allow(time.Now()):
 		return c.readFailed(errControlFlood)
-	case op == opPing && ping != nil:
-		return ping(string(payload))
+	case op == opPing && h.ping != nil:
+		return h.ping(string(payload))
 	case op == opPing:
 		return c.answerPing(payload)
 	case c.pings.Load().has(payload):
 		return nil
-	case pong != nil:
-		return pong(string(payload))
+	case h.pong != nil:
+		return h.pong(string(payload))
 	}
 	return nil
 }

@@ -171,7 +171,7 @@ func (s *pings) has(payload []byte) bool {
 func (c *Conn) answered(payload []byte) bool {
 	rtt, first := c.pings.Load().answer(payload)
 	if first {
-		c.trace.pongRead(rtt)
+		c.write.trace.pongRead(rtt)
 	}
 	return first
 }

@@ -259,7 +259,7 @@ func (c *Conn) nextDataFrame() error {
 		if err != nil {
 			return c.readFailed(err)
 		}
-		c.trace.read(&h)
+		c.write.trace.read(&h)
 		if !h.opcode.isControl() {
 			c.flood.calm()
 			return nil

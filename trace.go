@@ -83,7 +83,7 @@ func (c *Conn) startTrace(hooks *Trace) {
 		return
 	}
 	t := &tracer{*hooks, c}
-	c.trace, c.write.trace = t, t
+	c.write.trace = t
 	if t.Closed != nil {
 		c.transport.atClose(func() { t.Closed(c, c.CloseInfo()) })
 	}
