@@ -302,6 +302,14 @@ func appendResponse(dst []byte, key, subprotocol, extensions string, extra http.
 		dst = append(dst, "Sec-WebSocket-Extensions: "...)
 		dst = append(append(dst, extensions...), "\r\n"...)
 	}
+	if len(extra) > 0 {
+		dst = appendFields(dst, extra)
+	}
+	return append(dst, "\r\n"...)
+}
+
+// appendFields appends the application's fields of the answer.
+func appendFields(dst []byte, extra http.Header) []byte {
 	for name, values := range extra {
 		if http.CanonicalHeaderKey(name) == headerProtocol {
 			continue
@@ -311,7 +319,7 @@ func appendResponse(dst []byte, key, subprotocol, extensions string, extra http.
 			dst = append(append(dst, value...), "\r\n"...)
 		}
 	}
-	return append(dst, "\r\n"...)
+	return dst
 }
 
 // parseURL parses the URL of a WebSocket server (RFC 6455, Section 3) and

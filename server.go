@@ -102,8 +102,38 @@ type Upgrader struct {
 // A request that is no handshake, or is not welcome, is answered with an error
 // status; Upgrade returns a [HandshakeError] that says why, and w can be left
 // alone. Nothing is taken from the server before every check has passed.
-func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header) (conn *Conn, err error) {
-	defer func() { u.Trace.handshakeDone(conn, err) }()
+func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header) (*Conn, error) {
+	c, err := u.upgrade(w, r, responseHeader)
+	u.Trace.handshakeDone(c, err)
+	return c, err
+}
+
+// upgrade goes through the steps of RFC 6455, Section 4.2.2.
+func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header) (*Conn, error) {
+	var granted grant
+	if err := u.check(r, responseHeader, &granted); err != nil {
+		return nil, u.refuse(w, r, err)
+	}
+	netConn, early, err := hijack(w)
+	if err != nil {
+		return nil, u.refuse(w, r, err)
+	}
+	if err := u.answer(netConn, &granted, responseHeader); err != nil {
+		netConn.Close()
+		return nil, err
+	}
+	return u.open(netConn, early, r, &granted), nil
+}
+
+// A grant is what a request that is welcome gets.
+type grant struct {
+	key         string
+	subprotocol string
+	agreement   agreement
+}
+
+// check decides whether a request becomes a connection, and of what kind.
+func (u *Upgrader) check(r *http.Request, responseHeader http.Header, granted *grant) error {
 	key, offered, err := checkRequest(r)
 	if err == nil && u.Group.isEnding() {
 		err = refusal(http.StatusServiceUnavailable, "the server is shutting down")
@@ -114,29 +144,25 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 	if err == nil {
 		err = checkResponseHeader(responseHeader)
 	}
-	var agreed agreement
 	if err == nil {
-		agreed, err = u.acceptExtensions(r)
+		granted.agreement, err = u.acceptExtensions(r)
 	}
-	if err != nil {
-		return nil, u.refuse(w, r, err)
-	}
-	var subprotocol string
+	granted.key = key
 	if u.Subprotocols != nil {
-		subprotocol = selectSubprotocol(u.Subprotocols, offered)
+		granted.subprotocol = selectSubprotocol(u.Subprotocols, offered)
 	} else if values := fieldValues(responseHeader, headerProtocol); len(values) > 0 {
-		subprotocol = values[0]
+		granted.subprotocol = values[0]
 	}
-	netConn, early, err := hijack(w)
-	if err != nil {
-		return nil, u.refuse(w, r, err)
-	}
-	if err := u.answer(netConn, key, subprotocol, agreed.extensions, responseHeader); err != nil {
-		netConn.Close()
-		return nil, err
-	}
+	return err
+}
+
+// open makes a Conn of what was granted. It is a function of its own for the
+// sake of the stack: its frame is not there while the answer is written.
+//
+//go:noinline
+func (u *Upgrader) open(netConn net.Conn, early []byte, r *http.Request, granted *grant) *Conn {
 	c := newConn(netConn, connConfig{
-		subprotocol:     subprotocol,
+		subprotocol:     granted.subprotocol,
 		url:             requestedURL(r),
 		readLimit:       u.ReadLimit,
 		sendQueueLimit:  u.SendQueueLimit,
@@ -147,13 +173,13 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 		readBufferSize:  u.ReadBufferSize,
 		writeBufferSize: u.WriteBufferSize,
 		writeBufferPool: u.WriteBufferPool,
-		agreement:       agreed,
+		agreement:       granted.agreement,
 		early:           early,
 	})
 	if u.Group != nil {
 		u.Group.Add(c)
 	}
-	return c, nil
+	return c
 }
 
 func (u *Upgrader) checkOrigin(r *http.Request) error {
@@ -221,14 +247,15 @@ func hijack(w http.ResponseWriter) (conn net.Conn, early []byte, err error) {
 }
 
 // answer sends the server's half of the handshake.
-func (u *Upgrader) answer(conn net.Conn, key, subprotocol, extensions string, header http.Header) error {
+func (u *Upgrader) answer(conn net.Conn, granted *grant, header http.Header) error {
 	buf := getBuffer(minBuffer)
 	defer putBuffer(buf)
 	if u.HandshakeTimeout > 0 {
 		conn.SetWriteDeadline(time.Now().Add(u.HandshakeTimeout))
 		defer conn.SetWriteDeadline(time.Time{})
 	}
-	if _, err := conn.Write(appendResponse(buf.b[:0], key, subprotocol, extensions, header)); err != nil {
+	head := appendResponse(buf.b[:0], granted.key, granted.subprotocol, granted.agreement.extensions, header)
+	if _, err := conn.Write(head); err != nil {
 		return fmt.Errorf("websocket: writing the answer to the handshake: %w", err)
 	}
 	return nil
