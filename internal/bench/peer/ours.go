@@ -15,6 +15,7 @@ func ourServers() []*Server {
 		ourServer("websocket-append", echoAppended, nil),
 	}
 	all[0].broadcast = ourBroadcast
+	all = append(all, ourGroupServer())
 	return append(all, ourBatchServers()...)
 }
 
