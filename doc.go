@@ -24,30 +24,30 @@
 //		}
 //	}
 //
-// [Conn.NextReader] and [Conn.NextWriter] do the same piece by piece, and
-// [Conn.AppendMessage] without allocating.
+// [Conn.NextReader] and [Conn.NextWriter] do the same piece by piece,
+// [Conn.AppendMessage] without allocating, [Conn.Messages] in a range loop and
+// [Conn.Serve] in the browser's style. [Conn.Send] queues a message and does
+// not wait. A [Group] broadcasts.
 //
 // # Concurrency
 //
 // All methods may be called from any goroutine at any time. Any number of
 // goroutines may write; one reads at a time. Keep one goroutine reading for as
 // long as the connection lives, also where no messages are expected: it is the
-// reader that answers pings and notices the end.
+// reader that answers pings and notices the end. [KeepAlive] notices peers
+// that vanish.
 //
 // # Closing
 //
-// [Conn.Close] ends a connection at once. An orderly end takes two close
-// frames, one each way: write a [CloseMessage] and keep reading until a read
-// returns an error, which is a [*CloseError] when the peer has answered. The
-// end that the peer asks for is answered by the reader. Call Close in any
-// case; it releases the connection.
+// [Conn.Close] ends a connection at once; call it in any case. [Conn.Shutdown]
+// ends it in an orderly way, which takes two close frames, one each way, and
+// [Group.Shutdown] does that for all connections of a server. The end that the
+// peer asks for is answered by the reader.
 //
-// Reads return a *CloseError with the code and reason of the peer's close
+// Reads return a [*CloseError] with the code and reason of the peer's close
 // frame, or with [CloseAbnormalClosure] when there was none. A peer that
 // breaks the protocol is a [*ProtocolError], after it has been told so in a
-// close frame. All errors that end a connection match net.ErrClosed. The end
-// of a connection waits up to a second for the peer to close its side, so that
-// the last close frame is not lost.
+// close frame. All errors that end a connection match net.ErrClosed.
 //
 // # Limits
 //
