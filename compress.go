@@ -1,7 +1,6 @@
 package websocket
 
 import (
-	"compress/flate"
 	"errors"
 	"io"
 	"math"
@@ -90,13 +89,13 @@ func (c *Compression) params() deflate.Params {
 // compressionLevel returns the codec's level for one of compress/flate's.
 func compressionLevel(level int) (deflate.Level, error) {
 	switch {
-	case level < flate.HuffmanOnly || level > flate.BestCompression:
+	case level < -2 || level > 9:
 		return 0, errCompressionLevel
-	case level == flate.HuffmanOnly:
+	case level == -2:
 		return deflate.HuffmanOnly, nil
 	case level >= 7:
 		return deflate.Ratio, nil
-	case level >= 4 || level == flate.DefaultCompression: // which is 6
+	case level >= 4 || level == -1: // which is 6
 		return deflate.Balance, nil
 	}
 	return deflate.Speed, nil

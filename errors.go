@@ -43,6 +43,9 @@ var (
 	errWriterClosed       = errors.New("websocket: write to closed message writer")
 )
 
+// errPeerStuck is what reads return after WriteTimeout has ended a connection.
+var errPeerStuck error = &terminalError{"websocket: the peer does not read"}
+
 // A terminalError ends one direction of a connection at least.
 type terminalError struct{ text string }
 

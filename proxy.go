@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 )
 
 // tunnel returns a dial function that asks an HTTP proxy to connect to the
@@ -24,7 +25,7 @@ func (d *Dialer) tunnel(proxy *url.URL) func(ctx context.Context, network, addr 
 		}
 		// Closing is what ends reads and writes under way when ctx ends.
 		stop := context.AfterFunc(ctx, func() { conn.Close() })
-		err = connect(conn, proxy, addr)
+		err = connect(conn, proxy, withoutZone(addr))
 		if !stop() {
 			err = context.Cause(ctx)
 		}
@@ -34,6 +35,17 @@ func (d *Dialer) tunnel(proxy *url.URL) func(ctx context.Context, network, addr 
 		}
 		return conn, nil
 	}
+}
+
+// withoutZone returns an address without the zone of its IPv6 host, which has a
+// meaning on this machine alone and may have spaces in it: RFC 6874, Section 4.
+func withoutZone(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	host, _, _ = strings.Cut(host, "%")
+	return net.JoinHostPort(host, port)
 }
 
 // dialProxy connects to the proxy itself.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 )
 
 // receive reads the next message, or the rest of one that was cut short, and
@@ -267,6 +268,11 @@ func (c *Conn) nextDataFrame() error {
 		if err := c.handleControl(h.opcode, payload); err != nil {
 			r.fail(err)
 			return err
+		}
+		// A buffer full of pings, the answers to which do not get out, would
+		// take many times a deadline that only the transport looks at.
+		if r.deadline.passed() {
+			return os.ErrDeadlineExceeded
 		}
 	}
 	return r.ended

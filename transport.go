@@ -208,6 +208,13 @@ func (d *deadline) interrupt() {
 	d.set(longAgo)
 }
 
+// passed reports whether calls fail because of d.
+func (d *deadline) passed() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.cut || !d.value.IsZero() && !time.Now().Before(d.value)
+}
+
 func (d *deadline) resume() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

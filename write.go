@@ -345,13 +345,15 @@ func (w *writeSide) outcome(n int, err error, p *patience) error {
 	}
 	broken := &brokenError{err}
 	err = broken
-	if w.ended == nil {
-		w.ended = err
-		w.broken.Store(broken)
-	} else { // by begin: this was the close frame
+	if w.ended != nil { // by begin: this was the close frame
 		w.closing.add(closeFailed)
 	}
-	if interrupted {
+	w.ended = err
+	w.broken.Store(broken)
+	switch {
+	case interrupted && w.limited && p.ctx.Err() == nil:
+		w.closeFor(errPeerStuck)
+	case interrupted:
 		// The peer waits for the rest of the frame, which cannot follow. After
 		// any other error the peer may have left a close frame to be read.
 		w.close()
