@@ -4,7 +4,9 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -46,4 +48,23 @@ func TestSourcesDoWithout(t *testing.T) {
 		return nil
 	}))
 	require.Greater(t, files, 30, "the whole module was looked at")
+}
+
+// TestReadmeNamesTests: the tests that the README names as proof are there.
+func TestReadmeNamesTests(t *testing.T) {
+	sources, err := filepath.Glob("*_test.go")
+	require.NoError(t, err)
+	var all strings.Builder
+	for _, name := range append(sources, "internal/wstest/leak.go") {
+		text, err := os.ReadFile(name)
+		require.NoError(t, err)
+		all.Write(text)
+	}
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	names := regexp.MustCompile("`((Test|Fuzz|Benchmark)[A-Z]\\w+)`").FindAllSubmatch(readme, -1)
+	require.Greater(t, len(names), 40)
+	for _, name := range names {
+		require.Contains(t, all.String(), "func "+string(name[1])+"(", "README.md names it")
+	}
 }
