@@ -61,16 +61,18 @@ type BufferPool interface {
 // that a handler returned, and is returned by every later call too. Other
 // errors, of deadlines and contexts above all, leave the connection as it was.
 type Conn struct {
-	transport   transport
-	read        readSide
-	write       writeSide
-	handlers    atomic.Pointer[handlers]
-	pings       atomic.Pointer[pings]
-	flood       floodGuard
-	subprotocol string
-	extensions  string
-	url         string
+	transport  transport
+	read       readSide
+	write      writeSide
+	handlers   atomic.Pointer[handlers]
+	pings      atomic.Pointer[pings]
+	flood      floodGuard
+	negotiated *negotiated // nil if nothing was
+	url        string
 }
+
+// A negotiated is what was agreed on beside the protocol itself.
+type negotiated struct{ subprotocol, extensions string }
 
 // A connConfig is what the two doors say of a new connection.
 type connConfig struct {
@@ -94,7 +96,10 @@ type connConfig struct {
 }
 
 func newConn(s stream, config connConfig) *Conn {
-	c := &Conn{subprotocol: config.subprotocol, extensions: config.agreement.extensions, url: config.url}
+	c := &Conn{url: config.url}
+	if config.subprotocol != "" || config.agreement.extensions != "" {
+		c.negotiated = &negotiated{config.subprotocol, config.agreement.extensions}
+	}
 	t := &c.transport
 	t.stream, t.socket, t.raw = s, isSocket(s), rawConn(s)
 
@@ -142,12 +147,22 @@ func newConn(s stream, config connConfig) *Conn {
 }
 
 // Subprotocol returns the subprotocol that was negotiated, "" if none was.
-func (c *Conn) Subprotocol() string { return c.subprotocol }
+func (c *Conn) Subprotocol() string {
+	if c.negotiated == nil {
+		return ""
+	}
+	return c.negotiated.subprotocol
+}
 
 // Extensions returns the extensions that were negotiated, as the
 // Sec-WebSocket-Extensions header of the server's answer has them: "" if none
 // were.
-func (c *Conn) Extensions() string { return c.extensions }
+func (c *Conn) Extensions() string {
+	if c.negotiated == nil {
+		return ""
+	}
+	return c.negotiated.extensions
+}
 
 // URL returns the ws or wss URL of the connection: what was dialed, without
 // the credentials, or, on a server, what the request asked for.

@@ -173,8 +173,8 @@ type sequence struct {
 	masked   bool // frames are masked: the receiver is a server
 	compress bool // messages may be compressed
 
-	inMessage bool // a fragmented message has begun and not ended
-	empty     int  // fragments without payload in it
+	inMessage bool   // a fragmented message has begun and not ended
+	empty     uint16 // fragments without payload in it
 }
 
 // next checks h against the frames before it and takes it into the sequence.

@@ -37,38 +37,37 @@ type readSide struct {
 
 	// The data frame under way. remaining is what of its payload has not been
 	// read, pos the position of that in the masking key.
-	sequence  sequence
 	frame     header
 	remaining uint64
-	pos       int
+	sequence  sequence
+	pos       uint8
 
-	// The message under way: the length of its payload so far, and the check of
-	// its text.
-	received int64
+	// The message under way: its opcode, zero if there is none, the check of
+	// its text, and the length of its payload so far.
+	kind     opcode
 	text     utf8x.Checker
+	received int64
+
+	// more tells writers that the next frame is there already. It is kept only
+	// when they want to know, which is when there is a queue. looked says that
+	// it is about the buffered bytes as they are.
+	more   atomic.Bool
+	looked bool
+
+	// Who gets the rest of the message: partial is what ReadMessage had of it
+	// when a deadline came, reader is what NextReader returned, and without
+	// either it goes to nobody if discard is set.
+	discard bool
+	partial []byte
+	reader  *messageReader
 
 	// inflater is nil unless compression was negotiated. What it inflates is
 	// unmasked where it lies: the first clear of the buffered bytes have been.
 	inflater *inflater
 	clear    int
 
-	// Who gets the rest of the message: partial is what ReadMessage had of it
-	// when a deadline came, reader is what NextReader returned, and without
-	// either it goes to nobody if discard is set.
-	partial []byte
-	reader  *messageReader
-	discard bool
-
-	kind opcode // of the message under way, zero if there is none
-
 	// ended is the first error that ended the reading.
 	ended error
-
-	// more tells writers that the next frame is there already. It is kept only
-	// when they want to know, which is when there is a queue. looked says that
-	// it is about the buffered bytes as they are.
-	looked bool
-	more   atomic.Bool
 }
 
 // hasFrame reports whether the next frame can be read without waiting.
@@ -201,7 +200,7 @@ func (r *readSide) readPayload(p []byte) (int, error) {
 func (r *readSide) unmask(dst, src []byte) {
 	r.remaining -= uint64(len(src))
 	if r.frame.masked {
-		r.pos = maskBytes(dst, src, r.frame.key, r.pos)
+		r.pos = uint8(maskBytes(dst, src, r.frame.key, int(r.pos)))
 	} else if len(src) > 0 && &dst[0] != &src[0] {
 		copy(dst, src)
 	}

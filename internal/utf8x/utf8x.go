@@ -8,7 +8,7 @@ import "unicode/utf8"
 // value expects the beginning of a text.
 type Checker struct {
 	tail [utf8.UTFMax - 1]byte // the beginning of a rune that a piece ended in
-	n    int                   // its length
+	n    uint8                 // its length
 }
 
 // Append checks p as what follows the pieces before. It returns false at the
@@ -27,7 +27,7 @@ func (c *Checker) Append(p []byte) bool {
 		return false
 	}
 	if end < len(p) {
-		c.n = copy(c.tail[:], p[end:])
+		c.n = uint8(copy(c.tail[:], p[end:]))
 	}
 	return true
 }
@@ -53,7 +53,7 @@ func (c *Checker) complete(p []byte) (rest []byte, ok bool) {
 			return p, size == n
 		}
 	}
-	c.n = copy(c.tail[:], buf[:n])
+	c.n = uint8(copy(c.tail[:], buf[:n]))
 	return nil, true
 }
 
