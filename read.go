@@ -137,6 +137,9 @@ func (r *readSide) begin(h header, control []byte) error {
 		r.received += int64(h.length)
 	}
 	r.frame, r.remaining, r.pos = h, h.length, 0
+	if h.length > maxBuffer/2 {
+		r.burst = r.size // most of it does not come through the buffer
+	}
 	return nil
 }
 
