@@ -190,6 +190,7 @@ const (
 	closeReceived               // the peer's close frame has been read
 	transportClosed             // the transport is closed
 	closeFailed                 // the close frame did not go out as a whole
+	closeSlow                   // a Group ends the connection as too slow
 )
 
 // add takes a step and reports whether it was new.
@@ -207,7 +208,7 @@ func (s *closeState) state() State {
 	switch steps := s.steps.Load(); {
 	case steps&transportClosed != 0:
 		return StateClosed
-	case steps != 0:
+	case steps&(closeSent|closeReceived) != 0:
 		return StateClosing
 	}
 	return StateOpen

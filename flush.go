@@ -1,6 +1,9 @@
 package websocket
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // How queued messages get written: together with the next message, by a
 // reader that is about to wait, or by a flusher, which is a goroutine that
@@ -15,10 +18,11 @@ func (w *writeSide) outbox() *queue {
 	return w.queue.Load()
 }
 
-// queued reports whether something is in the queue.
+// queued reports whether something is to be written before all else: what is
+// in the queue, or unsent.
 func (w *writeSide) queued() bool {
 	q := w.queue.Load()
-	return q != nil && q.some.Load()
+	return q != nil && (q.some.Load() || q.rest.Load())
 }
 
 // writeTogether has a frame written by a flusher, with those of all others who
@@ -48,6 +52,9 @@ func (w *writeSide) flush() {
 			err = w.drain(forever)
 			w.message.release()
 		}
+		if err != nil {
+			w.abandon(err)
+		}
 		if w.outbox().flushed(err) {
 			return
 		}
@@ -73,6 +80,30 @@ func (w *writeSide) drain(p *patience) error {
 	return w.batchOutcome(b, err)
 }
 
+// drainPatience is how long a close frame waits for what is queued: less than
+// those who have little patience with the close frame itself.
+const drainPatience = controlTimeout / 2
+
+// drainBeforeClose writes what was queued before a close frame, which nothing
+// can follow (RFC 6455, Section 5.5.1). A flusher that has taken it already is
+// waited for; but not for long, since message may be held between two fragments.
+func (w *writeSide) drainBeforeClose(p *patience) {
+	if q := w.queue.Load(); q == nil || !q.owes() {
+		return
+	}
+	short := *p
+	if end := time.Now().Add(drainPatience); p.deadline.IsZero() || end.Before(p.deadline) {
+		short.deadline = end
+	}
+	if w.acquire(&w.message, &short) != nil {
+		return
+	}
+	defer w.message.release()
+	if w.queued() {
+		w.drain(p)
+	}
+}
+
 // writeBehind writes what is queued and a frame behind it at once, with
 // message held.
 func (w *writeSide) writeBehind(op opcode, payload []byte, p *patience) error {
@@ -87,11 +118,20 @@ func (w *writeSide) writeBehind(op opcode, payload []byte, p *patience) error {
 // batchOutcome puts a batch back that was not begun, and lets its senders know
 // of any other end.
 func (w *writeSide) batchOutcome(b batch, err error) error {
-	if err != nil && w.broken.Load() == nil && !w.closing.has(closeSent|transportClosed) {
-		w.outbox().putBack(b)
+	if err == nil {
+		w.outbox().settle(b, nil)
+		return nil
+	}
+	// Those who wait for the batch are not concerned with how much patience we
+	// had, but with whether anything can be written.
+	if end := w.writable(); end != nil {
+		w.outbox().settle(b, end)
 		return err
 	}
-	w.outbox().settle(b, err)
+	w.outbox().putBack(b)
+	if b.n > 0 {
+		w.startFlusher() // the one before may have found the queue empty and gone
+	}
 	return err
 }
 
@@ -152,10 +192,35 @@ func (w *writeSide) appendQueued(dst []byte, first lead, payload []byte) []byte 
 }
 
 // An unsent is what a write that was not to wait has left over: the first to
-// hold frame after that finishes it.
+// hold frame after that finishes it. As long as there is one there is a flusher.
 type unsent struct {
 	rest  []byte // the end of what was written of
 	batch batch
+}
+
+// keep leaves the rest of a write to others, with both locks held. The caller
+// starts a flusher.
+func (w *writeSide) keep(rest []byte, b batch) {
+	w.unsent = &unsent{rest, b}
+	w.outbox().rest.Store(true)
+}
+
+// forget ends what is unsent, with frame held.
+func (w *writeSide) forget(err error) {
+	b := w.unsent.batch
+	w.unsent = nil
+	w.outbox().rest.Store(false)
+	w.outbox().settle(b, err)
+}
+
+// abandon tells those who wait for what is unsent that it stays so. Nobody
+// holds frame for long any more, since nothing can be written.
+func (w *writeSide) abandon(err error) {
+	w.frame.acquire(nil, nil)
+	defer w.frame.release()
+	if w.unsent != nil {
+		w.forget(err)
+	}
 }
 
 // finish writes what is unsent, with frame held. It can be cut short at any
@@ -169,8 +234,7 @@ func (w *writeSide) finish(p *patience) error {
 	if err != nil {
 		return w.outcome(0, err, p)
 	}
-	w.unsent = nil
-	w.outbox().settle(u.batch, nil)
+	w.forget(nil)
 	return nil
 }
 
@@ -195,7 +259,7 @@ func (w *writeSide) flushNow() bool {
 		return false
 	case n < len(frames):
 		w.trace.wroteEncoded(frames, nil) // or as good as
-		w.unsent = &unsent{slices.Clone(frames[n:]), b}
+		w.keep(slices.Clone(frames[n:]), b)
 		return false
 	}
 	w.trace.wroteEncoded(frames, nil)
@@ -227,15 +291,18 @@ func (w *writeSide) releaseDirect() {
 	w.message.release()
 }
 
-// offer writes a prepared message as far as that needs no waiting, and queues
-// what is left, or all if its turn has not come.
+// offer writes a prepared data message as far as that needs no waiting, and
+// queues what is left, or all if its turn has not come.
 func (w *writeSide) offer(pm *PreparedMessage) error {
 	if err := w.writable(); err != nil {
 		return err
 	}
 	if !w.queued() && w.acquireDirect() {
-		defer w.releaseDirect()
-		return w.offerDirect(pm)
+		if !w.queued() { // still: what was on its way may have been put back
+			defer w.releaseDirect()
+			return w.offerDirect(pm)
+		}
+		w.releaseDirect()
 	}
 	f := pm.plain
 	if w.deflater.wants(len(f.payload())) {
@@ -263,7 +330,13 @@ func (w *writeSide) offerDirect(pm *PreparedMessage) error {
 	}
 	w.trace.wroteEncoded(frame, nil)
 	if n < len(frame) {
-		w.unsent = &unsent{rest: slices.Clone(frame[n:])}
+		rest := frame[n:]
+		if w.client { // of the buffer, and not of what all members share
+			rest = slices.Clone(rest)
+		}
+		weight := weigh(len(f.payload()))
+		w.outbox().hold(weight)
+		w.keep(rest, batch{held: weight})
 		w.startFlusher()
 	}
 	return nil

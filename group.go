@@ -2,9 +2,10 @@ package websocket
 
 import (
 	"context"
-	"errors"
 	"iter"
+	"net"
 	"sync"
+	"sync/atomic"
 )
 
 // A Group is a set of connections: those of a chat room, or all of a server.
@@ -19,9 +20,9 @@ type Group struct {
 
 	mu      sync.Mutex
 	members map[*Conn]struct{}
-	list    []*Conn     // of the members, nil if it has to be made anew
-	empty   lazyChannel // closed when the last has left after Shutdown
-	ending  *ending     // nil until Shutdown
+	list    []*Conn       // of the members, nil if it has to be made anew
+	ending  *ending       // nil until Shutdown
+	empty   chan struct{} // closed when the last leaves; nil unless Shutdown waits for that
 }
 
 // An ending is how a group is shut down.
@@ -35,7 +36,9 @@ type ending struct {
 // fast as messages are broadcast to it.
 type SlowPolicy int
 
-// Policies for slow members. The others are served without delay under each.
+// Policies for slow members. A message that is longer than the whole queue can
+// be too much for a member that is not slow at all, unless it is on a TCP or
+// Unix socket of its own; choose SendQueueLimit accordingly.
 const (
 	// SlowDrop: the member misses the message.
 	SlowDrop SlowPolicy = iota
@@ -45,7 +48,8 @@ const (
 	SlowClose
 
 	// SlowWait: Broadcast waits until the member has taken the message, or is
-	// closed, by WriteTimeout of [Upgrader] for example.
+	// closed, by WriteTimeout of [Upgrader] for example. Those who are not slow
+	// have the message before it waits.
 	SlowWait
 )
 
@@ -59,23 +63,24 @@ type BroadcastResult struct {
 	Missed int
 }
 
-// Add makes c a member, until it is closed. A group that was shut down shuts
-// c down too.
+// Add makes c a member, until it is closed; what is closed already does not
+// become one. A group that was shut down shuts c down too.
 func (g *Group) Add(c *Conn) {
 	g.mu.Lock()
+	defer g.mu.Unlock()
+	if _, known := g.members[c]; known {
+		return
+	}
+	// The hook waits for g.mu, so that c cannot leave before it has come.
+	if !c.transport.hooks.add(g, func() { g.Remove(c) }) {
+		return
+	}
 	if g.members == nil {
 		g.members = make(map[*Conn]struct{})
 	}
-	_, known := g.members[c]
 	g.members[c], g.list = struct{}{}, nil
-	end := g.ending
-	g.mu.Unlock()
-	if known {
-		return
-	}
-	c.transport.atClose(func() { g.Remove(c) })
-	if end != nil {
-		go c.Shutdown(end.ctx, c.shutdownCode(end.code), end.reason)
+	if g.ending != nil {
+		go g.ending.end(c)
 	}
 }
 
@@ -83,10 +88,15 @@ func (g *Group) Add(c *Conn) {
 func (g *Group) Remove(c *Conn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if _, known := g.members[c]; !known {
+		return
+	}
+	c.transport.hooks.remove(g) // or a connection would keep all groups it ever was in
 	delete(g.members, c)
 	g.list = nil
-	if g.ending != nil && len(g.members) == 0 {
-		g.empty.close()
+	if g.empty != nil && len(g.members) == 0 {
+		close(g.empty)
+		g.empty = nil
 	}
 }
 
@@ -112,6 +122,11 @@ func (g *Group) All() iter.Seq[*Conn] {
 func (g *Group) snapshot() []*Conn {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	return g.current()
+}
+
+// current is snapshot with mu held.
+func (g *Group) current() []*Conn {
 	if g.list == nil {
 		g.list = make([]*Conn, 0, len(g.members))
 		for c := range g.members {
@@ -140,92 +155,144 @@ func (g *Group) broadcast(messageType int, data []byte) BroadcastResult {
 	return g.Broadcast(pm)
 }
 
-// Broadcast sends a message to all members. It is encoded once, and compressed
-// once for each way in which members compress. Like [Conn.Send] it does not
-// wait for anybody, unless Slow is [SlowWait]: what a member cannot take at
-// once is queued.
+// Broadcast sends a data message to all members; a control message nobody
+// gets. It is encoded once, and compressed once for each way in which members
+// compress. Like [Conn.Send] it does not wait for anybody, unless Slow is
+// [SlowWait]: what a member cannot take at once is queued, and the write
+// deadline does not concern it.
 //
-// A member gets the messages of one goroutine in the order of its broadcasts.
+// A member gets the messages of one goroutine in the order of its broadcasts,
+// which is also that of its calls of Send and WriteMessage.
 func (g *Group) Broadcast(pm *PreparedMessage) BroadcastResult {
 	var result BroadcastResult
 	var slow []*Conn
 	for _, c := range g.snapshot() {
-		switch err := c.write.offer(pm); {
-		case err == nil:
+		switch err := c.offer(pm); err {
+		case nil:
 			result.Sent++
-		case errors.Is(err, ErrSendQueueFull):
+		case ErrSendQueueFull:
 			slow = append(slow, c)
 		default:
 			result.Missed++
 		}
 	}
-	sent := g.settle(slow, pm)
-	result.Sent += sent
-	result.Missed += len(slow) - sent
+	if len(slow) > 0 {
+		sent := g.settle(slow, pm)
+		result.Sent += sent
+		result.Missed += len(slow) - sent
+	}
 	return result
+}
+
+// offer hands a message to a member as far as that needs no waiting. One that
+// has missed a message and is to be closed for that gets no other.
+func (c *Conn) offer(pm *PreparedMessage) error {
+	if c.transport.closing.has(closeSlow) {
+		return net.ErrClosed
+	}
+	if pm.op != opText && pm.op != opBinary {
+		return errBadMessageType
+	}
+	return c.write.offer(pm)
 }
 
 // settle does what is to be done about slow members, and returns how many were
 // sent the message in the end.
-func (g *Group) settle(slow []*Conn, pm *PreparedMessage) (sent int) {
+func (g *Group) settle(slow []*Conn, pm *PreparedMessage) int {
 	switch g.Slow {
+	case SlowWait:
+		return sendToSlow(slow, pm)
 	case SlowClose:
 		for _, c := range slow {
-			go c.closeSlow()
+			if c.transport.closing.add(closeSlow) {
+				go c.closeAsSlow()
+			}
 		}
-	case SlowWait:
-		var done sync.WaitGroup
-		var mu sync.Mutex
-		for _, c := range slow {
-			done.Go(func() {
-				if c.WritePreparedMessage(pm) == nil {
-					mu.Lock()
-					defer mu.Unlock()
-					sent++
-				}
-			})
-		}
-		done.Wait()
 	}
-	return sent
+	return 0
 }
 
-// closeSlow ends a connection whose peer does not read. It does not wait for
-// what is queued, and hardly for the close frame.
-func (c *Conn) closeSlow() {
-	p := shortPatience()
-	if err := c.write.writeFrame(finBit|lead(opClose), FormatCloseMessage(CloseTryAgainLater, ""), &p); err != nil {
-		c.transport.close()
-		return
+// sendToSlow sends a message to slow members, and returns to how many it could.
+func sendToSlow(slow []*Conn, pm *PreparedMessage) int {
+	var done sync.WaitGroup
+	var sent atomic.Int64
+	for _, c := range slow {
+		done.Go(func() {
+			if c.write.writePrepared(pm, forever) == nil {
+				sent.Add(1)
+			}
+		})
 	}
-	c.transport.linger(true)
+	done.Wait()
+	return int(sent.Load())
+}
+
+// closeAsSlow ends a connection whose peer does not read. It does not wait for
+// what is queued, and hardly for the close frames. The peer's is for a reader to
+// find, who may be the application's.
+func (c *Conn) closeAsSlow() {
+	ctx, cancel := context.WithTimeout(context.Background(), lingerTime)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { c.transport.close() })()
+	goodbye := FormatCloseMessage(CloseTryAgainLater, "")
+	if c.write.writeFrame(finBit|lead(opClose), goodbye, &patience{ctx: ctx}) == nil {
+		c.awaitGoodbye()
+	}
+	c.transport.close()
 }
 
 // Shutdown shuts all members down at the same time, as [Conn.Shutdown] does,
 // and returns when the last is gone. When ctx ends before that the rest is
-// closed, and Shutdown returns ctx.Err(). Those who come later are shut down
-// too; requests for new connections are refused with 503 by an [Upgrader]
-// whose Group this is.
+// closed, and Shutdown returns ctx.Err(). Members that are clients get code
+// 1000 where code is not for them. Those who come later are shut down too;
+// requests for new connections are refused with 503 by an [Upgrader] whose
+// Group this is.
 //
 // It is made for http.Server.RegisterOnShutdown: Server.Shutdown neither
-// closes WebSocket connections nor waits for them.
+// closes WebSocket connections nor waits for them, and does not wait for what
+// is registered either. See the example.
 func (g *Group) Shutdown(ctx context.Context, code int, reason string) error {
 	if err := checkShutdown(false, code, reason); err != nil {
 		return err
 	}
+	empty := g.end(&ending{ctx, code, reason})
+	if empty == nil {
+		return nil
+	}
+	<-empty
+	return ctx.Err()
+}
+
+// end begins to shut down all members, and returns what is closed when the last
+// is gone, nil if there are none.
+func (g *Group) end(e *ending) <-chan struct{} {
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	if g.ending == nil {
-		g.ending = &ending{ctx, code, reason}
+		g.ending = e
 	}
 	if len(g.members) == 0 {
-		g.empty.close()
+		return nil
 	}
-	g.mu.Unlock()
-	for _, c := range g.snapshot() {
-		go c.Shutdown(ctx, c.shutdownCode(code), reason)
+	if g.empty == nil {
+		g.empty = make(chan struct{})
 	}
-	<-g.empty.get(0)
-	return ctx.Err()
+	for _, c := range g.current() {
+		go c.Shutdown(e.ctx, c.shutdownCode(e.code), e.reason)
+	}
+	return g.empty
+}
+
+// end shuts down a member that has come later.
+func (e *ending) end(c *Conn) {
+	ctx := e.ctx
+	if ctx.Err() != nil {
+		// Nobody waits any more. It gets a close frame all the same.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.Background(), lingerTime)
+		defer cancel()
+	}
+	c.Shutdown(ctx, c.shutdownCode(e.code), e.reason)
 }
 
 // isEnding reports whether g is shut down; a nil group never is.

@@ -11,14 +11,15 @@ import (
 // frames, one after the other, not masked, and not compressed unless RSV1
 // says so. What was taken from it and could not be written can be put back.
 type queue struct {
-	// Both can be looked at without mu: there is something in the queue, and
-	// the timer is running.
-	some, timing atomic.Bool
+	// These can be looked at without mu: there is something in the queue, the
+	// timer is running, and there is something unsent.
+	some, timing, rest atomic.Bool
 
 	mu       sync.Mutex
 	pending  batch
 	held     held  // what nobody waits for and is not with the kernel, batches on their way included
 	limit    int64 // for that; none if not positive
+	away     int   // batches that were taken and not settled or put back
 	flushing bool  // a flusher is at work, or about to be
 	timer    *time.Timer
 	ended    error // why nothing more can be queued
@@ -28,6 +29,7 @@ type queue struct {
 type batch struct {
 	buf     *buffer    // nil if there are none
 	n       int        // they are buf.b[:n]
+	taken   bool       // it counts as away
 	held    held       // the part of them that nobody waits for
 	waiting []*verdict // of those who wait for the others
 }
@@ -138,14 +140,38 @@ func (q *queue) take() batch {
 	b := q.pending
 	q.pending = batch{}
 	q.some.Store(false)
+	if b.n > 0 {
+		b.taken = true
+		q.away++
+	}
 	return b
+}
+
+// hold counts what nobody waits for and has not gone through the queue.
+func (q *queue) hold(n held) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.held.add(n)
+}
+
+// owes reports whether something has not been written yet, be it in the queue
+// or on its way.
+func (q *queue) owes() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.pending.n > 0 || q.away > 0 || q.rest.Load()
 }
 
 // settle tells the senders of a batch what became of it.
 func (q *queue) settle(b batch, err error) {
-	if err == nil && b.held != (held{}) {
+	if b.taken || b.held != (held{}) {
 		q.mu.Lock()
-		q.held.sub(b.held)
+		if b.taken {
+			q.away--
+		}
+		if err == nil {
+			q.held.sub(b.held)
+		}
 		q.mu.Unlock()
 	}
 	for _, o := range b.waiting {
@@ -173,6 +199,8 @@ func (q *queue) putBack(b batch) {
 		b.held.add(later.held)
 		b.waiting = slices.Concat(b.waiting, later.waiting)
 	}
+	q.away--
+	b.taken = false
 	q.pending = b
 	q.some.Store(true)
 }
@@ -193,7 +221,7 @@ func (q *queue) wantsFlusher() bool {
 // that ended the writing ends the queue too.
 func (q *queue) flushed(err error) bool {
 	q.mu.Lock()
-	if err == nil && q.pending.n > 0 {
+	if err == nil && (q.pending.n > 0 || q.rest.Load()) {
 		q.mu.Unlock()
 		return false
 	}

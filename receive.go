@@ -305,7 +305,10 @@ func (c *Conn) readFailed(err error) error {
 
 // A messageReader is what NextReader returns. It is of use until the message
 // has been read or NextReader or ReadMessage is called.
-type messageReader struct{ c *Conn }
+type messageReader struct {
+	c   *Conn
+	cut bool // by Shutdown, which discards the rest
+}
 
 func (c *Conn) nextReader() (*messageReader, opcode, error) {
 	r := &c.read
@@ -314,7 +317,7 @@ func (c *Conn) nextReader() (*messageReader, opcode, error) {
 	if err := c.beginMessage(); err != nil {
 		return nil, 0, err
 	}
-	r.reader = &messageReader{c}
+	r.reader = &messageReader{c: c}
 	return r.reader, r.kind, nil
 }
 
@@ -324,6 +327,8 @@ func (m *messageReader) Read(p []byte) (int, error) {
 	r.lock.acquire(nil, nil)
 	defer r.lock.release()
 	switch {
+	case m.cut: // not io.EOF: half a message must not look like a whole one
+		return 0, net.ErrClosed
 	case r.reader != m:
 		return 0, io.EOF
 	case r.ended != nil:

@@ -33,9 +33,10 @@ func (c *Conn) Send(messageType int, data []byte) error {
 }
 
 // BufferedAmount returns how many bytes of the messages that [Conn.Send] has
-// queued are not with the operating system yet, without what framing adds. A
-// batch of messages that is half on its way counts as a whole. The end of the
-// connection does not reset it.
+// queued are not with the operating system yet, without what framing adds.
+// Those of [Group.Broadcast] count too, as they are sent, and so do those of
+// WriteMessage that BatchWrites of [Upgrader] has queued. What is half on its
+// way counts as a whole. The end of the connection does not reset it.
 func (c *Conn) BufferedAmount() int64 {
 	q := c.write.queue.Load()
 	if q == nil {

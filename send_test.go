@@ -366,3 +366,91 @@ func TestSendAllocations(t *testing.T) {
 		remote.Close()
 	}
 }
+
+// TestSendBeforeClose: a close frame does not overtake what a flusher has taken
+// and not begun to write, but does not wait for the end of a long message.
+func TestSendBeforeClose(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, _, p := m.gated(t, connConfig{})
+		c.write.message.acquire(nil, nil) // as by a flusher
+		require.NoError(t, c.write.outbox().add(finBit|lead(opText), []byte("queued")))
+		b := c.write.outbox().take()
+		closed := make(chan error)
+		go func() { closed <- c.WriteMessage(CloseMessage, FormatCloseMessage(1000, "")) }()
+		synctest.Wait()
+		require.Equal(t, StateOpen, c.State())
+		require.NoError(t, c.write.batchOutcome(b, c.write.writeBatch(b, b.n, forever)))
+		c.write.message.release()
+		require.NoError(t, <-closed)
+		p.expect(true, opText, "queued")
+		p.expectClose(1000)
+	})
+	eachMode(t, func(t *testing.T, m mode) {
+		c, _, p := m.gated(t, connConfig{})
+		w, err := c.NextWriter(BinaryMessage)
+		require.NoError(t, err)
+		io.WriteString(w, long) // a part of it is out
+		require.NoError(t, c.Send(TextMessage, []byte("lost")))
+		require.NoError(t, c.WriteControl(CloseMessage, FormatCloseMessage(1000, ""), time.Now().Add(controlTimeout)))
+		for f, err := p.next(); f.opcode != opClose; f, err = p.next() {
+			require.NoError(t, err)
+			require.NotEqual(t, opText, f.opcode)
+		}
+		require.EqualValues(t, 4, c.BufferedAmount())
+	})
+}
+
+// TestPutBackIsFlushed: what is put back need not be in the hands of a flusher.
+func TestPutBackIsFlushed(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, _, p := m.gated(t, connConfig{})
+		c.write.frame.acquire(nil, nil) // as by a ping that is being written
+		verdict, err := c.write.outbox().addWaiting(finBit|lead(opText), []byte("first"))
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), soon)
+		defer cancel()
+		require.Equal(t, context.DeadlineExceeded, c.WriteMessageContext(ctx, TextMessage, []byte("given up")))
+		c.write.frame.release()
+		<-verdict.done
+		require.NoError(t, verdict.err)
+		p.expect(true, opText, "first")
+	})
+}
+
+// TestUnsentHasAFlusher: a flusher that has found nothing to do looks for what
+// a socket did not take before it goes.
+func TestUnsentHasAFlusher(t *testing.T) {
+	c, remote := stuffedPair(t)
+	q := c.write.outbox()
+	require.True(t, q.wantsFlusher()) // it is about to find nothing
+	require.NoError(t, c.Send(TextMessage, []byte("rest")))
+	require.NotNil(t, c.write.unsent)
+	require.False(t, q.flushed(nil), "there is something to do")
+	go c.write.flush()
+	got := make([]byte, 0, 64)
+	for buf := make([]byte, 1<<16); !bytes.HasSuffix(got, []byte("rest")); {
+		n, err := remote.Read(buf)
+		require.NoError(t, err)
+		got = append(got, bytes.TrimLeft(buf[:n], "\x00")...)
+	}
+	require.Equal(t, "\x81\x04rest", string(got))
+}
+
+// TestUnsentAtTheEnd: those who wait for what a socket did not take get to know
+// of the end of the connection, also where a message is under way.
+func TestUnsentAtTheEnd(t *testing.T) {
+	for _, busy := range []bool{false, true} {
+		c := stuffed(t)
+		verdict, err := c.write.outbox().addWaiting(finBit|lead(opText), []byte("waiting"))
+		require.NoError(t, err)
+		require.False(t, c.write.flushNow())
+		require.NotNil(t, c.write.unsent)
+		if busy {
+			c.write.message.acquire(nil, nil)
+		}
+		c.write.startFlusher()
+		c.Close()
+		<-verdict.done
+		require.ErrorIs(t, verdict.err, net.ErrClosed)
+	}
+}

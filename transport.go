@@ -78,7 +78,7 @@ func (t *transport) close() error {
 // atClose arranges for f to be called when the stream has been closed, by
 // whoever closes it, or now if that has happened.
 func (t *transport) atClose(f func()) {
-	if !t.hooks.add(f) {
+	if !t.hooks.add(nil, f) {
 		f()
 	}
 }
@@ -86,8 +86,10 @@ func (t *transport) atClose(f func()) {
 // hooks are functions to be called once, the last that was added first.
 type hooks struct{ last atomic.Pointer[hook] }
 
+// A hook does not change. Its owner, if it has one, can take it back.
 type hook struct {
 	call   func()
+	owner  any
 	before *hook
 }
 
@@ -95,16 +97,42 @@ type hook struct {
 var called hook
 
 // add adds a hook, or returns false if they have been called.
-func (h *hooks) add(f func()) bool {
+func (h *hooks) add(owner any, f func()) bool {
 	for {
 		last := h.last.Load()
 		if last == &called {
 			return false
 		}
-		if h.last.CompareAndSwap(last, &hook{f, last}) {
+		if h.last.CompareAndSwap(last, &hook{f, owner, last}) {
 			return true
 		}
 	}
+}
+
+// remove takes back the hooks of an owner, unless they have been called.
+func (h *hooks) remove(owner any) {
+	for {
+		last := h.last.Load()
+		if last == &called || h.last.CompareAndSwap(last, last.without(owner)) {
+			return
+		}
+	}
+}
+
+// without returns k and those before it but for the ones of an owner. What
+// has to change is copied.
+func (k *hook) without(owner any) *hook {
+	if k == nil {
+		return nil
+	}
+	before := k.before.without(owner)
+	switch {
+	case k.owner == owner:
+		return before
+	case before == k.before:
+		return k
+	}
+	return &hook{k.call, k.owner, before}
 }
 
 func (h *hooks) run() {

@@ -385,9 +385,8 @@ func (w *writeSide) writeControl(op opcode, payload []byte, p *patience) error {
 	if err := checkControlPayload(op, payload); err != nil {
 		return err
 	}
-	if op == opClose && w.queued() && w.message.tryAcquire() {
-		w.drain(p) // nothing can follow the close frame
-		w.message.release()
+	if op == opClose {
+		w.drainBeforeClose(p)
 	}
 	return w.writeFrame(finBit|lead(op), payload, p)
 }

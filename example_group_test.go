@@ -1,0 +1,198 @@
+package websocket_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"time"
+
+	"github.com/seed23105783/websocket"
+)
+
+func ExampleConn_Send() {
+	conn, stop := dialEcho()
+	defer stop()
+
+	// Send does not wait for the peer: what cannot be written now is queued.
+	for i := range 3 {
+		err := conn.Send(websocket.TextMessage, fmt.Appendf(nil, "message %d", i))
+		if errors.Is(err, websocket.ErrSendQueueFull) {
+			log.Print("the peer is too slow: this message was not queued")
+		}
+	}
+	for range 3 {
+		_, message, err := conn.ReadMessage()
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%s\n", message)
+	}
+	// Output:
+	// message 0
+	// message 1
+	// message 2
+}
+
+func ExampleConn_BufferedAmount() {
+	conn, stop := dialEcho()
+	defer stop()
+
+	// Pictures of a camera: one that is not sent now is not worth sending.
+	picture := make([]byte, 10_000)
+	if conn.BufferedAmount() == 0 {
+		conn.Send(websocket.BinaryMessage, picture)
+	}
+	_, message, _ := conn.ReadMessage()
+	fmt.Println(len(message), conn.BufferedAmount())
+	// Output: 10000 0
+}
+
+func ExampleConn_Shutdown() {
+	conn, stop := dialEcho()
+	defer stop()
+
+	conn.Send(websocket.TextMessage, []byte("this is sent first"))
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	err := conn.Shutdown(ctx, websocket.CloseNormalClosure, "that is all")
+	fmt.Println(err, conn.State(), conn.CloseInfo().WasClean)
+	// Output: <nil> closed true
+}
+
+// dialChat connects to a server and returns what it receives.
+func dialChat(url string) <-chan string {
+	conn, _, err := websocket.DefaultDialer.Dial(url, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	received := make(chan string)
+	go func() {
+		defer conn.Close()
+		defer close(received)
+		for {
+			_, message, err := conn.ReadMessage()
+			if err != nil {
+				received <- err.Error()
+				return
+			}
+			received <- string(message)
+		}
+	}()
+	return received
+}
+
+func ExampleGroup() {
+	var room websocket.Group
+	upgrader := websocket.Upgrader{Group: &room} // connections join by themselves, and leave when they end
+	joined := make(chan string)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := upgrader.Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		joined <- "somebody has joined"
+		for message, err := range conn.Messages(r.Context()) {
+			if err != nil {
+				return
+			}
+			room.BroadcastText(string(message.Data)) // what one says, all get to hear
+		}
+	}))
+	defer server.Close()
+	alice, bob := dialChat(server.URL), dialChat(server.URL)
+
+	fmt.Println(<-joined)
+	fmt.Println(<-joined)
+	fmt.Printf("%+v\n", room.BroadcastText("welcome"))
+	fmt.Println(<-alice)
+	fmt.Println(<-bob)
+
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	closed := make(chan error)
+	go func() { closed <- room.Shutdown(ctx, websocket.CloseGoingAway, "") }()
+	fmt.Println(<-alice)
+	fmt.Println(<-bob)
+	fmt.Println(<-closed, room.Len())
+	// Output:
+	// somebody has joined
+	// somebody has joined
+	// {Sent:2 Missed:0}
+	// welcome
+	// welcome
+	// websocket: close 1001 (going away)
+	// websocket: close 1001 (going away)
+	// <nil> 0
+}
+
+func ExampleGroup_Broadcast() {
+	room := websocket.Group{Slow: websocket.SlowClose} // who is too slow has to connect again
+	conn, stop := dialEcho()
+	defer stop()
+	room.Add(conn) // any connection can be a member
+
+	news, err := websocket.NewPreparedMessage(websocket.TextMessage, []byte("news"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	result := room.Broadcast(news) // encoded once for all
+	fmt.Println(result.Sent, "sent,", result.Missed, "missed")
+	_, message, _ := conn.ReadMessage()
+	fmt.Printf("%s\n", message)
+	// Output:
+	// 1 sent, 0 missed
+	// news
+}
+
+// http.Server.Shutdown does not know of connections that were upgraded, and
+// does not wait for what it calls: main has to.
+func ExampleGroup_Shutdown() {
+	var connections websocket.Group
+	upgrader := websocket.Upgrader{Group: &connections}
+	server := http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := upgrader.Upgrade(w, r, nil)
+		if err != nil {
+			return // with 503 from Shutdown on
+		}
+		defer conn.Close()
+		conn.Send(websocket.TextMessage, []byte("welcome"))
+		for err == nil {
+			_, _, err = conn.ReadMessage()
+		}
+	})}
+
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	var gone sync.WaitGroup
+	gone.Add(1)
+	server.RegisterOnShutdown(func() {
+		defer gone.Done()
+		if err := connections.Shutdown(ctx, websocket.CloseServiceRestart, "back in a minute"); err != nil {
+			log.Print("not everybody has said goodbye: ", err)
+		}
+	})
+
+	listener, err := net.Listen("tcp", "localhost:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	go server.Serve(listener)
+	client := dialChat("ws://" + listener.Addr().String())
+	fmt.Println(<-client)
+
+	// When the time has come, in most programs with a signal:
+	go server.Shutdown(ctx)
+	fmt.Println(<-client)
+	gone.Wait()
+	fmt.Println(connections.Len(), "connections")
+	// Output:
+	// welcome
+	// websocket: close 1012 (service restart): back in a minute
+	// 0 connections
+}

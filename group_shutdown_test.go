@@ -1,0 +1,228 @@
+package websocket
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed23105783/websocket/internal/wstest"
+)
+
+// agrees makes the peer read, and answer the close frame that it gets with the
+// same, which it reports.
+func (p *peer) agrees() <-chan string {
+	closed := make(chan string, 1)
+	go func() {
+		defer p.conn.Close()
+		for {
+			f, err := p.next()
+			if err != nil {
+				return
+			}
+			if f.opcode == opClose {
+				closed <- f.payload
+				p.conn.Write(p.frame(true, opClose, f.payload))
+				p.conn.CloseWrite()
+			}
+		}
+	}()
+	return closed
+}
+
+// groupOf returns a group of n members in both roles, and their peers.
+func groupOf(t *testing.T, n int) (*Group, []*Conn, []*peer) {
+	g, members, peers := new(Group), make([]*Conn, n), make([]*peer, n)
+	for i := range n {
+		m := mode{i%2 == 1, func() wstest.Chunking { return wstest.Whole }, minBuffer}
+		members[i], peers[i] = m.connect(t)
+		g.Add(members[i])
+	}
+	return g, members, peers
+}
+
+// TestGroupShutdown closes all members at the same time, and those who come
+// later.
+func TestGroupShutdown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, members, peers := groupOf(t, 10)
+		require.Equal(t, ErrInvalidCloseCode, g.Shutdown(t.Context(), 1006, ""))
+		require.Equal(t, ErrCloseReasonTooLong, g.Shutdown(t.Context(), 1001, long))
+		require.False(t, g.isEnding(), "nothing has happened")
+		var closed []<-chan string
+		for i, p := range peers {
+			require.NoError(t, members[i].Send(TextMessage, []byte("queued")))
+			closed = append(closed, p.agrees())
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), soon)
+		defer cancel()
+		require.NoError(t, g.Shutdown(ctx, CloseGoingAway, "restart"))
+		for i, c := range members {
+			code := CloseGoingAway
+			if c.write.client {
+				code = CloseNormalClosure // 1001 is for servers to say
+			}
+			require.Equal(t, string(FormatCloseMessage(code, "restart")), <-closed[i])
+			require.Equal(t, CloseInfo{code, "restart", true}, c.CloseInfo())
+		}
+		require.Zero(t, g.Len())
+		require.NoError(t, g.Shutdown(ctx, CloseGoingAway, ""), "there is nobody any more")
+		require.True(t, g.isEnding())
+
+		for range 2 {
+			c, p := mode{chunking: func() wstest.Chunking { return wstest.Whole }}.connect(t)
+			g.Add(c)
+			p.expect(true, opClose, string(FormatCloseMessage(CloseGoingAway, "restart")))
+			time.Sleep(lingerTime / 2) // it has some time to answer
+			p.send(p.close(CloseGoingAway, ""))
+			p.conn.CloseWrite()
+			<-c.Done()
+			require.True(t, c.CloseInfo().WasClean)
+			cancel() // the second comes when nobody waits any more
+		}
+	})
+}
+
+// TestGroupShutdownEndsWithItsContext: who does not answer is closed.
+func TestGroupShutdownEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, members, peers := groupOf(t, 10)
+		for _, p := range peers[:5] {
+			p.agrees()
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), soon)
+		defer cancel()
+		start := time.Now()
+		patient := make(chan error, 1)
+		go func() { patient <- g.Shutdown(context.Background(), CloseGoingAway, "") }()
+		require.Equal(t, context.DeadlineExceeded, g.Shutdown(ctx, CloseGoingAway, ""))
+		require.Equal(t, soon, time.Since(start))
+		require.NoError(t, <-patient)
+		require.Zero(t, g.Len())
+		for i, c := range members {
+			require.Equal(t, i < 5, c.CloseInfo().WasClean)
+		}
+		require.NoError(t, g.Shutdown(ctx, CloseGoingAway, ""), "an empty group has nothing to wait for")
+	})
+}
+
+// TestGroupShutdownBesideEverything: members come and go meanwhile. Nobody
+// stays, and nobody waits for ever.
+func TestGroupShutdownBesideEverything(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, members, peers := groupOf(t, 100)
+		for _, p := range peers {
+			p.agrees()
+		}
+		var all sync.WaitGroup
+		for i, c := range members {
+			all.Go(func() { g.BroadcastText("news") })
+			switch i % 4 {
+			case 0:
+				all.Go(func() { c.Close() })
+			case 1:
+				all.Go(func() {
+					g.Remove(c)
+					g.Add(c)
+				})
+			case 2:
+				all.Go(func() {
+					late, p := mode{chunking: func() wstest.Chunking { return wstest.Whole }}.connect(t)
+					p.agrees()
+					g.Add(late)
+				})
+			}
+			if i%10 == 5 {
+				all.Go(func() { assert.NoError(t, g.Shutdown(context.Background(), 1001, "")) })
+			}
+		}
+		all.Wait()
+		require.NoError(t, g.Shutdown(context.Background(), 1001, ""))
+		require.Zero(t, g.Len())
+	})
+}
+
+// TestGroupOfAServer: http.Server.Shutdown does not know of the connections,
+// but can call what does.
+func TestGroupOfAServer(t *testing.T) {
+	var g Group
+	upgrader := Upgrader{Group: &g}
+	joined := make(chan bool)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := upgrader.Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		joined <- true
+		for err == nil {
+			_, _, err = c.ReadMessage()
+		}
+	})}
+	gone := make(chan error, 1)
+	server.RegisterOnShutdown(func() { gone <- g.Shutdown(t.Context(), CloseGoingAway, "restart") })
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+
+	const clients = 20
+	ended := make(chan error, clients)
+	for range clients {
+		c, _, err := DefaultDialer.Dial("ws://"+l.Addr().String(), nil)
+		require.NoError(t, err)
+		<-joined
+		go func() {
+			_, _, err := c.ReadMessage()
+			c.Close()
+			ended <- err
+		}()
+	}
+	require.Equal(t, clients, g.Len())
+	require.NoError(t, server.Shutdown(t.Context()))
+	require.NoError(t, <-gone)
+	require.Equal(t, http.ErrServerClosed, <-served)
+	require.Zero(t, g.Len())
+	for range clients {
+		require.Equal(t, &CloseError{CloseGoingAway, "restart"}, <-ended)
+	}
+}
+
+// TestUpgraderRefusesWhenItsGroupHasEnded, and only then.
+func TestUpgraderRefusesWhenItsGroupHasEnded(t *testing.T) {
+	var g Group
+	upgrader := Upgrader{Group: &g}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c, err := upgrader.Upgrade(w, r, nil); err == nil {
+			assert.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText("welcome"))
+			c.ReadMessage()
+			c.Close()
+		}
+	}))
+	defer server.Close()
+	c, _, err := DefaultDialer.Dial(server.URL, nil)
+	require.NoError(t, err)
+	_, data, err := c.ReadMessage()
+	require.NoError(t, err)
+	require.Equal(t, "welcome", string(data))
+	var left sync.WaitGroup
+	left.Go(func() {
+		_, _, err := c.ReadMessage()
+		assert.True(t, IsCloseError(err, CloseServiceRestart))
+		c.Close()
+	})
+	require.NoError(t, g.Shutdown(t.Context(), CloseServiceRestart, ""))
+	left.Wait()
+
+	_, resp, err := DefaultDialer.Dial(server.URL, nil)
+	require.True(t, errors.Is(err, ErrBadHandshake), err)
+	require.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
+}

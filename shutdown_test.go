@@ -1,0 +1,391 @@
+package websocket
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed23105783/websocket/internal/wstest"
+)
+
+// answersClose makes the peer take one frame, which has to be a close frame
+// with the code, answer with the same, and close its side when that of the
+// connection is closed.
+func (p *peer) answersClose(code int, reason string) {
+	p.expect(true, opClose, string(FormatCloseMessage(code, reason)))
+	p.send(p.close(code, reason))
+	p.conn.CloseWrite()
+}
+
+// shutdown calls Shutdown with as much time as there is, in a goroutine of its
+// own.
+func (c *Conn) shutdown(code int, reason string) <-chan error {
+	result := make(chan error, 1)
+	go func() { result <- c.Shutdown(context.Background(), code, reason) }()
+	return result
+}
+
+// TestShutdownCodesAndReasons: what may be sent is what the browser's close
+// allows, and a server some more (RFC 6455, Section 7.4). After an error
+// nothing has happened.
+func TestShutdownCodesAndReasons(t *testing.T) {
+	const both, server = 2, 1 // how many of the roles may
+	for _, test := range []struct {
+		code   int
+		reason string
+		roles  int
+		err    error
+	}{
+		{1000, "", both, nil},
+		{1000, "bye", both, nil},
+		{3000, strings.Repeat("x", 123), both, nil},
+		{4999, strings.Repeat("ä", 61), both, nil},
+		{1001, "going", server, nil},
+		{1008, "", server, nil},
+		{1014, "", server, nil},
+		{0, "", 0, ErrInvalidCloseCode},
+		{999, "", 0, ErrInvalidCloseCode},
+		{1004, "", 0, ErrInvalidCloseCode},
+		{1005, "", 0, ErrInvalidCloseCode},
+		{1006, "", 0, ErrInvalidCloseCode},
+		{1015, "", 0, ErrInvalidCloseCode},
+		{2999, "", 0, ErrInvalidCloseCode},
+		{5000, "", 0, ErrInvalidCloseCode},
+		{66536, "", 0, ErrInvalidCloseCode}, // 1000 in 16 bits
+		{1000, strings.Repeat("x", 124), 0, ErrCloseReasonTooLong},
+		{4000, strings.Repeat("ä", 62), 0, ErrCloseReasonTooLong},
+		{1000, "\xFF", 0, errCloseReasonInvalid},
+	} {
+		t.Run(fmt.Sprintf("%d,%d bytes", test.code, len(test.reason)), func(t *testing.T) {
+			for _, client := range []bool{false, true} {
+				synctest.Test(t, func(t *testing.T) {
+					c, p := mode{client, func() wstest.Chunking { return wstest.Whole }, defaultBuffer}.connect(t)
+					if test.roles == both || test.roles == server && !client {
+						go p.answersClose(test.code, test.reason)
+						require.NoError(t, c.Shutdown(t.Context(), test.code, test.reason))
+						return
+					}
+					want := test.err
+					if want == nil {
+						want = ErrInvalidCloseCode
+					}
+					require.Equal(t, want, c.Shutdown(t.Context(), test.code, test.reason))
+					require.Equal(t, StateOpen, c.State())
+					require.NoError(t, c.WriteMessage(TextMessage, []byte("as it was")))
+					p.expect(true, opText, "as it was")
+				})
+			}
+		})
+	}
+}
+
+// TestShutdownOrder: the server closes TCP first, and the client waits for it:
+// RFC 6455, Section 7.1.1. What the peer still sends is discarded.
+func TestShutdownOrder(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connect(t)
+		p.send(p.text("not read"), p.frame(false, opBinary, "half a message"))
+		ended := c.shutdown(4000, "enough")
+		p.expect(true, opClose, string(FormatCloseMessage(4000, "enough")))
+		require.Equal(t, StateClosing, c.State())
+		require.Zero(t, c.CloseInfo())
+		p.send(p.frame(true, opPing, "no pong after a close frame"), p.frame(true, opContinuation, long), p.text(long), p.close(4001, "too"))
+		if m.client {
+			synctest.Wait()
+			p.conn.SetReadDeadline(time.Now().Add(lingerTime / 2))
+			_, err := p.next()
+			require.ErrorIs(t, err, os.ErrDeadlineExceeded, "the client has to wait")
+			require.Empty(t, ended)
+			p.conn.SetReadDeadline(time.Time{})
+			p.conn.CloseWrite()
+		}
+		p.expectEOF()
+		if !m.client {
+			require.Empty(t, ended, "the server has closed its half and waits")
+			p.conn.CloseWrite()
+		}
+		require.NoError(t, <-ended)
+		<-c.Done()
+		require.Equal(t, StateClosed, c.State())
+		require.Equal(t, CloseInfo{4001, "too", true}, c.CloseInfo())
+		_, _, err := c.ReadMessage()
+		require.Equal(t, &CloseError{4001, "too"}, err)
+		require.Equal(t, ErrCloseSent, c.WriteMessage(TextMessage, nil))
+		require.NoError(t, c.Shutdown(t.Context(), 1000, ""), "it has been clean")
+	})
+}
+
+// TestShutdownOfASilentPeer ends with ctx, and not before.
+func TestShutdownOfASilentPeer(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connect(t)
+		start := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), soon)
+		defer cancel()
+		c.SetReadDeadline(start.Add(time.Second)) // that of the application does not matter
+		go func() {
+			for range 5 {
+				time.Sleep(soon / 10)
+				p.conn.Write(p.text("still talking"))
+			}
+		}()
+		require.Equal(t, context.DeadlineExceeded, c.Shutdown(ctx, 1000, ""))
+		require.Equal(t, soon, time.Since(start))
+		require.Equal(t, StateClosed, c.State())
+		require.Equal(t, CloseInfo{Code: CloseAbnormalClosure}, c.CloseInfo())
+		p.expectClose(1000)
+		p.expectEOF()
+		_, _, err := c.ReadMessage()
+		require.ErrorIs(t, err, net.ErrClosed)
+		require.ErrorIs(t, c.Shutdown(t.Context(), 1000, ""), net.ErrClosed)
+	})
+}
+
+// TestShutdownByAContextThatHasEnded closes the transport like any other end.
+func TestShutdownByAContextThatHasEnded(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, _ := m.connect(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.Equal(t, context.Canceled, c.Shutdown(ctx, 1000, ""))
+		require.Equal(t, StateClosed, c.State())
+	})
+}
+
+// TestShutdownFlushesFirst: messages that are queued, or being written, come
+// before the close frame.
+func TestShutdownFlushesFirst(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connect(t)
+		w, err := c.NextWriter(BinaryMessage)
+		require.NoError(t, err)
+		io.WriteString(w, long)
+		for i := range 10 {
+			require.NoError(t, c.Send(TextMessage, fmt.Append(nil, i)))
+		}
+		ended := c.shutdown(1000, "")
+		synctest.Wait()
+		require.Equal(t, StateOpen, c.State(), "a message is under way")
+		require.NoError(t, w.Close())
+		for fin := false; !fin; {
+			f, err := p.next()
+			require.NoError(t, err)
+			fin = f.fin
+		}
+		for i := range 10 {
+			p.expect(true, opText, fmt.Sprint(i))
+		}
+		p.answersClose(1000, "")
+		require.NoError(t, <-ended)
+		require.Zero(t, c.BufferedAmount())
+	})
+	for range 200 { // whatever the flusher is doing just now
+		inBothRoles(t, func(t *testing.T, m mode) {
+			c, p := m.connect(t)
+			require.NoError(t, c.Send(TextMessage, []byte("last")))
+			ended := c.shutdown(1000, "")
+			p.expect(true, opText, "last")
+			p.answersClose(1000, "")
+			require.NoError(t, <-ended)
+		})
+	}
+}
+
+// inBothRoles is eachMode with whole reads only.
+func inBothRoles(t *testing.T, test func(t *testing.T, m mode)) {
+	for _, client := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			test(t, mode{client, func() wstest.Chunking { return wstest.Whole }, defaultBuffer})
+		})
+	}
+}
+
+// TestShutdownBesideAStuckQueue ends with ctx, without a goroutine left.
+func TestShutdownBesideAStuckQueue(t *testing.T) {
+	inBothRoles(t, func(t *testing.T, m mode) {
+		c, _ := m.connectNarrow(t, connConfig{})
+		require.NoError(t, c.Send(BinaryMessage, []byte(long)))
+		require.NoError(t, c.Send(TextMessage, []byte("behind")))
+		waiting := make(chan error)
+		go func() { waiting <- c.WriteMessage(TextMessage, []byte("waits for the queue")) }()
+		ctx, cancel := context.WithTimeout(t.Context(), soon)
+		defer cancel()
+		require.Equal(t, context.DeadlineExceeded, c.Shutdown(ctx, 1000, ""))
+		require.ErrorIs(t, <-waiting, net.ErrClosed)
+		require.EqualValues(t, len(long)+6, c.BufferedAmount())
+	})
+}
+
+// TestShutdownBesideAReader: a read under way goes on, and its message is
+// delivered; the next finds the end.
+func TestShutdownBesideAReader(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connect(t)
+		read := make(chan string)
+		go func() {
+			defer close(read)
+			_, data, err := c.ReadMessage()
+			assert.NoError(t, err)
+			read <- string(data)
+			_, _, err = c.ReadMessage()
+			assert.Equal(t, &CloseError{1000, ""}, err)
+		}()
+		synctest.Wait()
+		ended := c.shutdown(1000, "")
+		synctest.Wait()
+		p.send(p.text("one"), p.text("discarded"))
+		require.Equal(t, "one", <-read)
+		p.answersClose(1000, "")
+		require.NoError(t, <-ended)
+		<-read
+	})
+}
+
+// TestShutdownCutsAMessage: half a message does not end as a whole one does.
+func TestShutdownCutsAMessage(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connect(t)
+		p.send(p.frame(false, opText, "half a "))
+		_, r, err := c.NextReader()
+		require.NoError(t, err)
+		_, err = io.ReadFull(r, make([]byte, 4))
+		require.NoError(t, err)
+		ended := c.shutdown(1000, "")
+		synctest.Wait()
+		p.send(p.frame(true, opContinuation, "message"))
+		go p.answersClose(1000, "")
+		_, err = r.Read(make([]byte, 1))
+		require.Equal(t, net.ErrClosed, err)
+		require.NoError(t, <-ended)
+	})
+}
+
+// TestShutdownManyTimes: several at a time, beside Close and after it.
+func TestShutdownManyTimes(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connect(t)
+		var ended []<-chan error
+		for i := range 5 {
+			ended = append(ended, c.shutdown(4000+i, ""))
+		}
+		f, err := p.next()
+		require.NoError(t, err)
+		require.Equal(t, opClose, f.opcode)
+		p.send(p.close(1000, ""))
+		p.conn.CloseWrite()
+		for _, e := range ended {
+			require.NoError(t, <-e)
+		}
+		p.expectEOF()
+	})
+	eachMode(t, func(t *testing.T, m mode) {
+		c, _ := m.connect(t)
+		patient := c.shutdown(1000, "")
+		ctx, cancel := context.WithTimeout(t.Context(), soon)
+		defer cancel()
+		require.Equal(t, context.DeadlineExceeded, c.Shutdown(ctx, 1000, ""))
+		require.ErrorIs(t, <-patient, net.ErrClosed, "the transport is closed for all")
+	})
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connect(t)
+		ended := c.shutdown(1000, "")
+		synctest.Wait()
+		c.Close()
+		require.ErrorIs(t, <-ended, net.ErrClosed)
+		p.expectClose(1000)
+		p.expectEOF()
+	})
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connect(t)
+		c.Close()
+		require.ErrorIs(t, c.Shutdown(t.Context(), 1000, ""), net.ErrClosed)
+		require.Equal(t, CloseInfo{Code: CloseAbnormalClosure}, c.CloseInfo())
+		p.expectEOF()
+	})
+}
+
+// TestShutdownAfterThePeer: the peer's close frame has been read already.
+func TestShutdownAfterThePeer(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) { // and answered
+		c, p := m.connect(t)
+		p.send(p.close(1000, "mine"))
+		p.closesAfter(1000)
+		_, _, err := c.ReadMessage()
+		require.True(t, IsCloseError(err, 1000))
+		require.NoError(t, c.Shutdown(t.Context(), 4000, ""))
+		require.Equal(t, CloseInfo{1000, "mine", true}, c.CloseInfo())
+	})
+	eachMode(t, func(t *testing.T, m mode) { // and not answered: that is Shutdown's to do
+		c, p := m.connect(t)
+		c.SetCloseHandler(func(int, string) error { return nil })
+		p.send(p.close(1000, ""))
+		_, _, err := c.ReadMessage()
+		require.True(t, IsCloseError(err, 1000))
+		ended := c.shutdown(4000, "")
+		p.expectClose(4000)
+		synctest.Wait()
+		require.Empty(t, ended, "the transport is not closed at once")
+		p.conn.CloseWrite()
+		require.NoError(t, <-ended)
+		require.Equal(t, CloseInfo{1000, "", true}, c.CloseInfo())
+		p.expectEOF()
+	})
+	eachMode(t, func(t *testing.T, m mode) { // and it is too late to answer
+		c, p := m.connect(t)
+		c.SetCloseHandler(func(int, string) error { return nil })
+		p.send(p.close(1000, ""))
+		_, _, err := c.ReadMessage()
+		require.True(t, IsCloseError(err, 1000))
+		c.Close()
+		require.ErrorIs(t, c.Shutdown(t.Context(), 4000, ""), net.ErrClosed)
+		p.expectEOF()
+	})
+}
+
+// TestShutdownFindsAViolation: after our close frame the peer is still to keep
+// to the protocol.
+func TestShutdownFindsAViolation(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connect(t)
+		ended := c.shutdown(1000, "")
+		p.expectClose(1000)
+		p.send(p.frame(true, 3, ""))
+		p.conn.CloseWrite()
+		require.Equal(t, errReservedOpcode, <-ended)
+	})
+}
+
+// TestShutdownOverTLS: both ends at the same time, over what cannot be written
+// without waiting.
+func TestShutdownOverTLS(t *testing.T) {
+	conns := make(chan *Conn, 1)
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := new(Upgrader).Upgrade(w, r, nil)
+		assert.NoError(t, err)
+		conns <- c
+	}))
+	defer server.Close()
+	dialer := Dialer{TLSClientConfig: server.Client().Transport.(*http.Transport).TLSClientConfig}
+	for range 10 {
+		client, _, err := dialer.Dial(server.URL, nil)
+		require.NoError(t, err)
+		var ended sync.WaitGroup
+		for _, c := range []*Conn{client, <-conns} {
+			require.NoError(t, c.Send(TextMessage, []byte(long)))
+			ended.Go(func() { assert.NoError(t, c.Shutdown(t.Context(), 1000, "")) })
+		}
+		ended.Wait()
+	}
+}
