@@ -236,28 +236,32 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 // The end of the connection by the peer's close frame is a [*CloseError]. A
 // message cut short by a deadline is continued by the next read.
 func (c *Conn) ReadMessage() (messageType int, p []byte, err error) {
-	return c.ReadMessageContext(context.Background())
+	messageType, p, err = c.receive(nil)
+	if p == nil && err == nil {
+		p = []byte{}
+	}
+	return messageType, p, err
 }
 
 // ReadMessageContext is [Conn.ReadMessage] until ctx ends, when it returns
 // ctx.Err(). The connection stays usable and nothing is lost: the next read
 // goes on where this one was.
 func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byte, err error) {
-	messageType, p, err = c.receive(ctx, nil)
-	if err != nil {
-		return -1, nil, err
+	if ctx.Done() == nil {
+		return c.ReadMessage()
 	}
-	if p == nil {
+	messageType, p, err = c.receiveUntil(ctx, nil)
+	if p == nil && err == nil {
 		p = []byte{}
 	}
-	return messageType, p, nil
+	return messageType, p, err
 }
 
 // AppendMessage receives the next message and appends its payload to dst. If
 // dst has the capacity it does not allocate. On error the type is -1 and the
 // returned slice is dst, whose contents beyond its length are not defined.
 func (c *Conn) AppendMessage(dst []byte) (messageType int, p []byte, err error) {
-	return c.receive(context.Background(), dst)
+	return c.receive(dst)
 }
 
 // NextReader waits for the next message and returns its type and a reader for

@@ -1,9 +1,11 @@
 package websocket
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -19,7 +21,8 @@ type Group struct {
 	Slow SlowPolicy
 
 	mu      sync.Mutex
-	members map[*Conn]struct{}
+	members map[*Conn]uint64 // and as the how manieth they came
+	joined  uint64
 	list    []*Conn       // of the members, nil if it has to be made anew
 	ending  *ending       // nil until Shutdown
 	empty   chan struct{} // closed when the last leaves; nil unless Shutdown waits for that
@@ -76,9 +79,10 @@ func (g *Group) Add(c *Conn) {
 		return
 	}
 	if g.members == nil {
-		g.members = make(map[*Conn]struct{})
+		g.members = make(map[*Conn]uint64)
 	}
-	g.members[c], g.list = struct{}{}, nil
+	g.joined++
+	g.members[c], g.list = g.joined, nil
 	if g.ending != nil {
 		go g.ending.end(c)
 	}
@@ -107,7 +111,7 @@ func (g *Group) Len() int {
 	return len(g.members)
 }
 
-// All returns the members as they are now, in no order.
+// All returns the members as they are now, in the order in which they came.
 func (g *Group) All() iter.Seq[*Conn] {
 	return func(yield func(*Conn) bool) {
 		for _, c := range g.snapshot() {
@@ -132,6 +136,9 @@ func (g *Group) current() []*Conn {
 		for c := range g.members {
 			g.list = append(g.list, c)
 		}
+		// In the order in which they came, which is that of their memory here
+		// and in the kernel.
+		slices.SortFunc(g.list, func(a, b *Conn) int { return cmp.Compare(g.members[a], g.members[b]) })
 	}
 	return g.list
 }

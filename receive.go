@@ -11,7 +11,22 @@ import (
 
 // receive reads the next message, or the rest of one that was cut short, and
 // appends it to dst.
-func (c *Conn) receive(ctx context.Context, dst []byte) (messageType int, p []byte, err error) {
+func (c *Conn) receive(dst []byte) (messageType int, p []byte, err error) {
+	r := &c.read
+	r.lock.acquire(nil, nil)
+	defer r.lock.release() // also when a handler panics
+	kind, p := opcode(0), dst
+	if err = c.awaitMessage(); err == nil {
+		kind, p, err = c.appendMessage(dst)
+	}
+	if err != nil {
+		return -1, dst, err
+	}
+	return int(kind), p, nil
+}
+
+// receiveUntil is receive until ctx ends.
+func (c *Conn) receiveUntil(ctx context.Context, dst []byte) (messageType int, p []byte, err error) {
 	r := &c.read
 	if err := ctx.Err(); err != nil {
 		return -1, dst, err
@@ -20,11 +35,8 @@ func (c *Conn) receive(ctx context.Context, dst []byte) (messageType int, p []by
 		return -1, dst, ctx.Err()
 	}
 	defer r.lock.release()
-	defer r.deadline.watch(ctx)() // also when a handler panics
-	kind, p := opcode(0), dst
-	if err = c.awaitMessage(); err == nil {
-		kind, p, err = c.appendMessage(dst)
-	}
+	defer r.deadline.watch(ctx)()
+	kind, p, err := c.appendMessage(dst)
 	if err != nil {
 		if ctx.Err() != nil && r.ended == nil && isTimeout(err) {
 			err = ctx.Err()

@@ -80,7 +80,8 @@ type Upgrader struct {
 	// default, zero, is no limit.
 	WriteTimeout time.Duration
 
-	// Group is what the connections join. The default, nil, is none.
+	// Group is what the connections join when the client has been answered,
+	// before Upgrade returns. The default, nil, is none.
 	Group *Group
 
 	// KeepAlive ends connections whose peer has vanished. The default, zero,
