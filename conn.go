@@ -102,11 +102,25 @@ func newConn(s stream, config connConfig) *Conn {
 	}
 	t := &c.transport
 	t.stream, t.socket, t.raw = s, isSocket(s), rawConn(s)
+	c.read.configure(t, &config)
+	c.write.configure(t, &config)
+	if config.agreement.wish != nil {
+		c.setCompression(config.agreement)
+	}
+	c.startTrace(config.trace)
+	c.startKeepAlive(config.keepAlive)
+	return c
+}
 
-	r := &c.read
+// configure makes r ready for use.
+func (r *readSide) configure(t *transport, config *connConfig) {
 	r.transport = t
 	r.deadline.owner = t
 	r.sequence.masked = !config.client
+	r.limit.Store(config.readLimit)
+	if config.readLimit == 0 {
+		r.limit.Store(DefaultReadLimit)
+	}
 	r.size = bufferSize(config.readBufferSize)
 	r.burst = r.size
 	r.waitsIdle()
@@ -118,12 +132,10 @@ func newConn(s stream, config connConfig) *Conn {
 		r.buf = &buffer{make([]byte, minBuffer<<bufferClass(max(r.size, len(config.early))))}
 		r.end = copy(r.buf.b, config.early)
 	}
-	c.SetReadLimit(config.readLimit)
-	if config.readLimit == 0 {
-		c.SetReadLimit(DefaultReadLimit)
-	}
+}
 
-	w := &c.write
+// configure makes w ready for use.
+func (w *writeSide) configure(t *transport, config *connConfig) {
 	w.transport = t
 	w.deadline.owner, w.deadline.writes = t, true
 	w.client = config.client
@@ -138,12 +150,6 @@ func newConn(s stream, config connConfig) *Conn {
 		w.batch = true
 		w.outbox()
 	}
-	if config.agreement.wish != nil {
-		c.setCompression(config.agreement)
-	}
-	c.startTrace(config.trace)
-	c.startKeepAlive(config.keepAlive)
-	return c
 }
 
 // Subprotocol returns the subprotocol that was negotiated, "" if none was.
