@@ -6,8 +6,12 @@ import (
 )
 
 const (
-	minBuffer     = 256 // room for any control frame
-	maxBuffer     = 64 << 10
+	minBuffer = 256 // room for any control frame
+	maxBuffer = 64 << 10
+
+	// maxMasked is how much a client masks and writes at once: what is written
+	// in many pieces wakes the peer as often.
+	maxMasked     = 256 << 10
 	defaultBuffer = 4 << 10
 )
 
@@ -15,11 +19,11 @@ const (
 // giving it back does not allocate.
 type buffer struct{ b []byte }
 
-// buffers holds one pool for each power of two from minBuffer to maxBuffer.
-var buffers [9]sync.Pool
+// buffers holds one pool for each power of two from minBuffer to maxMasked.
+var buffers [11]sync.Pool
 
 // getBuffer returns a buffer with b at least n long, n being at most
-// maxBuffer. What is in it is not defined.
+// maxMasked. What is in it is not defined.
 func getBuffer(n int) *buffer {
 	class := bufferClass(n)
 	if b, ok := buffers[class].Get().(*buffer); ok {
@@ -30,7 +34,7 @@ func getBuffer(n int) *buffer {
 
 // newBuffer returns a buffer with b at least n long, whatever n is.
 func newBuffer(n int) *buffer {
-	if n > maxBuffer {
+	if n > maxMasked {
 		return &buffer{make([]byte, n)}
 	}
 	return getBuffer(n)

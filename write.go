@@ -277,7 +277,7 @@ func (w *writeSide) encodeLong(first lead, payload []byte) (int, error) {
 // encodeMasked writes a long frame through a buffer, since the payload is the
 // caller's to keep and masking needs a copy.
 func (w *writeSide) encodeMasked(h header, payload []byte) (int, error) {
-	buf := getBuffer(min(maxHeaderSize+len(payload), maxBuffer))
+	buf := getBuffer(min(maxHeaderSize+len(payload), maxMasked))
 	defer putBuffer(buf)
 	b := appendHeader(buf.b[:0], h)
 	written, pos := 0, 0

@@ -23,7 +23,7 @@ import (
 
 // lengths are around every step of the way of a sent message: the length
 // forms, the sizes of the buffers, the longest piece that is masked at once.
-var lengths = []int{0, 1, 125, 126, 240, minBuffer, defaultBuffer - 14, defaultBuffer, 65535, 65536, maxBuffer + 1, 3*maxBuffer + 17}
+var lengths = []int{0, 1, 125, 126, 240, minBuffer, defaultBuffer - 14, defaultBuffer, 65535, 65536, maxBuffer + 1, 3*maxBuffer + 17, 2*maxMasked + 17}
 
 func testPayload(n int) string {
 	return strings.Repeat("The quick brown fox. ", n/21+1)[:n]
