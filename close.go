@@ -189,7 +189,7 @@ const (
 	closeSent       = 1 << iota // a close frame has been written, or tried to
 	closeReceived               // the peer's close frame has been read
 	transportClosed             // the transport is closed
-	closeFailed                 // the close frame did not go out as a whole
+	closeWritten                // a close frame has gone out as a whole
 	closeSlow                   // a Group ends the connection as too slow
 )
 

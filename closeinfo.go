@@ -43,7 +43,7 @@ func (t *transport) closeInfo() CloseInfo {
 		return CloseInfo{Code: CloseAbnormalClosure}
 	}
 	peer := t.peer.Load()
-	return CloseInfo{Code: peer.Code, Reason: peer.Text, WasClean: t.last&(closeSent|closeFailed) == closeSent}
+	return CloseInfo{Code: peer.Code, Reason: peer.Text, WasClean: t.last&closeWritten != 0}
 }
 
 // isNormalClose reports whether err is the peer's close frame with a code for

@@ -144,6 +144,7 @@ func (c *Conn) handleClose(payload []byte, handler func(int, string) error) erro
 	}
 	c.read.fail(&CloseError{Code: code, Text: reason})
 	if c.transport.closing.has(closeSent) {
+		c.write.awaitFrame()
 		// RFC 6455, Section 7.1.1: the server closes first, the client waits
 		// for it to do so.
 		c.transport.linger(!c.write.client)

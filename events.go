@@ -118,5 +118,8 @@ func (c *Conn) serveMessages(f func(*Conn, Message)) error {
 			return err
 		}
 		f(c, Message{kind, data})
+		if cause := c.transport.cause.Load(); cause != nil && *cause == net.ErrClosed {
+			return net.ErrClosed // by Conn.Close: what is buffered is not wanted any more
+		}
 	}
 }

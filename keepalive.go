@@ -14,9 +14,9 @@ import (
 // is sent. The zero value is off.
 //
 // Every byte from the peer is a sign of life, a piece of a long message too.
-// As long as there are any nothing is sent. An idle connection sees a ping
-// every Interval at the latest, which also keeps routers and proxies from
-// forgetting it.
+// As long as there are any nothing is sent, and neither while the application
+// leaves bytes unread. An idle connection sees a ping every Interval at the
+// latest, which also keeps routers and proxies from forgetting it.
 //
 // A peer that stays silent for Timeout after a ping ends the connection: the
 // transport is closed, reads return [ErrKeepAlive], and [Conn.CloseInfo] has

@@ -58,6 +58,7 @@ func (c *Conn) awaitMessage() error {
 	if c.write.queued() {
 		c.flushBeforeWait()
 	}
+	r.looked = false
 	if err := r.fill(); err != nil {
 		return c.readFailed(err)
 	}

@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -240,9 +241,14 @@ func hijack(w http.ResponseWriter) (conn net.Conn, early []byte, err error) {
 	}
 	if n := buffered.Reader.Buffered(); n > 0 {
 		early, _ = buffered.Reader.Peek(n)
+		buffered.Reader.Discard(n) // which leaves early as it is
 	}
-	// The reader is ours, and its buffer would live as long as the handler runs.
-	*buffered.Reader = bufio.Reader{}
+	switch conn.(type) {
+	case *net.TCPConn, *net.UnixConn, *tls.Conn:
+		// The reader is ours and nobody reads through it; its buffer would live
+		// as long as the handler runs.
+		*buffered.Reader = bufio.Reader{}
+	}
 	conn.SetDeadline(time.Time{})
 	return conn, early, nil
 }

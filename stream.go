@@ -223,11 +223,8 @@ func (s *messageStream) Close() error {
 	}
 	s.mu.Unlock()
 	err := s.conn.WriteControl(CloseMessage, FormatCloseMessage(CloseNormalClosure, ""), deadline)
-	if err != nil {
+	if err != nil && err != ErrCloseSent { // by the peer's close, or by Shutdown
 		s.conn.Close()
-		if err == ErrCloseSent { // the peer was first
-			err = nil
-		}
 		return err
 	}
 	go s.awaitClose()

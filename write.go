@@ -163,6 +163,9 @@ func (w *writeSide) writeFrame(first lead, payload []byte, p *patience) error {
 	if err != nil {
 		return w.outcome(n, err, p)
 	}
+	if w.ended != nil { // by begin: this was the close frame
+		w.closing.add(closeWritten)
+	}
 	if w.trace != nil {
 		w.trace.wrote(first, len(payload))
 	}
@@ -181,6 +184,9 @@ func (w *writeSide) writeEncoded(frame []byte, p *patience) error {
 	stop := w.deadline.watch(p.ctx)
 	n, err := w.Write(frame)
 	stop()
+	if err == nil && w.ended != nil {
+		w.closing.add(closeWritten)
+	}
 	w.trace.wroteEncoded(frame, err)
 	return w.outcome(n, err, p)
 }
@@ -267,7 +273,7 @@ func (w *writeSide) encodeLong(first lead, payload []byte) (int, error) {
 	b := appendHeader(buf.b[:0], h)
 	head := min(cap(b)-len(b), len(payload))
 	n, err := w.Write(append(b, payload[:head]...))
-	if err != nil {
+	if err != nil || head == len(payload) { // to write nothing can wait too
 		return n, err
 	}
 	m, err := w.Write(payload[head:])
@@ -326,6 +332,14 @@ func appendFrame(dst []byte, h header, payload []byte) []byte {
 	return dst[:end]
 }
 
+// awaitFrame waits for the frame that is being written, but not for long.
+func (w *writeSide) awaitFrame() {
+	p := shortPatience()
+	if w.acquire(&w.frame, &p) == nil {
+		w.frame.release()
+	}
+}
+
 // outcome turns what became of a frame into the error that the caller gets:
 // n of its bytes went out before err.
 func (w *writeSide) outcome(n int, err error, p *patience) error {
@@ -345,10 +359,7 @@ func (w *writeSide) outcome(n int, err error, p *patience) error {
 	}
 	broken := &brokenError{err}
 	err = broken
-	if w.ended != nil { // by begin: this was the close frame
-		w.closing.add(closeFailed)
-	}
-	w.ended = err
+	w.ended = err // also where begin has set it, for a close frame that did not get out
 	w.broken.Store(broken)
 	switch {
 	case interrupted && w.limited && p.ctx.Err() == nil:
