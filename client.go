@@ -104,9 +104,6 @@ const (
 
 	// maxErrorBody is how much of the body comes with a refusal.
 	maxErrorBody = 1 << 10
-
-	// handOverSize is the size of the buffer in which net/http reads ahead.
-	handOverSize = 4 << 10
 )
 
 // Dial is [Dialer.DialContext] without a context.
@@ -310,7 +307,7 @@ func (hs *clientHandshake) close() {
 func (hs *clientHandshake) handOver(resp *http.Response, subprotocol string, agreed agreement) *Conn {
 	d := hs.dialer
 	hs.conn.SetDeadline(time.Time{}) // NetDial may have set one for the handshake
-	return newConn(hs.conn, connConfig{
+	c := newConn(hs.conn, connConfig{
 		client:          true,
 		subprotocol:     subprotocol,
 		url:             webSocketURL(hs.request.URL),
@@ -318,14 +315,15 @@ func (hs *clientHandshake) handOver(resp *http.Response, subprotocol string, agr
 		sendQueueLimit:  d.SendQueueLimit,
 		batchWrites:     d.BatchWrites,
 		writeTimeout:    d.WriteTimeout,
-		keepAlive:       d.KeepAlive,
-		trace:           d.Trace,
 		readBufferSize:  d.ReadBufferSize,
 		writeBufferSize: d.WriteBufferSize,
 		writeBufferPool: d.WriteBufferPool,
 		agreement:       agreed,
 		head:            resp.Body,
 	})
+	c.startTrace(d.Trace)
+	c.startKeepAlive(d.KeepAlive)
+	return c
 }
 
 // keepStart replaces the body of a response by its start. A body that does

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"strconv"
-	"sync/atomic"
 	"unicode/utf8"
 )
 
@@ -178,38 +177,4 @@ func (s State) String() string {
 		return "closed"
 	}
 	return "State(" + strconv.Itoa(int(s)) + ")"
-}
-
-// A closeState is how far the closing handshake of a connection has come
-// (RFC 6455, Section 7.1). Its steps are added in any order and from any
-// goroutine; the zero value is an open connection.
-type closeState struct{ steps atomic.Uint32 }
-
-const (
-	closeSent       = 1 << iota // a close frame has been written, or tried to
-	closeReceived               // the peer's close frame has been read
-	transportClosed             // the transport is closed
-	closeWritten                // a close frame has gone out as a whole
-	closeSlow                   // a Group ends the connection as too slow
-)
-
-// add takes a step and reports whether it was new.
-func (s *closeState) add(step uint32) bool { return s.steps.Or(step)&step == 0 }
-
-// finish takes the last step and returns those that were taken before.
-func (s *closeState) finish() (before uint32) { return s.steps.Or(transportClosed) }
-
-// remove takes a step back: a close frame that did not get under way.
-func (s *closeState) remove(step uint32) { s.steps.And(^step) }
-
-func (s *closeState) has(step uint32) bool { return s.steps.Load()&step != 0 }
-
-func (s *closeState) state() State {
-	switch steps := s.steps.Load(); {
-	case steps&transportClosed != 0:
-		return StateClosed
-	case steps&(closeSent|closeReceived) != 0:
-		return StateClosing
-	}
-	return StateOpen
 }

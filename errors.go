@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 )
@@ -43,9 +44,6 @@ var (
 	errWriterClosed       = errors.New("websocket: write to closed message writer")
 )
 
-// errPeerStuck is what reads return after WriteTimeout has ended a connection.
-var errPeerStuck error = &terminalError{"websocket: the peer does not read"}
-
 // A terminalError ends one direction of a connection at least.
 type terminalError struct{ text string }
 
@@ -54,8 +52,11 @@ func (e *terminalError) Error() string { return e.text }
 // Is reports whether target is net.ErrClosed.
 func (e *terminalError) Is(target error) bool { return target == net.ErrClosed }
 
-// Is reports whether target is net.ErrClosed.
-func (e *CloseError) Is(target error) bool { return target == net.ErrClosed }
+// Is reports whether target is net.ErrClosed or, where there was no close frame
+// (code 1006), io.ErrUnexpectedEOF.
+func (e *CloseError) Is(target error) bool {
+	return target == net.ErrClosed || target == io.ErrUnexpectedEOF && e.Code == CloseAbnormalClosure
+}
 
 // A ProtocolError is what reads return after the peer has broken the
 // protocol. The connection has been closed with Code. It matches
@@ -108,12 +109,25 @@ func (timeoutError) Temporary() bool      { return true }
 func (timeoutError) Is(target error) bool { return target == os.ErrDeadlineExceeded }
 
 // A brokenError is a write that failed with a part of a frame on its way, or
-// because of the transport: nothing can be written after it. It is a
-// net.Error, a timeout if the cause is one.
-type brokenError struct{ cause error }
+// because of the transport, or because the connection had ended: nothing can be
+// written after it. It is a net.Error, a timeout if the cause is one, and
+// errors.As finds a [*CloseError] with code 1006 in it where it has ended the
+// connection.
+type brokenError struct {
+	cause error
+	end   brokenEnd
+}
+
+// A brokenEnd says what a brokenError means for the connection.
+type brokenEnd byte
+
+const (
+	endNone brokenEnd = iota // the peer may have left a close frame to be read
+	endCut                   // the peer waits for the rest of a frame, which cannot follow
+	endSlow                  // WriteTimeout has passed
+)
 
 func (e *brokenError) Error() string { return "websocket: write failed: " + e.cause.Error() }
-func (e *brokenError) Unwrap() error { return e.cause }
 func (e *brokenError) Timeout() bool { return isTimeout(e.cause) }
 
 // Temporary is there to make it a net.Error.
@@ -121,6 +135,30 @@ func (e *brokenError) Temporary() bool { return false }
 
 // Is reports whether target is net.ErrClosed.
 func (e *brokenError) Is(target error) bool { return target == net.ErrClosed }
+
+func (e *brokenError) Unwrap() []error {
+	if e.end == endNone {
+		return []error{e.cause}
+	}
+	return []error{&CloseError{Code: CloseAbnormalClosure, Text: e.cause.Error()}, e.cause}
+}
+
+// errWriteCut is what reads return, in a lostError, after an endCut.
+var errWriteCut = errors.New("the deadline or context of a write ended in the middle of a frame")
+
+// ErrSlowPeer is what reads return after the peer did not read what it was sent
+// for WriteTimeout, which has ended the connection: see [Upgrader]. Later writes
+// return an error that wraps it. It matches net.ErrClosed, and errors.As finds
+// a [*CloseError] with code 1006 in it.
+var ErrSlowPeer error = slowPeerError{}
+
+type slowPeerError struct{}
+
+func (slowPeerError) Error() string { return "websocket: the peer does not read" }
+
+func (slowPeerError) Unwrap() error {
+	return &CloseError{Code: CloseAbnormalClosure, Text: "the peer does not read"}
+}
 
 // A lostError is a connection that its transport gave up, with the cause. It
 // is a net.Error, and errors.As finds a [*CloseError] with code 1006 in it.

@@ -100,7 +100,7 @@ func (c *Conn) Serve(events Events) error {
 	c.Close()
 	// As in the browser an end by close frame is no error, whatever its code
 	// says, and neither is one that was asked for.
-	if !c.transport.closing.has(closeReceived) && err != net.ErrClosed {
+	if !c.closing.has(closeReceived) && err != net.ErrClosed {
 		events.Error(c, err)
 	}
 	events.Close(c, c.CloseInfo())
@@ -118,7 +118,7 @@ func (c *Conn) serveMessages(f func(*Conn, Message)) error {
 			return err
 		}
 		f(c, Message{kind, data})
-		if cause := c.transport.cause.Load(); cause != nil && *cause == net.ErrClosed {
+		if c.closing.readError() == net.ErrClosed {
 			return net.ErrClosed // by Conn.Close: what is buffered is not wanted any more
 		}
 	}

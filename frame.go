@@ -46,11 +46,6 @@ const (
 	length64 = 127 // the length follows in eight bytes
 )
 
-// A lead is the first byte of a frame: FIN, RSV1–RSV3 and the opcode.
-type lead byte
-
-func (l lead) opcode() opcode { return opcode(l & 0x0F) }
-
 // A header is everything in a frame but its payload (RFC 6455, Section 5.2).
 type header struct {
 	fin    bool
@@ -68,11 +63,13 @@ func (h header) isCompressed() bool {
 }
 
 // parseHeader parses the header at the start of b and returns the number of
-// bytes it takes. n == 0 means that b ends before the header does.
+// bytes it takes. n == 0 means that b ends before the header does. If b has at
+// least two bytes, h then has what they say; its length is the least that the
+// length can be, or the length itself if all of that is there.
 //
 // Only what no context can make right is an error here: a length with its
-// high bit set, or not in the shortest form. The rules that depend on the
-// role and on earlier frames are sequence.next's.
+// high bit set, or not in the shortest form. It comes with h as above. The rules
+// that depend on the role and on earlier frames are sequence.next's.
 func parseHeader(b []byte) (h header, n int, err error) {
 	if len(b) < 2 {
 		return header{}, 0, nil
@@ -82,36 +79,38 @@ func parseHeader(b []byte) (h header, n int, err error) {
 		rsv:    b[0] & rsvBits,
 		opcode: opcode(b[0] & 0x0F),
 		masked: b[1]&maskBit != 0,
+		length: uint64(b[1] &^ maskBit),
 	}
 	n = 2
-	switch length := b[1] &^ maskBit; length {
+	switch h.length {
 	case length16:
 		if len(b) < n+2 {
-			return header{}, 0, nil
+			return h, 0, nil
 		}
-		h.length = uint64(binary.BigEndian.Uint16(b[n:]))
+		length := uint64(binary.BigEndian.Uint16(b[n:]))
 		n += 2
-		if h.length < length16 {
-			return header{}, 0, errLengthNotMinimal
+		if length < length16 {
+			return h, 0, errLengthNotMinimal
 		}
+		h.length = length
 	case length64:
+		h.length = 1 << 16
 		if len(b) < n+8 {
-			return header{}, 0, nil
+			return h, 0, nil
 		}
-		h.length = binary.BigEndian.Uint64(b[n:])
+		length := binary.BigEndian.Uint64(b[n:])
 		n += 8
-		if h.length>>63 != 0 {
-			return header{}, 0, errLengthHighBit
+		if length>>63 != 0 {
+			return h, 0, errLengthHighBit
 		}
-		if h.length <= 0xFFFF {
-			return header{}, 0, errLengthNotMinimal
+		if length < 1<<16 {
+			return h, 0, errLengthNotMinimal
 		}
-	default:
-		h.length = uint64(length)
+		h.length = length
 	}
 	if h.masked {
 		if len(b) < n+4 {
-			return header{}, 0, nil
+			return h, 0, nil
 		}
 		h.key = [4]byte(b[n:])
 		n += 4
@@ -180,6 +179,25 @@ type sequence struct {
 // next checks h against the frames before it and takes it into the sequence.
 // When it returns an error the sequence is unchanged.
 func (s *sequence) next(h header) error {
+	if err := s.check(h); err != nil {
+		return err
+	}
+	switch {
+	case h.opcode.isControl():
+	case h.fin:
+		s.inMessage, s.empty = false, 0
+	default:
+		s.inMessage = true
+		if h.length == 0 {
+			s.empty++
+		}
+	}
+	return nil
+}
+
+// check checks h against the frames before it. All that it looks at is in the
+// first two bytes of a frame: a length that is less than the real one will do.
+func (s *sequence) check(h header) error {
 	switch {
 	case h.rsv != 0 && !(s.compress && h.isCompressed()):
 		// RFC 6455, Section 5.2: "MUST be 0 unless an extension is negotiated".
@@ -199,17 +217,8 @@ func (s *sequence) next(h header) error {
 	case h.opcode != opContinuation && s.inMessage:
 		// RFC 6455, Section 5.4: fragments of two messages are not interleaved.
 		return errInMessage
-	}
-	empty := s.empty
-	if h.length == 0 && !h.fin {
-		empty++
-	}
-	if empty > maxEmptyFragments {
+	case h.length == 0 && !h.fin && s.empty >= maxEmptyFragments:
 		return errEmptyFragments
-	}
-	s.inMessage, s.empty = !h.fin, empty
-	if h.fin {
-		s.empty = 0
 	}
 	return nil
 }

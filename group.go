@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"iter"
-	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -75,7 +74,7 @@ func (g *Group) Add(c *Conn) {
 		return
 	}
 	// The hook waits for g.mu, so that c cannot leave before it has come.
-	if !c.transport.hooks.add(g, func() { g.Remove(c) }) {
+	if !c.closing.hooks.add(g, func() { g.Remove(c) }) {
 		return
 	}
 	if g.members == nil {
@@ -89,19 +88,23 @@ func (g *Group) Add(c *Conn) {
 }
 
 // Remove makes c leave. It does not close c.
-func (g *Group) Remove(c *Conn) {
+func (g *Group) Remove(c *Conn) { g.remove(c) }
+
+// remove makes c leave, and reports whether it was a member.
+func (g *Group) remove(c *Conn) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if _, known := g.members[c]; !known {
-		return
+		return false
 	}
-	c.transport.hooks.remove(g) // or a connection would keep all groups it ever was in
+	c.closing.hooks.remove(g) // or a connection would keep all groups it ever was in
 	delete(g.members, c)
 	g.list = nil
 	if g.empty != nil && len(g.members) == 0 {
 		close(g.empty)
 		g.empty = nil
 	}
+	return true
 }
 
 // Len returns the number of members.
@@ -191,18 +194,6 @@ func (g *Group) Broadcast(pm *PreparedMessage) BroadcastResult {
 	return result
 }
 
-// offer hands a message to a member as far as that needs no waiting. One that
-// has missed a message and is to be closed for that gets no other.
-func (c *Conn) offer(pm *PreparedMessage) error {
-	if c.transport.closing.has(closeSlow) {
-		return net.ErrClosed
-	}
-	if pm.op != opText && pm.op != opBinary {
-		return errBadMessageType
-	}
-	return c.write.offer(pm)
-}
-
 // settle does what is to be done about slow members, and returns how many were
 // sent the message in the end.
 func (g *Group) settle(slow []*Conn, pm *PreparedMessage) int {
@@ -211,7 +202,7 @@ func (g *Group) settle(slow []*Conn, pm *PreparedMessage) int {
 		return sendToSlow(slow, pm)
 	case SlowClose:
 		for _, c := range slow {
-			if c.transport.closing.add(closeSlow) {
+			if g.remove(c) {
 				go c.closeAsSlow()
 			}
 		}
@@ -225,7 +216,7 @@ func sendToSlow(slow []*Conn, pm *PreparedMessage) int {
 	var sent atomic.Int64
 	for _, c := range slow {
 		done.Go(func() {
-			if c.write.writePrepared(pm, forever) == nil {
+			if c.sendPrepared(pm, &waitLimit{ctx: context.Background()}) == nil {
 				sent.Add(1)
 			}
 		})
@@ -235,17 +226,17 @@ func sendToSlow(slow []*Conn, pm *PreparedMessage) int {
 }
 
 // closeAsSlow ends a connection whose peer does not read. It does not wait for
-// what is queued, and hardly for the close frames. The peer's is for a reader to
-// find, who may be the application's.
+// what is queued, and hardly for the close frames.
 func (c *Conn) closeAsSlow() {
 	ctx, cancel := context.WithTimeout(context.Background(), lingerTime)
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { c.transport.close() })()
-	goodbye := FormatCloseMessage(CloseTryAgainLater, "")
-	if c.write.writeFrame(finBit|lead(opClose), goodbye, &patience{ctx: ctx}) == nil {
-		c.awaitGoodbye()
+	defer context.AfterFunc(ctx, func() { c.abort(ErrSlowPeer) })()
+	payload := FormatCloseMessage(CloseTryAgainLater, "")
+	if c.writeFailed(c.write.frames.write(finBit|firstByte(opClose), payload, &waitLimit{ctx: ctx})) == nil {
+		c.closeWritten()
+		c.awaitClose()
 	}
-	c.transport.close()
+	c.abort(ErrSlowPeer)
 }
 
 // Shutdown shuts all members down at the same time, as [Conn.Shutdown] does,
@@ -310,4 +301,13 @@ func (g *Group) isEnding() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.ending != nil
+}
+
+// shutdownCode returns the code by which a group's shutdown ends c: a client
+// must not send the ones of servers.
+func (c *Conn) shutdownCode(code int) int {
+	if checkShutdown(c.write.frames.client, code, "") != nil {
+		return CloseNormalClosure
+	}
+	return code
 }

@@ -142,13 +142,6 @@ func isKey(key string) bool {
 	return err == nil && n == keySize
 }
 
-// An agreement is what permessage-deflate was negotiated to.
-type agreement struct {
-	wish       *Compression // nil if there is no compression
-	params     deflate.Params
-	extensions string // as the server's answer has it
-}
-
 // acceptExtensions answers a client's offers of extensions. wish is nil if the
 // server wants no compression.
 func acceptExtensions(h http.Header, wish *Compression) (agreement, error) {

@@ -1,7 +1,6 @@
 package websocket
 
 import (
-	"io"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -122,7 +121,7 @@ type keepAlive struct {
 
 	// What the read side tells: that bytes have come, and, where unread is
 	// nil, that it is waiting for some.
-	heard, waiting atomic.Bool
+	activity activity
 
 	// unread reports whether bytes wait in the socket to be read. It is nil
 	// where that cannot be known.
@@ -151,12 +150,12 @@ func (c *Conn) startKeepAlive(config KeepAlive) {
 		unread:  unreadBytes(c.transport.stream),
 		silence: silence{interval: config.Interval, timeout: config.Timeout},
 	}
-	c.read.alive = k
-	c.transport.atClose(k.stop)
+	c.read.frames.activity = &k.activity
+	c.closing.atEnd(k.stop)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	_, wait := k.silence.next(true, nil)
-	k.heard.Store(true) // the handshake was a sign of life
+	k.activity.heard.Store(true) // the handshake was a sign of life
 	k.timer = time.AfterFunc(wait, k.look)
 }
 
@@ -174,7 +173,7 @@ func (k *keepAlive) look() {
 	case stepPing:
 		k.ping()
 	case stepEnd:
-		k.conn.transport.closeFor(ErrKeepAlive)
+		k.conn.abort(ErrKeepAlive)
 	}
 }
 
@@ -186,7 +185,7 @@ func (k *keepAlive) next() step {
 	if k.stopped {
 		return stepWait
 	}
-	do, wait := k.silence.next(k.heard.Swap(false), k.mute)
+	do, wait := k.silence.next(k.activity.heard.Swap(false), k.mute)
 	if do != stepEnd {
 		k.timer.Reset(wait)
 	}
@@ -199,7 +198,7 @@ func (k *keepAlive) mute() bool {
 	if k.unread != nil {
 		return !k.unread()
 	}
-	return k.waiting.Load()
+	return k.activity.waiting.Load()
 }
 
 // ping sends a ping. It has all the time in the world: when it does not get
@@ -215,32 +214,5 @@ func (k *keepAlive) ping() {
 	}
 	k.last = pings.begin(nil)
 	// What is wrong if it cannot be sent, the silence will tell.
-	k.conn.write.writeControl(opPing, k.last.payload[:], forever)
-}
-
-// listen tells that bytes have come. It is a load as a rule, and nothing
-// without a KeepAlive.
-func (k *keepAlive) listen() {
-	if k != nil && !k.heard.Load() {
-		k.heard.Store(true)
-	}
-}
-
-// wait tells whether the read side is waiting for bytes, where that matters.
-func (k *keepAlive) wait(waiting bool) {
-	if k != nil && k.unread == nil {
-		k.waiting.Store(waiting)
-	}
-}
-
-// await reads at least one byte from src, which is the stream or goes before
-// it.
-func (r *readSide) await(src io.Reader, p []byte) (int, error) {
-	r.alive.wait(true)
-	n, err := io.ReadAtLeast(src, p, 1)
-	r.alive.wait(false)
-	if n > 0 {
-		r.alive.listen()
-	}
-	return n, err
+	k.conn.writeControl(opPing, k.last.payload[:], unlimited)
 }

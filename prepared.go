@@ -77,37 +77,3 @@ func (pm *PreparedMessage) compressed(d *deflater) preparedFrame {
 	pm.deflated[kind] = f
 	return f
 }
-
-// writePrepared writes a prepared message: on a server the very bytes, on a
-// client the payload under a key of its own.
-func (w *writeSide) writePrepared(pm *PreparedMessage, p *patience) error {
-	if len(pm.plain.frame) == 0 {
-		return errBadMessageType // not from NewPreparedMessage
-	}
-	if pm.op.isControl() {
-		return w.writePreparedFrame(pm.plain, p)
-	}
-	if err := w.turn(p); err != nil {
-		return err
-	}
-	defer w.message.release()
-	return w.writePreparedFrame(w.choose(pm), p)
-}
-
-// choose returns the form of a message to be written next, with message held.
-func (w *writeSide) choose(pm *PreparedMessage) preparedFrame {
-	if !w.deflater.wants(len(pm.plain.payload())) {
-		return pm.plain
-	}
-	// The peer's window goes on with this message and ours does not: the next
-	// message of ours must not refer to what was before.
-	w.deflater.end(false)
-	return pm.compressed(w.deflater)
-}
-
-func (w *writeSide) writePreparedFrame(f preparedFrame, p *patience) error {
-	if w.client {
-		return w.writeFrame(lead(f.frame[0]), f.payload(), p)
-	}
-	return w.writeEncoded(f.frame, p)
-}

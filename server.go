@@ -1,6 +1,8 @@
 package websocket
 
 import (
+	"github.com/seed23105783/websocket/internal/bufpool"
+
 	"bufio"
 	"crypto/tls"
 	"fmt"
@@ -170,14 +172,14 @@ func (u *Upgrader) open(netConn net.Conn, early []byte, r *http.Request, granted
 		sendQueueLimit:  u.SendQueueLimit,
 		batchWrites:     u.BatchWrites,
 		writeTimeout:    u.WriteTimeout,
-		keepAlive:       u.KeepAlive,
-		trace:           u.Trace,
 		readBufferSize:  u.ReadBufferSize,
 		writeBufferSize: u.WriteBufferSize,
 		writeBufferPool: u.WriteBufferPool,
 		agreement:       granted.agreement,
 		early:           early,
 	})
+	c.startTrace(u.Trace)
+	c.startKeepAlive(u.KeepAlive)
 	if u.Group != nil {
 		u.Group.Add(c)
 	}
@@ -255,13 +257,13 @@ func hijack(w http.ResponseWriter) (conn net.Conn, early []byte, err error) {
 
 // answer sends the server's half of the handshake.
 func (u *Upgrader) answer(conn net.Conn, granted *grant, header http.Header) error {
-	buf := getBuffer(minBuffer)
-	defer putBuffer(buf)
+	buf := bufpool.Get(minBuffer)
+	defer bufpool.Put(buf)
 	if u.HandshakeTimeout > 0 {
 		conn.SetWriteDeadline(time.Now().Add(u.HandshakeTimeout))
 		defer conn.SetWriteDeadline(time.Time{})
 	}
-	head := appendResponse(buf.b[:0], granted.key, granted.subprotocol, granted.agreement.extensions, header)
+	head := appendResponse(buf.B[:0], granted.key, granted.subprotocol, granted.agreement.extensions, header)
 	if _, err := conn.Write(head); err != nil {
 		return fmt.Errorf("websocket: writing the answer to the handshake: %w", err)
 	}

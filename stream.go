@@ -1,6 +1,8 @@
 package websocket
 
 import (
+	"github.com/seed23105783/websocket/internal/bufpool"
+	"github.com/seed23105783/websocket/internal/lock"
 	"io"
 	"net"
 	"os"
@@ -56,16 +58,16 @@ type messageStream struct {
 	messageType int
 	closed      chan struct{} // by Close
 
-	reading lock      // held by the one who reads
-	message io.Reader // the rest of the message under way, or nil
+	reading lock.Mutex  // held by the one who reads
+	message *connReader // the rest of the message under way, or nil
 
 	mu      sync.Mutex
-	change  sync.Cond // of anything below
-	writing bool      // a Write puts its bytes into the buffer, and no other's come between them
-	buf     *buffer   // nil while it is empty
-	n       int       // bytes in it
-	sending bool      // the goroutine that sends is there
-	err     error     // of sending, or because of Close
+	change  sync.Cond       // of anything below
+	writing bool            // a Write puts its bytes into the buffer, and no other's come between them
+	buf     *bufpool.Buffer // nil while it is empty
+	n       int             // bytes in it
+	sending bool            // the goroutine that sends is there
+	err     error           // of sending, or because of Close
 
 	late  bool        // the write deadline has passed
 	timer *time.Timer // makes it so
@@ -76,10 +78,10 @@ func (s *messageStream) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if s.isClosed() || !s.reading.acquire(s.closed, nil) {
+	if s.isClosed() || !s.reading.Acquire(s.closed, nil) {
 		return 0, net.ErrClosed
 	}
-	defer s.reading.release()
+	defer s.reading.Release()
 	for {
 		n, err := s.readMessage(p)
 		switch {
@@ -101,13 +103,13 @@ func (s *messageStream) Read(p []byte) (int, error) {
 // readMessage reads some of the message under way, or of the next.
 func (s *messageStream) readMessage(p []byte) (int, error) {
 	if s.message == nil {
-		_, message, err := s.conn.NextReader()
+		message, _, err := s.conn.nextReader(s.closed)
 		if err != nil {
 			return 0, err
 		}
 		s.message = message
 	}
-	return s.message.Read(p)
+	return s.message.read(p, s.closed)
 }
 
 func (s *messageStream) isClosed() bool {
@@ -146,9 +148,9 @@ func (s *messageStream) Write(p []byte) (written int, err error) {
 // collect puts what there is room for into the buffer, with mu held.
 func (s *messageStream) collect(p []byte) int {
 	if s.buf == nil {
-		s.buf = getBuffer(streamBuffer)
+		s.buf = bufpool.Get(streamBuffer)
 	}
-	n := copy(s.buf.b[s.n:streamBuffer], p)
+	n := copy(s.buf.B[s.n:streamBuffer], p)
 	s.n += n
 	if !s.sending {
 		s.sending = true
@@ -184,14 +186,14 @@ func (s *messageStream) send() {
 		s.buf, s.n = nil, 0
 		s.change.Broadcast()
 		s.mu.Unlock()
-		err := s.conn.WriteMessage(s.messageType, buf.b[:n])
-		putBuffer(buf)
+		err := s.conn.WriteMessage(s.messageType, buf.B[:n])
+		bufpool.Put(buf)
 		s.mu.Lock()
 		if err != nil && s.err == nil {
 			s.err = err
 		}
 		if err != nil && s.buf != nil { // there is no use for it
-			putBuffer(s.buf)
+			bufpool.Put(s.buf)
 			s.buf, s.n = nil, 0
 		}
 	}
@@ -210,9 +212,9 @@ func (s *messageStream) Close() error {
 	s.setWriteDeadline(time.Time{})
 	s.mu.Unlock()
 	s.change.Broadcast()
-	// For good: a Read under way lets go, and the goroutine below has other
-	// means to read.
-	s.conn.read.deadline.interrupt()
+	// For good: a Read under way returns. What reads to the peer's close frame is
+	// not interrupted by this.
+	s.conn.read.frames.deadline.interrupt()
 
 	deadline := time.Now().Add(streamCloseTime)
 	stop := time.AfterFunc(streamCloseTime, func() { s.conn.Close() })
@@ -233,18 +235,10 @@ func (s *messageStream) Close() error {
 
 // awaitClose reads until the peer's close frame, for no longer than a second.
 func (s *messageStream) awaitClose() {
-	stop := time.AfterFunc(lingerTime, func() { s.conn.Close() })
+	stop := time.AfterFunc(lingerTime, func() { s.conn.abort(net.ErrClosed) })
 	defer stop.Stop()
-	s.reading.acquire(nil, nil)
-	defer s.reading.release()
-	s.conn.read.deadline.resume()
-	s.conn.SetReadDeadline(time.Time{})
-	for {
-		if _, _, err := s.conn.NextReader(); err != nil {
-			s.conn.Close()
-			return
-		}
-	}
+	s.conn.awaitClose()
+	s.conn.Close()
 }
 
 // LocalAddr returns that of the connection, or one that says no more than

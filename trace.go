@@ -69,69 +69,23 @@ func (t *Trace) handshakeDone(c *Conn, err error) {
 	}
 }
 
-// A tracer is the Trace of one connection. A nil one, the usual case, costs a
-// comparison: the methods that are called for each frame are made to be
-// inlined.
-type tracer struct {
-	Trace
-	conn *Conn
-}
-
-// startTrace makes hooks, which may be nil, those of the connection.
+// startTrace makes hooks, which may be nil, those of the connection, with
+// which nothing else has been done yet.
 func (c *Conn) startTrace(hooks *Trace) {
 	if hooks == nil {
 		return
 	}
-	t := &tracer{*hooks, c}
-	c.write.trace = t
-	if t.Closed != nil {
-		c.transport.atClose(func() { t.Closed(c, c.CloseInfo()) })
-	}
-}
-
-// read tells of a frame that was received.
-func (t *tracer) read(h *header) {
-	if t != nil {
-		t.frameRead(*h)
-	}
-}
-
-func (t *tracer) frameRead(h header) {
+	t := *hooks
 	if t.FrameRead != nil {
-		t.FrameRead(t.conn, frameInfo(h))
+		c.read.frames.observe = func(h *header) { t.FrameRead(c, frameInfo(*h)) }
 	}
-}
-
-// wrote tells of a frame with a payload of n bytes that was sent. It is too
-// long to be inlined: its caller asks whether t is nil.
-func (t *tracer) wrote(first lead, n int) {
-	t.frameWritten(header{fin: first&finBit != 0, rsv: byte(first & rsvBits), opcode: first.opcode(), length: uint64(n)})
-}
-
-// wroteEncoded is wrote for encoded frames, unless there was an error.
-func (t *tracer) wroteEncoded(frames []byte, err error) {
-	if t != nil && err == nil {
-		t.framesSent(frames)
-	}
-}
-
-func (t *tracer) framesSent(frames []byte) {
-	for len(frames) > 0 {
-		h, n, _ := parseHeader(frames)
-		t.frameWritten(h)
-		frames = frames[n+int(h.length):]
-	}
-}
-
-func (t *tracer) frameWritten(h header) {
 	if t.FrameWritten != nil {
-		t.FrameWritten(t.conn, frameInfo(h))
+		c.write.frames.observe = func(h header) { t.FrameWritten(c, frameInfo(h)) }
 	}
-}
-
-// pongRead tells of a pong that we had asked for.
-func (t *tracer) pongRead(rtt time.Duration) {
-	if t != nil && t.PongRead != nil {
-		t.PongRead(t.conn, rtt)
+	if t.PongRead != nil {
+		c.pongRead = func(rtt time.Duration) { t.PongRead(c, rtt) }
+	}
+	if t.Closed != nil {
+		c.closing.atEnd(func() { t.Closed(c, c.CloseInfo()) })
 	}
 }

@@ -1,4 +1,4 @@
-package websocket
+package lock
 
 import (
 	"sync"
@@ -10,48 +10,48 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestLockIsHandedOverInOrder(t *testing.T) {
+func TestMutexIsHandedOverInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var l lock
-		require.True(t, l.tryAcquire())
-		require.False(t, l.tryAcquire())
+		var l Mutex
+		require.True(t, l.TryAcquire())
+		require.False(t, l.TryAcquire())
 		var order []int
 		for i := range 5 {
 			go func() {
-				l.acquire(nil, nil)
+				l.Acquire(nil, nil)
 				order = append(order, i)
-				l.release()
+				l.Release()
 			}()
 			synctest.Wait()
 		}
-		l.release()
+		l.Release()
 		synctest.Wait()
 		assert.Equal(t, []int{0, 1, 2, 3, 4}, order)
-		require.True(t, l.tryAcquire())
+		require.True(t, l.TryAcquire())
 	})
 }
 
-func TestLockCanBeGivenUp(t *testing.T) {
+func TestMutexCanBeGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var l lock
-		l.acquire(nil, nil)
+		var l Mutex
+		l.Acquire(nil, nil)
 		giveUp := make(chan struct{})
 		outcome := make(chan bool)
-		go func() { outcome <- l.acquire(giveUp, nil) }()
-		go func() { outcome <- l.acquire(nil, giveUp) }()
+		go func() { outcome <- l.Acquire(giveUp, nil) }()
+		go func() { outcome <- l.Acquire(nil, giveUp) }()
 		synctest.Wait()
 		close(giveUp)
 		require.False(t, <-outcome)
 		require.False(t, <-outcome)
-		l.release()
-		require.True(t, l.tryAcquire(), "nobody holds it")
+		l.Release()
+		require.True(t, l.TryAcquire(), "nobody holds it")
 	})
 }
 
-// TestLockUnderStress has holders, waiters and quitters at work: there is one
+// TestMutexUnderStress has holders and waiters of which some give up: there is one
 // holder at a time, and at the end none.
-func TestLockUnderStress(t *testing.T) {
-	var l lock
+func TestMutexUnderStress(t *testing.T) {
+	var l Mutex
 	held, total := 0, 0
 	var done sync.WaitGroup
 	for i := range 8 {
@@ -62,14 +62,14 @@ func TestLockUnderStress(t *testing.T) {
 					giveUp = make(chan struct{})
 					time.AfterFunc(time.Duration(j%5)*time.Microsecond, func() { close(giveUp) })
 				}
-				if l.acquire(giveUp, nil) {
+				if l.Acquire(giveUp, nil) {
 					held++
 					total++
 					if held != 1 {
 						t.Error("two holders")
 					}
 					held--
-					l.release()
+					l.Release()
 				}
 			}
 		})
@@ -77,5 +77,5 @@ func TestLockUnderStress(t *testing.T) {
 	done.Wait()
 	require.Greater(t, total, 8*2000/2)
 	require.Zero(t, l.users.Load())
-	require.Empty(t, l.turn.get(1))
+	require.Empty(t, l.turn.Get(1))
 }

@@ -2,11 +2,12 @@ package websocket
 
 import (
 	"context"
+	"os"
 	"time"
 )
 
-// controlTimeout bounds how long a reader tries to send what a control frame
-// asks for: a peer that does not read is not waited for.
+// controlTimeout is how long a reader tries to send a close frame: the answer to
+// the peer's, or one that says what the peer did wrong.
 const controlTimeout = time.Second
 
 // handlers are what the application does on control frames; nil stands for
@@ -96,16 +97,32 @@ func (c *Conn) PongHandler() func(appData string) error {
 	return func(string) error { return nil }
 }
 
-// handleControl does what a control frame of the peer asks for. An error is
-// the end of the reading.
-func (c *Conn) handleControl(op opcode, payload []byte) error {
+// handleControl does what the control frame of the messageReader asks for. An
+// error is the end of the reading, unless it is a timeout.
+func (c *Conn) handleControl() error {
+	op, payload := c.read.control.opcode, c.read.control.payload
+	if err := c.callHandler(op, payload); err != nil {
+		c.closing.endReads(err)
+		return c.closing.readError()
+	}
+	// A buffer full of pings would otherwise be answered to its end whatever the
+	// deadline is: only the stream looks at that.
+	if c.read.frames.deadline.passed() {
+		return os.ErrDeadlineExceeded
+	}
+	return nil
+}
+
+// callHandler calls the handler of a control frame.
+func (c *Conn) callHandler(op opcode, payload []byte) error {
 	h := c.currentHandlers()
-	switch {
-	case op == opClose:
+	if op == opClose {
 		return c.handleClose(payload, h.close)
-	case op == opPong && c.answered(payload): // no flood: we asked for it
+	}
+	switch {
+	case op == opPong && c.isAnswer(payload): // no flood: we asked for it
 		return nil
-	case !c.flood.allow(time.Now()):
+	case !c.flood.allow(time.Now(), c.read.frames.count):
 		return c.readFailed(errControlFlood)
 	case op == opPing && h.ping != nil:
 		return h.ping(string(payload))
@@ -119,11 +136,27 @@ func (c *Conn) handleControl(op opcode, payload []byte) error {
 	return nil
 }
 
-// answerPing sends a pong: RFC 6455, Section 5.5.3. If it cannot be sent the
-// reader goes on; what is wrong with the connection it will find out itself.
+// isAnswer reports whether a pong is the answer to a ping of ours, and the
+// first one.
+func (c *Conn) isAnswer(payload []byte) bool {
+	rtt, first := c.pings.Load().answer(payload)
+	if first && c.pongRead != nil {
+		c.pongRead(rtt)
+	}
+	return first
+}
+
+// answerPing sends a pong: RFC 6455, Section 5.5.3. It does not wait for a peer
+// that does not read: what cannot be written at once is left to a goroutine.
 func (c *Conn) answerPing(payload []byte) error {
-	p := shortPatience()
-	c.write.writeControl(opPong, payload, &p)
+	if len(payload) > maxControlPayload {
+		return nil // the application's
+	}
+	sent, err := c.write.frames.pong(payload)
+	if !sent {
+		c.startBacklogFlusher()
+	}
+	c.writeFailed(err) // what is wrong with the connection reading will find
 	return nil
 }
 
@@ -134,46 +167,44 @@ func (c *Conn) handleClose(payload []byte, handler func(int, string) error) erro
 	if err != nil {
 		return c.readFailed(err)
 	}
-	c.transport.peer.Store(&CloseError{Code: code, Text: reason})
-	c.transport.closing.add(closeReceived)
+	closeError := &CloseError{Code: code, Text: reason}
+	c.closing.receiveClose(closeError)
 	if handler == nil {
 		handler = c.echoClose
 	}
 	if err := handler(code, reason); err != nil {
 		return err
 	}
-	c.read.fail(&CloseError{Code: code, Text: reason})
-	if c.transport.closing.has(closeSent) {
-		c.write.awaitFrame()
-		// RFC 6455, Section 7.1.1: the server closes first, the client waits
-		// for it to do so.
-		c.transport.linger(!c.write.client)
+	c.closing.endReads(closeError)
+	c.closing.add(closeHandled)
+	if c.closing.has(closeSending) || c.closing.writeError() != nil {
+		c.awaitCloseFrame()
+		c.finish()
 	}
-	return c.read.ended
+	return c.closing.readError()
 }
 
 // echoClose answers a close frame: RFC 6455, Section 5.5.1, unless ours was
 // first.
 func (c *Conn) echoClose(code int, _ string) error {
-	p := shortPatience()
-	c.write.writeControl(opClose, FormatCloseMessage(code, ""), &p)
+	l := controlLimit()
+	c.sendClose(FormatCloseMessage(code, ""), false, &l)
 	return nil
 }
 
-// fail fails the connection with err (RFC 6455, Section 7.1.7): a close frame
-// says why, and what the peer still sends is drained so that it gets to read
-// that.
-func (c *Conn) fail(err error, code int, reason string) error {
-	c.read.fail(err)
-	p := shortPatience()
-	c.write.writeControl(opClose, FormatCloseMessage(code, reason), &p)
-	c.transport.linger(true)
-	return err
+// awaitCloseFrame waits for a close frame that another goroutine is writing,
+// but not for long.
+func (c *Conn) awaitCloseFrame() {
+	l := controlLimit()
+	w := &c.write.frames
+	if !c.closing.has(closeSent) && w.acquire(&w.lock, &l) == nil {
+		w.lock.Release()
+	}
 }
 
-// shortPatience is that of a reader for what it has to send.
-func shortPatience() patience {
-	return patience{context.Background(), time.Now().Add(controlTimeout)}
+// controlLimit is how long a reader waits for the close frame that it sends.
+func controlLimit() waitLimit {
+	return waitLimit{ctx: context.Background(), deadline: time.Now().Add(controlTimeout)}
 }
 
 // maxControlFrames bounds the control frames that are taken within a second
@@ -183,18 +214,17 @@ const maxControlFrames = 1000
 // A floodGuard counts control frames, which cost the peer little and the
 // application a handler or an answer each.
 type floodGuard struct {
-	since int64 // in nanoseconds since 1970
-	count int
+	since int64  // in nanoseconds since 1970
+	data  uint32 // data frames that had come by then
+	count int32
 }
 
-// allow counts a control frame and reports whether it is within bounds.
-func (g *floodGuard) allow(now time.Time) bool {
-	if now := now.UnixNano(); now-g.since >= int64(time.Second) || now < g.since {
-		g.since, g.count = now, 0
+// allow counts a control frame and reports whether it is within bounds. data is
+// the number of data frames that have come.
+func (g *floodGuard) allow(now time.Time, data uint32) bool {
+	if now := now.UnixNano(); data != g.data || now-g.since >= int64(time.Second) || now < g.since {
+		g.since, g.data, g.count = now, data, 0
 	}
 	g.count++
 	return g.count <= maxControlFrames
 }
-
-// calm starts anew: data came.
-func (g *floodGuard) calm() { g.count = 0 }

@@ -1,0 +1,228 @@
+package websocket
+
+import (
+	"net"
+	"sync/atomic"
+
+	"github.com/seed23105783/websocket/internal/lock"
+)
+
+// A closing is the one record of how a connection ends: how far the closing
+// handshake has come (RFC 6455, Section 7.1), the peer's close frame, and what
+// reads and writes return from now on. Every floor reads it. It is complete
+// before over is closed and before the stream is, so that whoever is woken by
+// the end finds all of it. Its zero value is an open connection.
+type closing struct {
+	steps atomic.Uint32
+
+	// The first error that ended the reading, and the writing where it was not
+	// a close frame that did.
+	reads, writes atomic.Pointer[error]
+
+	peer  atomic.Pointer[CloseError] // the peer's close frame, set before the step
+	over  lock.Chan                  // closed at the end
+	hooks hooks                      // called at the end
+}
+
+// The steps are taken in any order and by any goroutine. None is taken after
+// connectionEnded.
+const (
+	closeSending    = 1 << iota // a close frame is being written, or has been
+	closeSent                   // it has been written as a whole
+	closeReceived               // the peer's close frame has been read
+	closeHandled                // and so has the close handler been called
+	connectionEnded             // the connection is over; the transport may linger
+)
+
+// add takes a step, and reports whether it was new.
+func (c *closing) add(step uint32) bool {
+	for {
+		steps := c.steps.Load()
+		if steps&(step|connectionEnded) != 0 {
+			return false
+		}
+		if c.steps.CompareAndSwap(steps, steps|step) {
+			return true
+		}
+	}
+}
+
+// has reports whether one of the steps has been taken.
+func (c *closing) has(steps uint32) bool { return c.steps.Load()&steps != 0 }
+
+// cancelClose takes closeSending back: nothing of the close frame was written.
+func (c *closing) cancelClose() { c.steps.And(^uint32(closeSending)) }
+
+// receiveClose records the peer's close frame.
+func (c *closing) receiveClose(e *CloseError) {
+	if c.peer.CompareAndSwap(nil, e) {
+		c.add(closeReceived)
+	}
+}
+
+// endReads makes err what reads return from now on, unless they have ended.
+func (c *closing) endReads(err error) { c.reads.CompareAndSwap(nil, &err) }
+
+// endWrites makes err what writes return from now on, unless they have ended.
+func (c *closing) endWrites(err error) { c.writes.CompareAndSwap(nil, &err) }
+
+// end ends the connection, and reports whether this was the end. If nothing
+// else has ended the reading before, reads return the peer's close frame, or err
+// if there was none.
+func (c *closing) end(err error) bool {
+	if peer := c.peer.Load(); peer != nil {
+		err = peer
+	}
+	c.endReads(err)
+	if c.steps.Or(connectionEnded)&connectionEnded != 0 {
+		return false
+	}
+	c.over.Close()
+	c.hooks.run()
+	return true
+}
+
+// done returns a channel that is closed at the end.
+func (c *closing) done() <-chan struct{} { return c.over.Get(0) }
+
+// readError returns why nothing can be read any more, nil if reading has not
+// ended.
+func (c *closing) readError() error {
+	if err := c.reads.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// writeError returns why nothing can be written any more, nil if writing has
+// not ended.
+func (c *closing) writeError() error {
+	if err := c.writes.Load(); err != nil {
+		return *err
+	}
+	switch steps := c.steps.Load(); {
+	case steps&closeSending != 0:
+		// RFC 6455, Section 5.5.1: "MUST NOT send any more data frames after
+		// sending a Close frame".
+		return ErrCloseSent
+	case steps&connectionEnded != 0:
+		return &brokenError{cause: c.cause()}
+	}
+	return nil
+}
+
+// cause returns the error that ended the connection. It is net.ErrClosed as
+// long as there is none.
+func (c *closing) cause() error {
+	if err := c.readError(); err != nil {
+		return err
+	}
+	return net.ErrClosed
+}
+
+func (c *closing) state() State {
+	switch steps := c.steps.Load(); {
+	case steps&connectionEnded != 0:
+		return StateClosed
+	case steps&(closeSending|closeReceived) != 0:
+		return StateClosing
+	}
+	return StateOpen
+}
+
+// A CloseInfo says how a connection ended, in the terms of the browser's
+// CloseEvent: code, reason and wasClean.
+type CloseInfo struct {
+	// Code is the code of the peer's close frame, [CloseNoStatusReceived]
+	// (1005) if it had none, and [CloseAbnormalClosure] (1006) if the
+	// connection ended without a close frame of the peer's: RFC 6455,
+	// Section 7.1.5.
+	Code int
+
+	// Reason is the reason in that frame (RFC 6455, Section 7.1.6): UTF-8, at
+	// most 123 bytes.
+	Reason string
+
+	// WasClean reports whether the closing handshake was completed: a close
+	// frame was received and one was sent (RFC 6455, Section 7.1.4).
+	WasClean bool
+}
+
+// info returns how the connection ended, the zero value if it has not.
+func (c *closing) info() CloseInfo {
+	switch steps := c.steps.Load(); {
+	case steps&connectionEnded == 0:
+		return CloseInfo{}
+	case steps&closeReceived == 0:
+		return CloseInfo{Code: CloseAbnormalClosure}
+	default:
+		peer := c.peer.Load()
+		return CloseInfo{Code: peer.Code, Reason: peer.Text, WasClean: steps&closeSent != 0}
+	}
+}
+
+// atEnd arranges for f to be called at the end, or calls it now if the
+// connection is over.
+func (c *closing) atEnd(f func()) {
+	if !c.hooks.add(nil, f) {
+		f()
+	}
+}
+
+// hooks are functions to be called once, the last that was added first.
+type hooks struct{ last atomic.Pointer[hook] }
+
+// A hook does not change. Its owner, if it has one, can remove it.
+type hook struct {
+	call   func()
+	owner  any
+	before *hook
+}
+
+// called stands for hooks that have been called.
+var called hook
+
+// add adds a hook, or returns false if they have been called.
+func (h *hooks) add(owner any, f func()) bool {
+	for {
+		last := h.last.Load()
+		if last == &called {
+			return false
+		}
+		if h.last.CompareAndSwap(last, &hook{f, owner, last}) {
+			return true
+		}
+	}
+}
+
+// remove removes the hooks of an owner, unless they have been called.
+func (h *hooks) remove(owner any) {
+	for {
+		last := h.last.Load()
+		if last == &called || h.last.CompareAndSwap(last, last.without(owner)) {
+			return
+		}
+	}
+}
+
+// without returns k and those before it but for the ones of an owner. What
+// has to change is copied.
+func (k *hook) without(owner any) *hook {
+	if k == nil {
+		return nil
+	}
+	before := k.before.without(owner)
+	switch {
+	case k.owner == owner:
+		return before
+	case before == k.before:
+		return k
+	}
+	return &hook{k.call, k.owner, before}
+}
+
+func (h *hooks) run() {
+	for last := h.last.Swap(&called); last != nil && last != &called; last = last.before {
+		last.call()
+	}
+}

@@ -1,0 +1,217 @@
+package websocket
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"unicode/utf8"
+)
+
+// How a connection ends: what the errors of reading and writing mean for it,
+// and the closing handshake (RFC 6455, Section 7).
+
+// Done returns a channel that is closed when the connection has ended: by
+// [Conn.Close], by the end of the closing handshake or because the connection
+// failed. [Conn.CloseInfo] is complete by then. That the peer has gone is noticed
+// by a read method; see [KeepAlive] for peers that vanish.
+func (c *Conn) Done() <-chan struct{} { return c.closing.done() }
+
+// CloseInfo returns how the connection ended, like the browser's CloseEvent. It
+// is the zero value until [Conn.Done] is closed, and does not change after that.
+func (c *Conn) CloseInfo() CloseInfo { return c.closing.info() }
+
+// Close ends the connection at once, without a close frame and without waiting
+// for one: calls under way return. What [Conn.Send] and BatchWrites have queued is
+// written as far as the operating system takes it without waiting. For an
+// orderly end use [Conn.Shutdown].
+//
+// Only the first Close can return an error. After the closing handshake Close
+// has no effect: the transport is closed when the peer has had time to read the
+// last frame.
+func (c *Conn) Close() error {
+	if c.closing.has(connectionEnded) {
+		return nil
+	}
+	c.write.flushLast()
+	if !c.closing.end(net.ErrClosed) {
+		return nil
+	}
+	return c.transport.close()
+}
+
+// abort ends the connection because of err, and closes the transport at once.
+func (c *Conn) abort(err error) {
+	c.closing.end(err)
+	c.transport.abort()
+}
+
+// finish ends a connection whose closing handshake is complete, or as complete
+// as it will be. The transport is closed behind it, in a goroutine.
+func (c *Conn) finish() {
+	if c.closing.end(net.ErrClosed) {
+		// RFC 6455, Section 7.1.1: the server closes first. A client waits for
+		// that, if the server has said that it will.
+		c.linger(!c.write.frames.client || !c.closing.has(closeReceived))
+	}
+}
+
+// linger closes the transport when the peer has had time to read the last
+// frame.
+func (c *Conn) linger(halfClose bool) {
+	// Neither the application's deadline nor an interruption is meant for this.
+	c.read.frames.deadline.suspend()
+	go c.transport.linger(halfClose)
+}
+
+// closeWritten is called when a close frame has been written.
+func (c *Conn) closeWritten() {
+	if c.closing.has(closeHandled) {
+		c.finish()
+	}
+}
+
+// readFailed decides what an error of the messageReader means for the
+// connection, and returns the one for the caller.
+func (c *Conn) readFailed(err error) error {
+	if ended := c.closing.readError(); ended != nil {
+		c.read.discard()
+		return ended
+	}
+	violation, ok := errors.AsType[*ProtocolError](err)
+	switch {
+	case ok:
+		return c.fail(violation, violation.Code, violation.Reason)
+	case err == ErrReadLimit:
+		return c.fail(err, CloseMessageTooBig, "")
+	case isTimeout(err):
+		return err // nothing is lost, and the next read goes on
+	case errors.Is(err, net.ErrClosed):
+	case err == io.EOF || err == io.ErrUnexpectedEOF:
+		// RFC 6455, Section 7.1.5: the code when there was no close frame.
+		err = &CloseError{Code: CloseAbnormalClosure, Text: io.ErrUnexpectedEOF.Error()}
+	default:
+		err = &lostError{err}
+	}
+	if c.closing.end(err) {
+		c.transport.close()
+	}
+	c.read.discard()
+	return c.closing.readError()
+}
+
+// fail fails the connection with err (RFC 6455, Section 7.1.7): a close frame
+// says why, and what the peer still sends is discarded so that it gets to read
+// that.
+func (c *Conn) fail(err error, code int, reason string) error {
+	c.closing.endReads(err)
+	c.read.discard()
+	l := controlLimit()
+	c.sendClose(FormatCloseMessage(code, reason), false, &l)
+	if c.closing.end(err) {
+		c.linger(true)
+	}
+	return c.closing.readError()
+}
+
+// writeFailed decides what an error of writing means for the connection, and
+// returns the one for the caller. nil means nothing.
+func (c *Conn) writeFailed(err error) error {
+	broken, ok := err.(*brokenError)
+	if !ok {
+		return err
+	}
+	switch broken.end {
+	case endCut:
+		c.abort(&lostError{errWriteCut})
+	case endSlow:
+		c.abort(ErrSlowPeer)
+	}
+	return err
+}
+
+// Shutdown ends the connection in an orderly way: it writes what [Conn.Send] has
+// queued and a close frame, waits for the peer's while it discards what else the
+// peer sends, and closes the transport (RFC 6455, Section 7.1.1: the server
+// first, the client after it). It returns nil if close frames went both ways, that
+// is, if [CloseInfo].WasClean. If ctx ends before that the transport is closed and
+// Shutdown returns ctx.Err(). Give ctx a timeout: a peer may never answer.
+//
+// Shutdown is safe for concurrent use with all other methods, and may be called
+// more than once. A read method under way continues, and ends when Shutdown
+// does. A later one finds nothing to read. The reader of [Conn.NextReader]
+// returns an error in place of the rest of its message. A message that
+// [Conn.NextWriter] has begun is waited for. The functions that SetCloseHandler,
+// SetPingHandler and SetPongHandler set must not call Shutdown.
+//
+// A client may send code 1000 and 3000–4999, a server 1001–1014 too as far as
+// they may be sent; others are [ErrInvalidCloseCode]. The reason is up to 123
+// bytes of UTF-8; a longer one is [ErrCloseReasonTooLong]. After these errors
+// the connection is as it was.
+func (c *Conn) Shutdown(ctx context.Context, code int, reason string) error {
+	if err := checkShutdown(c.write.frames.client, code, reason); err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, func() { c.abort(net.ErrClosed) })()
+	err := c.sendClose(FormatCloseMessage(code, reason), true, &waitLimit{ctx: ctx})
+	if err == nil || c.closing.has(closeSending) { // before
+		c.awaitClose()
+		err = nil
+	}
+	failed := err != nil && c.closing.readError() == nil
+	if c.closing.end(net.ErrClosed) {
+		c.transport.close()
+	}
+	<-c.transport.released.Get(0) // the transport may be lingering
+	switch {
+	case c.closing.info().WasClean:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case failed:
+		return err
+	}
+	return c.closing.cause()
+}
+
+// awaitClose reads until the connection ends, for nobody. Where reading has
+// ended already it waits for the peer to take our close frame: its own may have
+// been received before ours was sent.
+func (c *Conn) awaitClose() {
+	if !c.read.lock.Acquire(nil, c.closing.done()) {
+		return
+	}
+	defer c.read.lock.Release()
+	// What ends the application's reads is not meant for this.
+	c.read.frames.deadline.suspend()
+	defer c.read.frames.deadline.restore()
+	for c.closing.readError() == nil {
+		c.read.abandon()
+		if err := c.beginMessage(); err != nil && isTimeout(err) && c.closing.readError() == nil {
+			return // of the transport's own making
+		}
+	}
+	c.finish()
+}
+
+// checkShutdown checks what is to go into a close frame, as the browser's
+// close does: the codes below 3000 say what only the protocol's own machinery
+// can know, or a server of itself.
+func checkShutdown(client bool, code int, reason string) error {
+	switch {
+	case !isWireCloseCode(code), client && code != CloseNormalClosure && code < 3000:
+		return ErrInvalidCloseCode
+	case len(reason) > maxCloseReason:
+		return ErrCloseReasonTooLong
+	case !utf8.ValidString(reason):
+		return errCloseReasonInvalid
+	}
+	return nil
+}
+
+// isNormalClose reports whether err is the peer's close frame with a code for
+// an end that is no failure: 1000, 1001 (a page was left, a server is shutting
+// down), or none at all, which is what a browser's close() sends.
+func isNormalClose(err error) bool {
+	return IsCloseError(err, CloseNormalClosure, CloseGoingAway, CloseNoStatusReceived)
+}

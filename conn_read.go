@@ -1,0 +1,193 @@
+package websocket
+
+import (
+	"context"
+	"io"
+	"net"
+)
+
+// How messages are received. What comes up from the messageReader beside
+// payload is dealt with here: control frames by handleControl, errors by
+// readFailed.
+
+// receive reads the next message, or the rest of one that was cut short, and
+// appends it to dst.
+func (c *Conn) receive(dst []byte) (messageType int, p []byte, err error) {
+	c.read.lock.Acquire(nil, nil)
+	defer c.read.lock.Release() // also when a handler panics
+	kind, p := opcode(0), dst
+	if err = c.awaitMessage(); err == nil {
+		kind, p, err = c.appendMessage(dst)
+	}
+	if err != nil {
+		return -1, dst, err
+	}
+	return int(kind), p, nil
+}
+
+// receiveUntil is receive until ctx ends.
+func (c *Conn) receiveUntil(ctx context.Context, dst []byte) (messageType int, p []byte, err error) {
+	if err := ctx.Err(); err != nil {
+		return -1, dst, err
+	}
+	if !c.read.lock.Acquire(ctx.Done(), nil) {
+		return -1, dst, ctx.Err()
+	}
+	defer c.read.lock.Release()
+	defer c.read.frames.deadline.watch(ctx)()
+	kind, p, err := c.appendMessage(dst)
+	if err != nil {
+		if ctx.Err() != nil && c.closing.readError() == nil && isTimeout(err) {
+			err = ctx.Err()
+		}
+		return -1, dst, err
+	}
+	return int(kind), p, nil
+}
+
+// awaitMessage waits for the first bytes of the next message if nothing has to
+// be done before and no buffer held meanwhile. The messageReader would do so
+// too, but this is where most connections are most of the time, and a goroutine
+// keeps a stack as deep as it once was.
+func (c *Conn) awaitMessage() error {
+	if c.transport.raw == nil || !c.read.isIdle() || c.closing.readError() != nil {
+		return nil
+	}
+	if c.write.hasQueued() {
+		c.flushQueue()
+	}
+	c.read.looked = false
+	if err := c.read.frames.fill(); err != nil {
+		return c.readFailed(err)
+	}
+	return nil
+}
+
+// appendMessage appends a message to dst. What it had when an error came that
+// is no end stays with the messageReader.
+func (c *Conn) appendMessage(dst []byte) (opcode, []byte, error) {
+	if err := c.beginMessage(); err != nil {
+		return 0, dst, err
+	}
+	m := &c.read
+	kind, start := m.kind, len(dst)
+	p, err := m.appendRest(m.resume(dst), start)
+	for err == errControlFrame {
+		if err = c.handleControl(); err == nil {
+			p, err = m.appendRest(p, start)
+		}
+	}
+	if err == nil {
+		c.messageRead()
+		return kind, p, nil
+	}
+	if err = c.readFailed(err); c.closing.readError() == nil {
+		m.pause(p[start:], dst == nil)
+	}
+	return 0, nil, err
+}
+
+// beginMessage leaves the messageReader inside a message of which the
+// application has seen nothing.
+func (c *Conn) beginMessage() error {
+	for {
+		if err := c.closing.readError(); err != nil {
+			return err
+		}
+		if c.write.queue.Load() != nil && !c.read.hasMore() && c.write.hasQueued() {
+			c.flushQueue()
+		}
+		err := c.read.begin()
+		if err == errControlFrame {
+			err = c.handleControl()
+			if err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			return c.readFailed(err)
+		}
+		return nil
+	}
+}
+
+// messageRead is called at the end of a message.
+func (c *Conn) messageRead() {
+	if c.write.queue.Load() != nil {
+		c.read.hasMore()
+	}
+}
+
+// A connReader is what NextReader returns. It is of use until the message has
+// been read or NextReader or ReadMessage is called.
+type connReader struct {
+	pieceReader
+	c *Conn
+}
+
+// NextReader waits for the next message and returns its type and a reader for
+// its payload, which returns io.EOF at the end. Text that is not UTF-8 ends the
+// connection at the first byte that shows it; the bytes before may have been
+// returned by then. What was not read of the message before is discarded.
+func (c *Conn) NextReader() (messageType int, r io.Reader, err error) {
+	reader, kind, err := c.nextReader(nil)
+	if err != nil {
+		return -1, nil, err
+	}
+	return int(kind), reader, nil
+}
+
+// nextReader is NextReader for those who may give up before it is their turn.
+func (c *Conn) nextReader(giveUp <-chan struct{}) (*connReader, opcode, error) {
+	if !c.read.lock.Acquire(giveUp, nil) {
+		return nil, 0, net.ErrClosed
+	}
+	defer c.read.lock.Release()
+	if err := c.beginMessage(); err != nil {
+		return nil, 0, err
+	}
+	r := &connReader{c: c}
+	c.read.piecewise = &r.pieceReader
+	return r, c.read.kind, nil
+}
+
+// Read reads some of the message.
+func (r *connReader) Read(p []byte) (int, error) { return r.read(p, nil) }
+
+// read is Read for those who may give up before it is their turn.
+func (r *connReader) read(p []byte, giveUp <-chan struct{}) (int, error) {
+	c, m := r.c, &r.c.read
+	if !m.lock.Acquire(giveUp, nil) {
+		return 0, net.ErrClosed
+	}
+	defer m.lock.Release()
+	switch {
+	case r.cut: // not io.EOF: half a message must not look like a whole one
+		return 0, net.ErrClosed
+	case m.piecewise != &r.pieceReader:
+		return 0, io.EOF
+	case c.closing.readError() != nil:
+		return 0, c.closing.readError()
+	case len(p) == 0:
+		return 0, nil
+	case len(m.partial) > 0:
+		n := copy(p, m.partial)
+		m.partial = m.partial[n:]
+		return n, nil
+	}
+	n, err := m.readPiece(p)
+	for err == errControlFrame {
+		if err = c.handleControl(); err == nil {
+			n, err = m.readPiece(p)
+		}
+	}
+	switch err {
+	case nil:
+		return n, nil
+	case io.EOF:
+		m.piecewise = nil
+		c.messageRead()
+		return 0, io.EOF
+	}
+	return 0, c.readFailed(err)
+}

@@ -1,0 +1,443 @@
+package websocket
+
+import (
+	"context"
+	"io"
+	"time"
+)
+
+// How messages are sent. What comes up from the messageWriter is dealt with
+// here: errQueuedFirst by retry, other errors by writeFailed, and what has been
+// queued or kept by starting the goroutines that write it.
+
+// WriteMessage sends a message of any type, a control message too, in one
+// frame. It does not keep or change data. It returns when the message has been
+// handed to the transport.
+//
+// While a writer of [Conn.NextWriter] has sent a part of its message,
+// WriteMessage waits until that is closed.
+func (c *Conn) WriteMessage(messageType int, data []byte) error {
+	if c.write.deadline.some.Load() {
+		return c.sendWithin(messageType, data)
+	}
+	return c.send(messageType, data, unlimited)
+}
+
+// WriteMessageContext is [Conn.WriteMessage] until ctx ends. If the message
+// still waits for its turn then, it is not sent and ctx.Err() is returned. If a
+// part of it has been written the connection ends, and the error wraps
+// ctx.Err().
+func (c *Conn) WriteMessageContext(ctx context.Context, messageType int, data []byte) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return c.send(messageType, data, &waitLimit{ctx: ctx, deadline: c.write.deadline.load()})
+}
+
+// writeLimit returns the limit of a write with no context of its own.
+func (c *Conn) writeLimit() waitLimit {
+	return waitLimit{ctx: context.Background(), deadline: c.write.deadline.load()}
+}
+
+// sendWithin is send with the write deadline.
+func (c *Conn) sendWithin(messageType int, data []byte) error {
+	l := c.writeLimit()
+	return c.send(messageType, data, &l)
+}
+
+// send sends a message, or leaves it to others. On the way from here to the
+// socket frames of functions are kept small: a goroutine that writes once keeps
+// the stack that it took.
+func (c *Conn) send(messageType int, data []byte, l *waitLimit) error {
+	switch {
+	case messageType != TextMessage && messageType != BinaryMessage:
+		return c.sendControl(messageType, data, l)
+	case c.write.batch && c.read.more.Load() && c.leave(opcode(messageType), data):
+		return nil
+	case !c.write.lock.IsFree() && c.write.frames.isSmall(data) && l.isUnlimited():
+		return c.sendTogether(opcode(messageType), data)
+	}
+	err := c.write.writeMessage(opcode(messageType), data, l)
+	if err != nil {
+		return c.sendAgain(opcode(messageType), data, l, err)
+	}
+	return nil
+}
+
+// sendAgain continues send after an error.
+func (c *Conn) sendAgain(op opcode, data []byte, l *waitLimit, err error) error {
+	for {
+		again, err2 := c.retry(err, l)
+		if !again {
+			return err2
+		}
+		err = c.write.writeMessage(op, data, l)
+	}
+}
+
+// sendTogether has a message written by the flusher, with those of all others
+// who come while the one before is being written.
+func (c *Conn) sendTogether(op opcode, data []byte) error {
+	result := c.write.ownQueue().addWaiting(finBit|firstByte(op), data)
+	c.startFlusher()
+	<-result.done
+	return result.err
+}
+
+// retry decides what to do about the error of a write. If the write is to be
+// tried again it returns true, after what was queued before has been written.
+func (c *Conn) retry(err error, l *waitLimit) (again bool, _ error) {
+	if err != errQueuedFirst {
+		return false, c.writeFailed(err)
+	}
+	if err := c.awaitFlush(l); err != nil {
+		return false, err
+	}
+	l.flushed = true
+	return true, nil
+}
+
+// awaitFlush waits within the limit until what is queued has been written by
+// others.
+func (c *Conn) awaitFlush(l *waitLimit) error {
+	result := c.write.ownQueue().awaitPending()
+	if result == nil {
+		return nil
+	}
+	c.startFlusher()
+	return l.wait(func(giveUp <-chan struct{}) bool {
+		select {
+		case <-result.done:
+			return true
+		case <-giveUp:
+			return false
+		}
+	})
+}
+
+func (c *Conn) sendControl(messageType int, data []byte, l *waitLimit) error {
+	op, err := messageOpcode(messageType)
+	if err != nil {
+		return err
+	}
+	return c.writeControl(op, data, l)
+}
+
+// writeControl checks and sends a control frame.
+func (c *Conn) writeControl(op opcode, payload []byte, l *waitLimit) error {
+	if err := checkControlPayload(op, payload); err != nil {
+		return err
+	}
+	if op == opClose {
+		return c.sendClose(payload, false, l)
+	}
+	return c.writeFailed(c.write.frames.write(finBit|firstByte(op), payload, l))
+}
+
+// sendClose sends a close frame behind all that was sent before. patient is as in
+// messageWriter.writeClose.
+func (c *Conn) sendClose(payload []byte, patient bool, l *waitLimit) error {
+	err := c.write.writeClose(payload, patient, l)
+	for err != nil {
+		again, err2 := c.retry(err, l)
+		if !again {
+			return err2
+		}
+		err = c.write.writeClose(payload, patient, l)
+	}
+	c.closeWritten()
+	return nil
+}
+
+// WriteControl sends a [CloseMessage], [PingMessage] or [PongMessage] with a
+// payload of up to 125 bytes. A ping or pong waits for the frame that is being
+// written, but not for the end of a message; a close frame waits for all
+// messages that were sent or queued before it, except for one that NextWriter has
+// begun. If the deadline passes before the frame has been begun, the error has a
+// Timeout method that returns true, and the connection stays as it was. The zero
+// deadline is none.
+//
+// After a close frame every write returns [ErrCloseSent].
+func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) error {
+	op, err := messageOpcode(messageType)
+	if err != nil || !op.isControl() {
+		return errNotControlType
+	}
+	return c.writeControl(op, data, &waitLimit{ctx: context.Background(), deadline: deadline})
+}
+
+// WritePreparedMessage sends a prepared message.
+func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
+	l := c.writeLimit()
+	return c.sendPrepared(pm, &l)
+}
+
+func (c *Conn) sendPrepared(pm *PreparedMessage, l *waitLimit) error {
+	switch {
+	case len(pm.plain.frame) == 0:
+		return errBadMessageType // not from NewPreparedMessage
+	case pm.op.isControl():
+		return c.writeControl(pm.op, pm.plain.payload(), l)
+	}
+	for {
+		again, err := c.retry(c.write.writePrepared(pm, l), l)
+		if !again {
+			return err
+		}
+	}
+}
+
+// messageOpcode returns the opcode of a message type.
+func messageOpcode(messageType int) (opcode, error) {
+	switch messageType {
+	case TextMessage, BinaryMessage, CloseMessage, PingMessage, PongMessage:
+		return opcode(messageType), nil
+	}
+	return 0, errBadMessageType
+}
+
+// A connWriter is what NextWriter returns.
+type connWriter struct {
+	fragmentWriter
+	c *Conn
+}
+
+// NextWriter returns a writer for a message of any type. The writer sends a
+// fragment when its buffer is full, and the end of the message when it is
+// closed. It is an io.StringWriter and an io.ReaderFrom too.
+//
+// There is one writer at a time: NextWriter closes the one before if that has
+// not been done. Goroutines that send messages at the same time use
+// [Conn.WriteMessage].
+func (c *Conn) NextWriter(messageType int) (io.WriteCloser, error) {
+	op, err := messageOpcode(messageType)
+	if err != nil {
+		return nil, err
+	}
+	w := &connWriter{c: c}
+	l := c.writeLimit()
+	for {
+		again, err := c.retry(c.write.openFragments(&w.fragmentWriter, op, &l), &l)
+		if !again {
+			if err != nil {
+				return nil, err
+			}
+			return w, nil
+		}
+	}
+}
+
+// Write adds p to the message.
+func (w *connWriter) Write(p []byte) (written int, err error) {
+	err = w.do(func(l *waitLimit) error {
+		n, err := w.write(p[written:], l)
+		written += n
+		return err
+	})
+	return written, err
+}
+
+// WriteString adds s to the message.
+func (w *connWriter) WriteString(s string) (written int, err error) {
+	err = w.do(func(l *waitLimit) error {
+		n, err := w.writeString(s[written:], l)
+		written += n
+		return err
+	})
+	return written, err
+}
+
+// ReadFrom adds what r has until its end to the message.
+func (w *connWriter) ReadFrom(r io.Reader) (read int64, err error) {
+	err = w.do(func(l *waitLimit) error {
+		n, err := w.readFrom(r, l)
+		read += n
+		return err
+	})
+	return read, err
+}
+
+// Close sends the end of the message.
+func (w *connWriter) Close() error {
+	err := w.do(w.close)
+	if err == nil && w.op == opClose {
+		w.c.closeWritten()
+	}
+	return err
+}
+
+// do calls f until it need not be called again.
+func (w *connWriter) do(f func(*waitLimit) error) error {
+	l := w.c.writeLimit()
+	for {
+		err := w.enter(&l)
+		if err == nil {
+			err = f(&l)
+			w.leave()
+		}
+		again, err := w.c.retry(err, &l)
+		if !again {
+			return err
+		}
+	}
+}
+
+// flushDelay is how long messages that were left to the reader wait for it.
+const flushDelay = time.Millisecond
+
+// Send queues a message of type [TextMessage] or [BinaryMessage] and returns,
+// like send in the browser. It copies data. Messages are sent in the order of
+// the calls of Send and [Conn.WriteMessage], as many as are queued with one system
+// call. The write deadline does not concern them.
+//
+// If the payload of all that is queued would exceed SendQueueLimit (see
+// [Upgrader]) Send returns [ErrSendQueueFull]; after the end of the connection
+// it returns an error that matches net.ErrClosed. Nothing is queued then. A
+// message that was queued is lost if the connection ends before it is written.
+func (c *Conn) Send(messageType int, data []byte) error {
+	if messageType != TextMessage && messageType != BinaryMessage {
+		return errBadMessageType
+	}
+	if err := c.closing.writeError(); err != nil {
+		return err
+	}
+	if err := c.write.ownQueue().add(finBit|firstByte(messageType), data); err != nil {
+		return err
+	}
+	switch {
+	case c.read.more.Load():
+		// There are more messages, and perhaps more answers: whoever reads
+		// those flushes before it waits.
+		c.startFlushTimer()
+	case c.read.lock.IsFree():
+		// Nobody waits for a message: this is likely to be the answer to the
+		// last, which is not worth a goroutine.
+		c.flushQueue()
+	default:
+		c.startFlusher()
+	}
+	return nil
+}
+
+// BufferedAmount returns the number of bytes of messages that [Conn.Send] has
+// queued and that have not been handed to the operating system, like
+// bufferedAmount in the browser: payload without framing. Messages of
+// [Group.Broadcast] count too, with the length that they are sent with, and so do
+// those of WriteMessage that BatchWrites of [Upgrader] has queued. A message
+// counts until all of it has been handed over. The end of the connection does
+// not reset it.
+func (c *Conn) BufferedAmount() int64 {
+	q := c.write.queue.Load()
+	if q == nil {
+		return 0
+	}
+	return q.buffered()
+}
+
+// leave leaves a short message to the reader, which has more to read. It
+// reports false if the message has to be written now.
+func (c *Conn) leave(op opcode, payload []byte) bool {
+	if !c.write.frames.isSmall(payload) || c.closing.writeError() != nil ||
+		c.write.ownQueue().add(finBit|firstByte(op), payload) != nil {
+		return false
+	}
+	c.startFlushTimer()
+	return true
+}
+
+// flushQueue writes what is queued without waiting, or starts a flusher.
+func (c *Conn) flushQueue() {
+	flushed, rest, err := c.write.flushDirect()
+	c.writeFailed(err)
+	if rest {
+		c.startBacklogFlusher()
+	}
+	if !flushed {
+		c.startFlusher()
+	}
+}
+
+// startFlusher makes sure that there is a flusher.
+func (c *Conn) startFlusher() {
+	if c.write.ownQueue().wantsFlusher() {
+		go c.flush()
+	}
+}
+
+// flush is the flusher: it writes what is queued until nothing is.
+func (c *Conn) flush() {
+	for {
+		c.writeFailed(c.write.flush())
+		if c.write.ownQueue().isFlushed() {
+			return
+		}
+	}
+}
+
+// startFlushTimer starts a flusher in a while, in case the reader takes longer
+// than that.
+func (c *Conn) startFlushTimer() { c.write.ownQueue().startTimer(flushDelay, c.flushTimeout) }
+
+func (c *Conn) flushTimeout() {
+	c.write.ownQueue().timing.Store(false)
+	if c.write.hasQueued() {
+		c.startFlusher()
+	}
+}
+
+// startBacklogFlusher makes sure that a goroutine writes the backlog.
+func (c *Conn) startBacklogFlusher() {
+	if c.write.frames.wantsFlusher() {
+		go c.flushBacklog()
+	}
+}
+
+// flushBacklog writes the backlog until there is none.
+func (c *Conn) flushBacklog() {
+	for {
+		c.writeFailed(c.write.frames.flush())
+		if c.write.frames.isFlushed() {
+			return
+		}
+	}
+}
+
+// offer hands a prepared data message over as far as that needs no waiting.
+func (c *Conn) offer(pm *PreparedMessage) error {
+	if pm.op != opText && pm.op != opBinary {
+		return errBadMessageType
+	}
+	if err := c.closing.writeError(); err != nil {
+		return err
+	}
+	queued, rest, err := c.write.offer(pm)
+	switch {
+	case rest:
+		c.startBacklogFlusher()
+	case queued:
+		c.startFlusher()
+	}
+	if err == ErrSendQueueFull {
+		return err
+	}
+	return c.writeFailed(err)
+}
+
+// EnableWriteCompression sets whether messages are compressed from now on, on
+// a connection that negotiated compression. They are by default.
+func (c *Conn) EnableWriteCompression(enable bool) {
+	if d := c.write.deflater; d != nil {
+		d.off.Store(!enable)
+	}
+}
+
+// SetCompressionLevel sets the compression level of the messages to come: one
+// of those of compress/flate, from HuffmanOnly to BestCompression, where
+// NoCompression is BestSpeed, as in [Compression].Level. Any other is an error.
+func (c *Conn) SetCompressionLevel(level int) error {
+	l, err := compressionLevel(level)
+	if d := c.write.deflater; err == nil && d != nil {
+		d.level.Store(int32(l))
+	}
+	return err
+}

@@ -1,0 +1,32 @@
+//go:build !unix
+
+package socket
+
+import (
+	"errors"
+	"syscall"
+
+	"github.com/seed23105783/websocket/internal/bufpool"
+)
+
+const supported = false
+
+// A Reader is not supported on this system: see Raw.
+type Reader struct{}
+
+// Init does nothing.
+func (*Reader) Init() {}
+
+// Read returns errors.ErrUnsupported.
+func (*Reader) Read(syscall.RawConn, any, int) (*bufpool.Buffer, int, error) {
+	return nil, 0, errors.ErrUnsupported
+}
+
+// A Writer is not supported on this system: see Raw.
+type Writer struct{}
+
+// NewWriter returns nil.
+func NewWriter(syscall.RawConn) *Writer { return nil }
+
+// Write returns errors.ErrUnsupported.
+func (*Writer) Write([]byte) (int, error) { return 0, errors.ErrUnsupported }

@@ -1,0 +1,83 @@
+//go:build unix
+
+package socket
+
+import (
+	"io"
+	"net"
+	"os"
+	"syscall"
+
+	"github.com/seed23105783/websocket/internal/bufpool"
+)
+
+const supported = true
+
+// A Reader reads from a socket without holding a buffer while there is nothing
+// to read: most connections of a server wait, most of the time.
+type Reader struct {
+	ready func(fd uintptr) bool // tryRead, bound once
+
+	// Arguments and results of tryRead.
+	size int
+	buf  *bufpool.Buffer
+	n    int
+	err  error
+}
+
+// Init makes r ready for use.
+func (r *Reader) Init() { r.ready = r.tryRead }
+
+// Read waits for bytes, takes a buffer of at least size bytes from the pool
+// and reads into it: the buffer and how many bytes are in it. On error, io.EOF
+// included, there is no buffer. conn is the socket that raw belongs to.
+func (r *Reader) Read(raw syscall.RawConn, conn any, size int) (*bufpool.Buffer, int, error) {
+	r.size = size
+	err := raw.Read(r.ready)
+	buf, n := r.buf, r.n
+	r.buf = nil
+	if err == nil && buf != nil {
+		return buf, n, nil
+	}
+	return nil, 0, r.failure(err, conn)
+}
+
+// tryRead reads once and reports whether there is a result: bytes, the end or
+// an error. Otherwise the runtime calls it again when the socket is ready.
+func (r *Reader) tryRead(fd uintptr) bool {
+	buf := bufpool.Get(r.size)
+	n, err := syscall.Read(int(fd), buf.B)
+	for err == syscall.EINTR {
+		n, err = syscall.Read(int(fd), buf.B)
+	}
+	if n > 0 {
+		r.buf, r.n = buf, n
+		return true
+	}
+	bufpool.Put(buf)
+	if err == syscall.EAGAIN {
+		return false
+	}
+	r.err = err
+	return true
+}
+
+// failure returns the error that package net would return. err is that of the
+// wait.
+func (r *Reader) failure(err error, conn any) error {
+	if err != nil {
+		if e, ok := err.(*net.OpError); ok && e.Op == "raw-read" {
+			e.Op = "read" // how it was read is of no interest
+		}
+		return err
+	}
+	if r.err == nil {
+		return io.EOF
+	}
+	err, r.err = r.err, nil
+	c := conn.(net.Conn)
+	return &net.OpError{
+		Op: "read", Net: c.LocalAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(),
+		Err: os.NewSyscallError("read", err),
+	}
+}

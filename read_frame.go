@@ -1,0 +1,334 @@
+package websocket
+
+import (
+	"io"
+	"sync/atomic"
+
+	"github.com/seed23105783/websocket/internal/bufpool"
+	"github.com/seed23105783/websocket/internal/socket"
+)
+
+// Sizes of buffers in bytes.
+const (
+	minBuffer     = bufpool.Min // room for any control frame
+	maxBuffer     = 64 << 10    // the largest to read into or for small frames
+	defaultBuffer = 4 << 10
+
+	// handOverSize is the size of the buffer in which net/http reads ahead on a
+	// client, and the least to read into for the first time.
+	handOverSize = 4 << 10
+)
+
+// bufferSize returns the size to use for a size that the application asked
+// for: zero stands for the default.
+func bufferSize(n int) int {
+	if n <= 0 {
+		n = defaultBuffer
+	}
+	return min(max(n, minBuffer), maxBuffer)
+}
+
+// A frameReader turns what a transport delivers into frames. It is the only
+// place that reads the transport while the connection lives. Whoever uses it
+// holds the lock of its messageReader.
+//
+// Every method leaves it where the next call goes on, also when it returns a
+// timeout. After any other error nothing can be read.
+type frameReader struct {
+	transport *transport
+	deadline  deadline
+
+	// head is the connection as net/http hands it over to a client, with what
+	// it has read ahead in front. It is nil once that has been read.
+	head io.Reader
+
+	// The bytes that were read and not used yet are buf.B[start:end]. While
+	// there are none, a socket needs no buffer.
+	buf        *bufpool.Buffer
+	start, end int
+	size       int           // of buf, if not more comes at a time
+	burst      int           // of the next one, where it can be chosen anew
+	waiter     socket.Reader // where the stream can be waited on without a buffer
+
+	activity *activity     // nil if nobody wants to know
+	observe  func(*header) // called with each frame that was read; or nil
+
+	// The data frame under way. remaining is what of its payload has not been
+	// read, pos the position of that in the masking key. The first clear of the
+	// buffered bytes have been unmasked where they are.
+	frame     header
+	remaining uint64
+	clear     int
+	pos       uint8
+	sequence  sequence
+	count     uint32 // of data frames so far; it may overflow
+}
+
+// An activity is what a frameReader tells of the life of the peer.
+type activity struct {
+	heard   atomic.Bool // bytes have come
+	waiting atomic.Bool // a read waits for some
+}
+
+// configure makes r ready for use. early are bytes of the stream that have
+// been read already.
+func (r *frameReader) configure(t *transport, client bool, size int, head io.Reader, early []byte) {
+	r.transport = t
+	r.deadline.owner = t
+	r.sequence.masked = !client
+	r.size = bufferSize(size)
+	r.burst = r.size
+	r.waiter.Init()
+	r.head = head
+	switch {
+	case head != nil:
+		r.buf = bufpool.Get(max(r.size, handOverSize))
+	case len(early) > 0:
+		r.buf = bufpool.Get(max(r.size, len(early)))
+		r.end = copy(r.buf.B, early)
+	}
+}
+
+// buffered returns the bytes that were read and not used yet.
+func (r *frameReader) buffered() []byte {
+	if r.buf == nil {
+		return nil
+	}
+	return r.buf.B[r.start:r.end]
+}
+
+// isEmpty reports whether a read has to wait for the stream.
+func (r *frameReader) isEmpty() bool { return r.start == r.end && r.head == nil }
+
+// hasMessage reports whether a control frame or a message of one frame can be
+// read without waiting.
+func (r *frameReader) hasMessage() bool {
+	b := r.buffered()
+	h, n, err := parseHeader(b)
+	return err != nil || n > 0 && h.fin && h.length <= uint64(len(b)-n)
+}
+
+// frameLimits bounds the payload of a data frame that begins a message, and of
+// one that continues one.
+type frameLimits struct{ first, more uint64 }
+
+// allow reports whether h is within the limits. What is compressed has its
+// limit when it is inflated.
+func (l frameLimits) allow(h *header) bool {
+	switch {
+	case h.opcode.isControl(), h.isCompressed():
+		return true
+	case h.opcode == opContinuation:
+		return h.length <= l.more
+	}
+	return h.length <= l.first
+}
+
+// next reads the header of the next frame and, of a control frame, the
+// payload too, which stays valid until the next call. The payload of a data
+// frame is what read and chunk read. The frame before must have been read to
+// its end.
+func (r *frameReader) next(limits frameLimits) (header, []byte, error) {
+	for {
+		h, n, err := r.parse(limits)
+		if err != nil {
+			return header{}, nil, err
+		}
+		need := n
+		if h.opcode.isControl() {
+			need += int(h.length)
+		}
+		if n > 0 && need <= r.end-r.start {
+			payload := r.buf.B[r.start+n : r.start+need]
+			r.start += need
+			r.begin(h, payload)
+			return h, payload, nil
+		}
+		if err := r.fill(); err != nil {
+			return header{}, nil, err
+		}
+	}
+}
+
+// parse parses the buffered header. n == 0 means that there is more to come.
+// A rule that is broken is found with the first byte that breaks it.
+func (r *frameReader) parse(limits frameLimits) (h header, n int, err error) {
+	b := r.buffered()
+	h, n, err = parseHeader(b)
+	switch {
+	case n > 0:
+		if err := r.sequence.next(h); err != nil {
+			return h, 0, err
+		}
+	case len(b) >= 2:
+		// The first two bytes come before what err is about.
+		if err := r.sequence.check(h); err != nil {
+			return h, 0, err
+		}
+	default:
+		return h, 0, nil
+	}
+	if err == nil && !limits.allow(&h) {
+		err = ErrReadLimit
+	}
+	return h, n, err
+}
+
+// begin makes a data frame the one under way, and unmasks the payload of a
+// control frame.
+func (r *frameReader) begin(h header, control []byte) {
+	if h.opcode.isControl() {
+		if h.masked {
+			maskBytes(control, control, h.key, 0)
+		}
+	} else {
+		r.count++
+		r.frame, r.remaining, r.pos = h, h.length, 0
+		if h.length > maxBuffer/2 {
+			r.burst = r.size // most of it does not come through the buffer
+		}
+	}
+	if r.observe != nil {
+		r.observe(&h)
+	}
+}
+
+// read reads what there is of the rest of the data frame under way, waiting
+// for one byte at least, and unmasks it.
+func (r *frameReader) read(p []byte) (int, error) {
+	p = p[:min(uint64(len(p)), r.remaining)]
+	if r.start == r.end {
+		// What would fill the buffer goes past it. Less than that goes through
+		// it, since the next frame may come with it in one system call.
+		if len(p) >= r.size && r.head == nil {
+			n, err := r.await(r.transport.stream, p)
+			r.unmask(p[:n], p[:n])
+			return n, err
+		}
+		if err := r.fill(); err != nil {
+			return 0, err
+		}
+	}
+	n := min(len(p), r.end-r.start)
+	r.unmask(p[:n], r.buf.B[r.start:r.start+n])
+	r.start += n
+	return n, nil
+}
+
+// chunk returns what there is of the rest of the data frame under way, unmasked
+// where it is in the buffer, waiting for one byte at least. The caller says
+// with used what it does not need to get again.
+func (r *frameReader) chunk() ([]byte, error) {
+	if r.clear == 0 {
+		if r.start == r.end {
+			if err := r.fill(); err != nil {
+				return nil, err
+			}
+		}
+		r.clear = int(min(uint64(r.end-r.start), r.remaining))
+		b := r.buf.B[r.start : r.start+r.clear]
+		r.unmask(b, b)
+	}
+	return r.buf.B[r.start : r.start+r.clear], nil
+}
+
+// used gives back n bytes of a chunk.
+func (r *frameReader) used(n int) { r.start, r.clear = r.start+n, r.clear-n }
+
+// unmask moves payload of the frame under way from src to dst.
+func (r *frameReader) unmask(dst, src []byte) {
+	r.remaining -= uint64(len(src))
+	if r.frame.masked {
+		r.pos = uint8(maskBytes(dst, src, r.frame.key, int(r.pos)))
+	} else if len(src) > 0 && &dst[0] != &src[0] {
+		copy(dst, src)
+	}
+}
+
+// fill reads at least one more byte behind those that are buffered.
+func (r *frameReader) fill() error {
+	if r.start == r.end {
+		r.start, r.end = 0, 0
+		if r.transport.raw != nil && r.head == nil {
+			return r.fillIdle()
+		}
+	}
+	if r.buf == nil {
+		r.buf = bufpool.Get(r.size)
+	}
+	if r.start > 0 {
+		r.end = copy(r.buf.B, r.buf.B[r.start:r.end])
+		r.start = 0
+	}
+	var src io.Reader = r.transport.stream
+	if r.head != nil {
+		src = r.head
+	}
+	n, err := r.await(src, r.buf.B[r.end:])
+	if err != nil {
+		return err
+	}
+	// One read takes all that net/http had read ahead: see Dialer.handOver.
+	r.head = nil
+	r.end += n
+	return nil
+}
+
+// fillIdle is fill for a socket and an empty buffer, which it does not hold
+// while it waits.
+func (r *frameReader) fillIdle() error {
+	r.release()
+	buf, n, err := r.waiter.Read(r.transport.raw, r.transport.stream, r.burst)
+	if err != nil {
+		return err
+	}
+	r.buf, r.end = buf, n
+	// What fills a buffer is followed by more, and system calls are what many
+	// short messages cost most.
+	switch size := len(buf.B); {
+	case n == size:
+		r.burst = min(2*size, maxBuffer)
+	case n < size/4:
+		r.burst = max(size/2, r.size)
+	}
+	if r.activity != nil {
+		r.activity.hear()
+	}
+	return nil
+}
+
+// await reads at least one byte from src, which is the stream or goes before
+// it.
+func (r *frameReader) await(src io.Reader, p []byte) (int, error) {
+	if r.activity == nil {
+		return io.ReadAtLeast(src, p, 1)
+	}
+	r.activity.waiting.Store(true)
+	n, err := io.ReadAtLeast(src, p, 1)
+	r.activity.waiting.Store(false)
+	if n > 0 {
+		r.activity.hear()
+	}
+	return n, err
+}
+
+// hear records that bytes have come. It is a load as a rule.
+func (a *activity) hear() {
+	if !a.heard.Load() {
+		a.heard.Store(true)
+	}
+}
+
+// release gives the buffer back. There must be nothing in it that is needed.
+func (r *frameReader) release() {
+	if r.buf != nil {
+		bufpool.Put(r.buf)
+		r.buf = nil
+	}
+}
+
+// discard forgets what is buffered.
+func (r *frameReader) discard() {
+	r.start, r.end, r.clear = 0, 0, 0
+	r.release()
+}
