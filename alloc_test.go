@@ -178,7 +178,7 @@ func TestIdleSocketHoldsNoBuffer(t *testing.T) {
 	server.SetReadDeadline(time.Now().Add(-time.Second))
 	_, _, err = server.ReadMessage()
 	require.True(t, isTimeout(err))
-	require.Nil(t, server.read.buf)
+	require.Nil(t, server.read.frames.buf)
 }
 
 func BenchmarkRead(b *testing.B) {

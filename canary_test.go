@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed23105783/websocket/internal/bufpool"
 	"github.com/seed23105783/websocket/internal/deflate"
 	"github.com/seed23105783/websocket/internal/wstest"
 )
@@ -20,9 +21,9 @@ const canary = "\xC5\x8ACANARY-OF-ANOTHER-CONNECTION\x00"
 
 // layCanaries fills the pools with what another connection could have left.
 func layCanaries(a agreement) {
-	for class := range buffers {
+	for size := bufpool.Min; size <= bufpool.Max; size *= 2 {
 		for range 3 {
-			buffers[class].Put(&buffer{canaries(minBuffer << class)})
+			bufpool.Put(&bufpool.Buffer{B: canaries(size)})
 		}
 	}
 	for range 3 {

@@ -110,30 +110,37 @@ func TestCloseErrorPredicates(t *testing.T) {
 func TestTerminalErrorsMatchErrClosed(t *testing.T) {
 	cause := errors.New("cause")
 	for _, err := range []error{
-		&CloseError{Code: 1000}, ErrCloseSent, ErrReadLimit, errReservedBits, &lostError{cause}, &brokenError{cause},
+		&CloseError{Code: 1000}, ErrCloseSent, ErrReadLimit, errReservedBits, &lostError{cause}, &brokenError{cause: cause},
 	} {
 		assert.ErrorIs(t, err, net.ErrClosed, "%T", err)
 		assert.NotErrorIs(t, err, io.EOF, "%T", err)
 	}
 	assert.ErrorIs(t, &lostError{cause}, cause)
-	assert.ErrorIs(t, &brokenError{cause}, cause)
+	assert.ErrorIs(t, &brokenError{cause: cause}, cause)
 	assert.NotErrorIs(t, errWriteTimeout, net.ErrClosed, "a timeout is no end")
 	for _, err := range []error{ErrInvalidCloseCode, ErrCloseReasonTooLong, errBadMessageType} {
 		assert.NotErrorIs(t, err, net.ErrClosed, "misuse is no end")
 	}
 }
 
-func TestCloseState(t *testing.T) {
-	var s closeState
-	assert.Equal(t, StateOpen, s.state())
-	assert.True(t, s.add(closeReceived))
-	assert.False(t, s.add(closeReceived), "only once")
-	assert.Equal(t, StateClosing, s.state())
-	assert.False(t, s.has(closeSent))
-	assert.True(t, s.add(closeSent))
-	assert.Equal(t, StateClosing, s.state())
-	assert.True(t, s.add(transportClosed))
-	assert.Equal(t, StateClosed, s.state())
+func TestClosingSteps(t *testing.T) {
+	var c closing
+	assert.Equal(t, StateOpen, c.state())
+	assert.True(t, c.add(closeReceived))
+	assert.False(t, c.add(closeReceived), "only once")
+	assert.Equal(t, StateClosing, c.state())
+	assert.False(t, c.has(closeSent))
+	assert.True(t, c.add(closeSending))
+	c.cancelClose()
+	assert.NoError(t, c.writeError())
+	assert.True(t, c.add(closeSending))
+	assert.Equal(t, ErrCloseSent, c.writeError())
+	assert.Equal(t, StateClosing, c.state())
+	assert.Zero(t, c.info())
+	assert.True(t, c.end(net.ErrClosed))
+	assert.False(t, c.end(net.ErrClosed), "only once")
+	assert.False(t, c.add(closeSent), "too late")
+	assert.Equal(t, StateClosed, c.state())
 }
 
 func TestStateNumbersAreTheBrowsers(t *testing.T) {

@@ -72,15 +72,15 @@ func newConn(s stream, config connConfig) *Conn {
 	c.write.frames.configure(&c.transport, &c.closing, &config)
 	c.write.configure(&config)
 	if config.agreement.wish != nil {
-		c.setCompression(config.client, config.agreement)
+		c.setCompression(config.agreement)
 	}
 	return c
 }
 
 // setCompression makes a connection compress and inflate as was agreed.
-func (c *Conn) setCompression(client bool, agreed agreement) {
+func (c *Conn) setCompression(agreed agreement) {
 	ours, theirs := agreed.params.Server, agreed.params.Client
-	if client {
+	if c.write.frames.client {
 		ours, theirs = theirs, ours
 	}
 	d := &deflater{side: ours, threshold: agreed.wish.threshold(ours)}

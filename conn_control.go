@@ -100,7 +100,7 @@ func (c *Conn) PongHandler() func(appData string) error {
 // handleControl does what the control frame of the messageReader asks for. An
 // error is the end of the reading, unless it is a timeout.
 func (c *Conn) handleControl() error {
-	op, payload := c.read.control.opcode, c.read.control.payload
+	op, payload := c.read.control()
 	if err := c.callHandler(op, payload); err != nil {
 		c.closing.endReads(err)
 		return c.closing.readError()
@@ -146,6 +146,10 @@ func (c *Conn) isAnswer(payload []byte) bool {
 	return first
 }
 
+// pongWait is how long a reader waits for a pong to be written where it cannot be
+// known whether that takes any time: over TLS, for example.
+const pongWait = 20 * time.Millisecond
+
 // answerPing sends a pong: RFC 6455, Section 5.5.3. It does not wait for a peer
 // that does not read: what cannot be written at once is left to a goroutine.
 func (c *Conn) answerPing(payload []byte) error {
@@ -153,8 +157,8 @@ func (c *Conn) answerPing(payload []byte) error {
 		return nil // the application's
 	}
 	sent, err := c.write.frames.pong(payload)
-	if !sent {
-		c.startBacklogFlusher()
+	if !sent && c.startBacklogFlusher() && !c.transport.socket {
+		c.write.frames.awaitFlush(pongWait)
 	}
 	c.writeFailed(err) // what is wrong with the connection reading will find
 	return nil

@@ -87,7 +87,7 @@ func (c *Conn) readFailed(err error) error {
 	case isTimeout(err):
 		return err // nothing is lost, and the next read goes on
 	case errors.Is(err, net.ErrClosed):
-	case err == io.EOF || err == io.ErrUnexpectedEOF:
+	case err == io.ErrUnexpectedEOF:
 		// RFC 6455, Section 7.1.5: the code when there was no close frame.
 		err = &CloseError{Code: CloseAbnormalClosure, Text: io.ErrUnexpectedEOF.Error()}
 	default:

@@ -229,57 +229,50 @@ func (c *Conn) NextWriter(messageType int) (io.WriteCloser, error) {
 
 // Write adds p to the message.
 func (w *connWriter) Write(p []byte) (written int, err error) {
-	err = w.do(func(l *waitLimit) error {
-		n, err := w.write(p[written:], l)
+	l := w.c.writeLimit()
+	for again := true; again; {
+		var n int
+		n, err = w.write(p[written:], &l)
 		written += n
-		return err
-	})
+		again, err = w.c.retry(err, &l)
+	}
 	return written, err
 }
 
 // WriteString adds s to the message.
 func (w *connWriter) WriteString(s string) (written int, err error) {
-	err = w.do(func(l *waitLimit) error {
-		n, err := w.writeString(s[written:], l)
+	l := w.c.writeLimit()
+	for again := true; again; {
+		var n int
+		n, err = w.writeString(s[written:], &l)
 		written += n
-		return err
-	})
+		again, err = w.c.retry(err, &l)
+	}
 	return written, err
 }
 
 // ReadFrom adds what r has until its end to the message.
 func (w *connWriter) ReadFrom(r io.Reader) (read int64, err error) {
-	err = w.do(func(l *waitLimit) error {
-		n, err := w.readFrom(r, l)
+	l := w.c.writeLimit()
+	for again := true; again; {
+		var n int64
+		n, err = w.readFrom(r, &l)
 		read += n
-		return err
-	})
+		again, err = w.c.retry(err, &l)
+	}
 	return read, err
 }
 
 // Close sends the end of the message.
-func (w *connWriter) Close() error {
-	err := w.do(w.close)
+func (w *connWriter) Close() (err error) {
+	l := w.c.writeLimit()
+	for again := true; again; {
+		again, err = w.c.retry(w.close(&l), &l)
+	}
 	if err == nil && w.op == opClose {
 		w.c.closeWritten()
 	}
 	return err
-}
-
-// do calls f until it need not be called again.
-func (w *connWriter) do(f func(*waitLimit) error) error {
-	l := w.c.writeLimit()
-	for {
-		err := w.enter(&l)
-		if err == nil {
-			err = f(&l)
-			w.leave()
-		}
-		again, err := w.c.retry(err, &l)
-		if !again {
-			return err
-		}
-	}
 }
 
 // flushDelay is how long messages that were left to the reader wait for it.
@@ -385,11 +378,18 @@ func (c *Conn) flushTimeout() {
 	}
 }
 
-// startBacklogFlusher makes sure that a goroutine writes the backlog.
-func (c *Conn) startBacklogFlusher() {
-	if c.write.frames.wantsFlusher() {
-		go c.flushBacklog()
+// startBacklogFlusher makes sure that a goroutine writes the backlog, and
+// reports whether it has started one.
+func (c *Conn) startBacklogFlusher() bool {
+	if !c.write.frames.wantsFlusher() {
+		return false
 	}
+	b := c.write.frames.ownBacklog()
+	if b.flush == nil {
+		b.flush = c.flushBacklog
+	}
+	go b.flush()
+	return true
 }
 
 // flushBacklog writes the backlog until there is none.

@@ -133,8 +133,10 @@ func (e *brokenError) Timeout() bool { return isTimeout(e.cause) }
 // Temporary is there to make it a net.Error.
 func (e *brokenError) Temporary() bool { return false }
 
-// Is reports whether target is net.ErrClosed.
-func (e *brokenError) Is(target error) bool { return target == net.ErrClosed }
+// Is reports whether target is net.ErrClosed, or ErrSlowPeer where that is so.
+func (e *brokenError) Is(target error) bool {
+	return target == net.ErrClosed || target == ErrSlowPeer && e.end == endSlow
+}
 
 func (e *brokenError) Unwrap() []error {
 	if e.end == endNone {
@@ -147,9 +149,9 @@ func (e *brokenError) Unwrap() []error {
 var errWriteCut = errors.New("the deadline or context of a write ended in the middle of a frame")
 
 // ErrSlowPeer is what reads return after the peer did not read what it was sent
-// for WriteTimeout, which has ended the connection: see [Upgrader]. Later writes
-// return an error that wraps it. It matches net.ErrClosed, and errors.As finds
-// a [*CloseError] with code 1006 in it.
+// for WriteTimeout, which has ended the connection: see [Upgrader]. Errors of
+// writes match it. It matches net.ErrClosed, and errors.As finds a [*CloseError]
+// with code 1006 in it.
 var ErrSlowPeer error = slowPeerError{}
 
 type slowPeerError struct{}

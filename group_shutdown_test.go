@@ -67,7 +67,7 @@ func TestGroupShutdown(t *testing.T) {
 		require.NoError(t, g.Shutdown(ctx, CloseGoingAway, "restart"))
 		for i, c := range members {
 			code := CloseGoingAway
-			if c.write.client {
+			if c.write.frames.client {
 				code = CloseNormalClosure // 1001 is for servers to say
 			}
 			require.Equal(t, string(FormatCloseMessage(code, "restart")), <-closed[i])

@@ -138,9 +138,9 @@ type keepAlive struct {
 
 // startKeepAlive starts what config asks for. Nothing else has been done with
 // the connection yet.
-func (c *Conn) startKeepAlive(config KeepAlive) {
+func (c *Conn) startKeepAlive(config KeepAlive) *keepAlive {
 	if config.Interval <= 0 {
-		return
+		return nil
 	}
 	if config.Timeout <= 0 {
 		config.Timeout = defaultKeepAliveTimeout
@@ -157,6 +157,7 @@ func (c *Conn) startKeepAlive(config KeepAlive) {
 	_, wait := k.silence.next(true, nil)
 	k.activity.heard.Store(true) // the handshake was a sign of life
 	k.timer = time.AfterFunc(wait, k.look)
+	return k
 }
 
 // stop ends k.

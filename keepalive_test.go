@@ -23,7 +23,7 @@ var testKeepAlive = KeepAlive{Interval: 30 * time.Second, Timeout: 10 * time.Sec
 // connectAlive is connect with a KeepAlive.
 func (m mode) connectAlive(t *testing.T, k KeepAlive) (*Conn, *peer) {
 	a, b := wstest.Pipe(0, m.chunking())
-	c := newConn(a, connConfig{client: m.client, readBufferSize: m.buffer, writeBufferSize: m.buffer, keepAlive: k})
+	c := withKeepAlive(newConn(a, connConfig{client: m.client, readBufferSize: m.buffer, writeBufferSize: m.buffer}), k)
 	t.Cleanup(func() {
 		c.Close()
 		b.Close()
@@ -194,7 +194,7 @@ func TestKeepAliveWithAStuckPing(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			a, b := wstest.Pipe(10, wstest.Whole)
 			defer b.Close()
-			c := newConn(a, connConfig{keepAlive: testKeepAlive})
+			c := withKeepAlive(newConn(a, connConfig{}), testKeepAlive)
 			end := time.Now().Add(testKeepAlive.Interval + testKeepAlive.Timeout)
 			written := make(chan error, 1)
 			if writing {
@@ -214,7 +214,7 @@ func TestKeepAliveWithAStuckPing(t *testing.T) {
 func TestKeepAliveWithAStuckPingOfALivePeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := wstest.Pipe(10, wstest.Whole)
-		c := newConn(a, connConfig{keepAlive: testKeepAlive})
+		c := withKeepAlive(newConn(a, connConfig{}), testKeepAlive)
 		p := &peer{t: t, conn: b, masked: true}
 		ended := reads(c)
 		for range 100 {
@@ -245,14 +245,15 @@ func TestKeepAliveWhileClosing(t *testing.T) {
 // TestKeepAliveEndsWithTheConnection: no timer keeps what is closed.
 func TestKeepAliveEndsWithTheConnection(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
-		c, p := m.connectAlive(t, testKeepAlive)
+		c, p := m.connect(t)
+		alive := c.startKeepAlive(testKeepAlive)
 		p.closesAfter(1000)
 		p.send(p.close(1000, ""))
 		_, _, err := c.ReadMessage()
 		require.Equal(t, &CloseError{Code: 1000}, err)
-		require.False(t, c.read.alive.timer.Stop(), "it has been stopped")
-		c.read.alive.look()
-		require.False(t, c.read.alive.timer.Stop(), "and stays so")
+		require.False(t, alive.timer.Stop(), "it has been stopped")
+		alive.look()
+		require.False(t, alive.timer.Stop(), "and stays so")
 	})
 }
 
@@ -362,9 +363,9 @@ func TestUnreadBytes(t *testing.T) {
 func TestKeepAliveOfSockets(t *testing.T) {
 	k := KeepAlive{Interval: time.Hour, Timeout: time.Hour}
 	eachSocketKind(t, func(t *testing.T, a, b net.Conn) {
-		c, other := newConn(a, connConfig{keepAlive: k}), newConn(b, connConfig{client: true})
+		c, other := newConn(a, connConfig{}), newConn(b, connConfig{client: true})
+		alive := c.startKeepAlive(k)
 		ended := reads(other)
-		alive := c.read.alive
 		alive.look() // the handshake was a sign of life
 		alive.look() // a ping
 		require.Eventually(t, func() bool { return !alive.mute() }, 10*time.Second, time.Millisecond)
@@ -375,13 +376,14 @@ func TestKeepAliveOfSockets(t *testing.T) {
 		reads(c)
 		_, err := c.Ping(t.Context())
 		require.NoError(t, err)
-		require.True(t, alive.heard.Load())
+		require.True(t, alive.activity.heard.Load())
 		c.Close()
 		other.Close()
 		<-ended
 	})
 	eachSocketKind(t, func(t *testing.T, a, b net.Conn) {
-		c := newConn(a, connConfig{client: true, keepAlive: k})
+		c := newConn(a, connConfig{client: true})
+		alive := c.startKeepAlive(k)
 		p := &peer{t: t}
 		_, err := b.Write(append(p.text("1"), p.text("2")...))
 		require.NoError(t, err)
@@ -392,7 +394,7 @@ func TestKeepAliveOfSockets(t *testing.T) {
 		}
 		for range 4 {
 			require.Equal(t, StateOpen, c.State())
-			c.read.alive.look()
+			alive.look()
 		}
 		<-c.Done()
 		_, _, err = c.ReadMessage()
@@ -403,7 +405,8 @@ func TestKeepAliveOfSockets(t *testing.T) {
 func TestKeepAliveDoesNotAllocate(t *testing.T) {
 	countsAllocations(t)
 	p := &peer{masked: true}
-	c := newConn(&endlessStream{frame: p.text("hello")}, connConfig{keepAlive: KeepAlive{Interval: time.Hour}})
+	c := newConn(&endlessStream{frame: p.text("hello")}, connConfig{})
+	c.startKeepAlive(KeepAlive{Interval: time.Hour})
 	defer c.Close()
 	dst := make([]byte, 0, 100)
 	require.Zero(t, testing.AllocsPerRun(100, func() { c.AppendMessage(dst) }))

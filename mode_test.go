@@ -50,6 +50,7 @@ func (m mode) connect(t *testing.T) (*Conn, *peer) {
 	a, b := wstest.Pipe(0, m.chunking())
 	c := newConn(a, connConfig{client: m.client, readBufferSize: m.buffer, writeBufferSize: m.buffer})
 	t.Cleanup(func() {
+		synctest.Wait() // for a peer that is about to see the end
 		c.Close()
 		b.Close()
 	})
@@ -165,3 +166,13 @@ func (p *peer) closesWhenTold() {
 
 // soon is long enough in a bubble for everything to happen that is going to.
 const soon = time.Minute
+
+func withKeepAlive(c *Conn, k KeepAlive) *Conn {
+	c.startKeepAlive(k)
+	return c
+}
+
+func withTrace(c *Conn, hooks *Trace) *Conn {
+	c.startTrace(hooks)
+	return c
+}

@@ -112,14 +112,19 @@ func (m *model) frame(b []byte) []byte {
 	switch {
 	case bad:
 		return m.fail(modelViolated, 1002)
-	case size == 0:
+	case size == 0 && len(b) < 2:
 		return m.fail(modelLost, 0)
 	}
 	if code := m.check(h); code != 0 {
 		return m.fail(modelViolated, code)
 	}
-	if h.op < 8 && !m.compressed && m.limit >= 0 && h.length > uint64(m.limit-len(m.payload)) {
+	// What breaks a rule does so with its first byte, and a length with its last.
+	known := size > 0 || len(b) >= 2+map[byte]int{126: 2, 127: 8}[b[1]%128]
+	if known && h.op < 8 && !m.compressed && m.limit >= 0 && h.length > uint64(m.limit-len(m.payload)) {
 		return m.fail(modelTooLong, 1009)
+	}
+	if size == 0 {
+		return m.fail(modelLost, 0)
 	}
 	whole := h.length <= uint64(len(b)-size)
 	payload := b[size:]

@@ -46,12 +46,12 @@ type frameReader struct {
 	// there are none, a socket needs no buffer.
 	buf        *bufpool.Buffer
 	start, end int
-	size       int           // of buf, if not more comes at a time
-	burst      int           // of the next one, where it can be chosen anew
+	size       int32         // of buf, if not more comes at a time
+	burst      int32         // of the next one, where it can be chosen anew
 	waiter     socket.Reader // where the stream can be waited on without a buffer
 
-	activity *activity     // nil if nobody wants to know
-	observe  func(*header) // called with each frame that was read; or nil
+	activity *activity    // nil if nobody wants to know
+	observe  func(header) // called with each frame that was read; or nil
 
 	// The data frame under way. remaining is what of its payload has not been
 	// read, pos the position of that in the masking key. The first clear of the
@@ -76,15 +76,15 @@ func (r *frameReader) configure(t *transport, client bool, size int, head io.Rea
 	r.transport = t
 	r.deadline.owner = t
 	r.sequence.masked = !client
-	r.size = bufferSize(size)
+	r.size = int32(bufferSize(size))
 	r.burst = r.size
 	r.waiter.Init()
 	r.head = head
 	switch {
 	case head != nil:
-		r.buf = bufpool.Get(max(r.size, handOverSize))
+		r.buf = bufpool.Get(max(int(r.size), handOverSize))
 	case len(early) > 0:
-		r.buf = bufpool.Get(max(r.size, len(early)))
+		r.buf = bufpool.Get(max(int(r.size), len(early)))
 		r.end = copy(r.buf.B, early)
 	}
 }
@@ -168,7 +168,7 @@ func (r *frameReader) parse(limits frameLimits) (h header, n int, err error) {
 	default:
 		return h, 0, nil
 	}
-	if err == nil && !limits.allow(&h) {
+	if known := n > 0 || len(b) >= headerSize(int(min(h.length, 1<<16)), false); err == nil && known && !limits.allow(&h) {
 		err = ErrReadLimit
 	}
 	return h, n, err
@@ -189,7 +189,7 @@ func (r *frameReader) begin(h header, control []byte) {
 		}
 	}
 	if r.observe != nil {
-		r.observe(&h)
+		r.observe(h)
 	}
 }
 
@@ -200,7 +200,7 @@ func (r *frameReader) read(p []byte) (int, error) {
 	if r.start == r.end {
 		// What would fill the buffer goes past it. Less than that goes through
 		// it, since the next frame may come with it in one system call.
-		if len(p) >= r.size && r.head == nil {
+		if len(p) >= int(r.size) && r.head == nil {
 			n, err := r.await(r.transport.stream, p)
 			r.unmask(p[:n], p[:n])
 			return n, err
@@ -254,7 +254,7 @@ func (r *frameReader) fill() error {
 		}
 	}
 	if r.buf == nil {
-		r.buf = bufpool.Get(r.size)
+		r.buf = bufpool.Get(int(r.size))
 	}
 	if r.start > 0 {
 		r.end = copy(r.buf.B, r.buf.B[r.start:r.end])
@@ -278,18 +278,18 @@ func (r *frameReader) fill() error {
 // while it waits.
 func (r *frameReader) fillIdle() error {
 	r.release()
-	buf, n, err := r.waiter.Read(r.transport.raw, r.transport.stream, r.burst)
+	buf, n, err := r.waiter.Read(r.transport.raw, r.transport.stream, int(r.burst))
 	if err != nil {
-		return err
+		return unexpectedEOF(err)
 	}
 	r.buf, r.end = buf, n
 	// What fills a buffer is followed by more, and system calls are what many
 	// short messages cost most.
 	switch size := len(buf.B); {
 	case n == size:
-		r.burst = min(2*size, maxBuffer)
+		r.burst = int32(min(2*size, maxBuffer))
 	case n < size/4:
-		r.burst = max(size/2, r.size)
+		r.burst = max(int32(size/2), r.size)
 	}
 	if r.activity != nil {
 		r.activity.hear()
@@ -301,7 +301,8 @@ func (r *frameReader) fillIdle() error {
 // it.
 func (r *frameReader) await(src io.Reader, p []byte) (int, error) {
 	if r.activity == nil {
-		return io.ReadAtLeast(src, p, 1)
+		n, err := io.ReadAtLeast(src, p, 1)
+		return n, unexpectedEOF(err)
 	}
 	r.activity.waiting.Store(true)
 	n, err := io.ReadAtLeast(src, p, 1)
@@ -309,7 +310,16 @@ func (r *frameReader) await(src io.Reader, p []byte) (int, error) {
 	if n > 0 {
 		r.activity.hear()
 	}
-	return n, err
+	return n, unexpectedEOF(err)
+}
+
+// unexpectedEOF returns the error for the end of the stream, which io.EOF must
+// not be: that is the end of a message.
+func unexpectedEOF(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // hear records that bytes have come. It is a load as a rule.

@@ -18,7 +18,7 @@ import (
 const DefaultReadLimit = 32 << 20
 
 // errControlFrame is what the methods of a messageReader return when a control
-// frame has come: it is in control. Whoever has done what it asks for calls
+// frame has come: control returns it. Whoever has done what it asks for calls
 // the method again.
 var errControlFrame = errors.New("websocket: control frame")
 
@@ -30,11 +30,9 @@ type messageReader struct {
 	frames frameReader
 	limit  atomic.Int64 // of a message in bytes; none if not positive
 
-	// The control frame that came last.
-	control struct {
-		opcode  opcode
-		payload []byte // valid until the next call
-	}
+	// The control frame that came last: its opcode and the length of its payload.
+	controlOpcode opcode
+	controlLength uint8
 
 	// The message under way: its opcode, zero if there is none, the check of
 	// its text, and the length of its payload so far.
@@ -45,18 +43,18 @@ type messageReader struct {
 	// Who gets the rest of the message: partial is what ReadMessage had of it
 	// when a deadline came, piecewise is the reader that NextReader returned, and
 	// without either it goes to nobody if skipping is set.
-	skipping  bool
 	partial   []byte
 	piecewise *pieceReader
-
-	// inflater is nil unless compression was negotiated.
-	inflater *inflater
+	skipping  bool
 
 	// more tells writers that the next message is there already. It is kept only
 	// where they ask, which is where there is a queue. looked says that it is
 	// about the buffered bytes as they are.
-	more   atomic.Bool
 	looked bool
+	more   atomic.Bool
+
+	// inflater is nil unless compression was negotiated.
+	inflater *inflater
 }
 
 // A pieceReader is the application's reader of a message, or was.
@@ -262,7 +260,7 @@ func (m *messageReader) nextData() error {
 		return err
 	}
 	if h.opcode.isControl() {
-		m.control.opcode, m.control.payload = h.opcode, payload
+		m.controlOpcode, m.controlLength = h.opcode, uint8(len(payload))
 		return errControlFrame
 	}
 	if h.opcode != opContinuation {
@@ -276,6 +274,13 @@ func (m *messageReader) nextData() error {
 		m.received += int64(h.length) // which limits bounds
 	}
 	return nil
+}
+
+// control returns the control frame that came last. The payload is valid until
+// the next call of another method.
+func (m *messageReader) control() (opcode, []byte) {
+	f := &m.frames
+	return m.controlOpcode, f.buf.B[f.start-int(m.controlLength) : f.start]
 }
 
 // limits returns what the read limit leaves to the next data frame.

@@ -41,6 +41,7 @@ func (m mode) gated(t *testing.T, config connConfig) (*Conn, *gatedStream, *peer
 	config.client, config.readBufferSize, config.writeBufferSize = m.client, m.buffer, m.buffer
 	c := newConn(s, config)
 	t.Cleanup(func() {
+		synctest.Wait() // for a peer that is about to see the end
 		c.Close()
 		b.Close()
 	})
@@ -56,11 +57,11 @@ func TestSendTogether(t *testing.T) {
 		for i := range 50 {
 			want = append(want, strings.Repeat("x", i))
 		}
-		c.write.message.acquire(nil, nil) // as by a message under way
+		c.write.lock.Acquire(nil, nil) // as by a message under way
 		for i, text := range want {
 			require.NoError(t, c.Send(TextMessage, []byte(text)), i)
 		}
-		c.write.message.release()
+		c.write.lock.Release()
 		synctest.Wait()
 		require.EqualValues(t, 1, s.writes.Load(), "one write for all")
 		require.Zero(t, c.BufferedAmount())
@@ -91,14 +92,14 @@ func TestWritersTogether(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, s, p := m.gated(t, connConfig{})
 		const writers = 40
-		c.write.message.acquire(nil, nil) // as by a message under way
+		c.write.lock.Acquire(nil, nil) // as by a message under way
 		var done sync.WaitGroup
 		for i := range writers {
 			done.Go(func() { require.NoError(t, c.WriteMessage(BinaryMessage, fmt.Appendf(nil, "%02d", i))) })
 			synctest.Wait() // to make sure of the order
 		}
 		require.Zero(t, c.BufferedAmount(), "these are waited for")
-		c.write.message.release()
+		c.write.lock.Release()
 		done.Wait()
 		require.EqualValues(t, 1, s.writes.Load())
 		for i := range writers {
@@ -112,7 +113,7 @@ func TestSendQueueLimit(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, s, p := m.gated(t, connConfig{sendQueueLimit: 100})
 		require.Equal(t, ErrSendQueueFull, c.Send(TextMessage, make([]byte, 101)))
-		c.write.message.acquire(nil, nil)
+		c.write.lock.Acquire(nil, nil)
 		require.NoError(t, c.Send(BinaryMessage, make([]byte, 97)))
 		require.NoError(t, c.Send(BinaryMessage, nil))
 		require.NoError(t, c.Send(BinaryMessage, nil))
@@ -120,7 +121,7 @@ func TestSendQueueLimit(t *testing.T) {
 		require.Equal(t, ErrSendQueueFull, c.Send(BinaryMessage, make([]byte, 2)))
 		require.NoError(t, c.Send(BinaryMessage, nil))
 		require.Equal(t, ErrSendQueueFull, c.Send(BinaryMessage, nil), "empty messages count")
-		c.write.message.release()
+		c.write.lock.Release()
 		synctest.Wait()
 		require.Zero(t, c.BufferedAmount())
 		require.NoError(t, c.Send(BinaryMessage, make([]byte, 100)))
@@ -129,7 +130,7 @@ func TestSendQueueLimit(t *testing.T) {
 		p.expect(true, opBinary, string(make([]byte, 97)))
 	})
 	c := endless(false, opText, 1)
-	c.write.message.acquire(nil, nil)
+	c.write.lock.Acquire(nil, nil)
 	require.NoError(t, c.Send(BinaryMessage, make([]byte, DefaultSendQueueLimit)))
 	require.Equal(t, ErrSendQueueFull, c.Send(BinaryMessage, []byte{0}), "the default")
 	c.Close()
@@ -144,7 +145,7 @@ func TestSendAfterEnd(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, _, _ := m.gated(t, connConfig{})
 		require.Equal(t, errBadMessageType, c.Send(PingMessage, nil))
-		c.write.message.acquire(nil, nil)
+		c.write.lock.Acquire(nil, nil)
 		require.NoError(t, c.Send(TextMessage, []byte("lost")))
 		waiting := make(chan error)
 		go func() { waiting <- c.WriteMessage(TextMessage, []byte("lost too")) }()
@@ -153,7 +154,7 @@ func TestSendAfterEnd(t *testing.T) {
 		require.ErrorIs(t, <-waiting, net.ErrClosed)
 		require.EqualValues(t, 4, c.BufferedAmount())
 		require.ErrorIs(t, c.Send(TextMessage, nil), net.ErrClosed)
-		c.write.message.release()
+		c.write.lock.Release()
 	})
 	eachMode(t, func(t *testing.T, m mode) {
 		c, _, p := m.gated(t, connConfig{})
@@ -307,8 +308,8 @@ func TestSendStuckSocket(t *testing.T) {
 // way leaves what was queued before it in the queue.
 func TestQueueSurvivesDeadline(t *testing.T) {
 	c, remote := stuffedPair(t)
-	const text = lead(finBit | opText)
-	require.NoError(t, c.write.outbox().add(text, []byte("first")))
+	const text = firstByte(finBit | opText)
+	require.NoError(t, c.write.ownQueue().add(text, []byte("first")))
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	require.Equal(t, context.DeadlineExceeded, c.WriteMessageContext(ctx, TextMessage, []byte("given up")))
@@ -316,7 +317,7 @@ func TestQueueSurvivesDeadline(t *testing.T) {
 	require.ErrorIs(t, c.WriteMessage(TextMessage, []byte(long)), os.ErrDeadlineExceeded)
 	c.SetWriteDeadline(time.Time{})
 	require.EqualValues(t, 5, c.BufferedAmount())
-	require.NoError(t, c.write.outbox().add(text, []byte("second")))
+	require.NoError(t, c.write.ownQueue().add(text, []byte("second")))
 
 	last := make(chan error)
 	go func() { last <- c.WriteMessage(TextMessage, []byte("third")) }()
@@ -331,27 +332,6 @@ func TestQueueSurvivesDeadline(t *testing.T) {
 	require.NoError(t, <-last)
 	require.Equal(t, "\x81\x05first\x81\x06second\x81\x05third", string(got))
 	require.Zero(t, c.BufferedAmount())
-}
-
-// TestPutBack: what is put back comes before what was queued meanwhile.
-func TestPutBack(t *testing.T) {
-	var q queue
-	const text = lead(finBit | opText)
-	require.NoError(t, q.add(text, []byte("one")))
-	v1, err := q.addWaiting(text, []byte("two"))
-	require.NoError(t, err)
-	b := q.take()
-	require.NoError(t, q.add(text, []byte("three")))
-	v2, err := q.addWaiting(text, []byte("four"))
-	require.NoError(t, err)
-	q.putBack(b)
-	b = q.take()
-	require.Equal(t, "\x81\x03one\x81\x03two\x81\x05three\x81\x04four", string(b.frames()))
-	require.EqualValues(t, 8, q.buffered())
-	q.settle(b, nil)
-	<-v1.done
-	<-v2.done
-	require.Zero(t, q.buffered())
 }
 
 func TestSendAllocations(t *testing.T) {
@@ -372,15 +352,15 @@ func TestSendAllocations(t *testing.T) {
 func TestSendBeforeClose(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, _, p := m.gated(t, connConfig{})
-		c.write.message.acquire(nil, nil) // as by a flusher
-		require.NoError(t, c.write.outbox().add(finBit|lead(opText), []byte("queued")))
-		b := c.write.outbox().take()
+		c.write.lock.Acquire(nil, nil) // as by a flusher
+		require.NoError(t, c.write.ownQueue().add(finBit|firstByte(opText), []byte("queued")))
+		b := c.write.ownQueue().take()
 		closed := make(chan error)
 		go func() { closed <- c.WriteMessage(CloseMessage, FormatCloseMessage(1000, "")) }()
 		synctest.Wait()
 		require.Equal(t, StateOpen, c.State())
-		require.NoError(t, c.write.batchOutcome(b, c.write.writeBatch(b, b.n, forever)))
-		c.write.message.release()
+		require.NoError(t, c.write.writeBatch(b))
+		c.write.lock.Release()
 		require.NoError(t, <-closed)
 		p.expect(true, opText, "queued")
 		p.expectClose(1000)
@@ -400,33 +380,29 @@ func TestSendBeforeClose(t *testing.T) {
 	})
 }
 
-// TestPutBackIsFlushed: what is put back need not be in the hands of a flusher.
-func TestPutBackIsFlushed(t *testing.T) {
+// TestLimitDoesNotCutTheQueue: what a writer with a limit has found in the
+// queue is written although the writer has given up.
+func TestLimitDoesNotCutTheQueue(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, _, p := m.gated(t, connConfig{})
-		c.write.frame.acquire(nil, nil) // as by a ping that is being written
-		verdict, err := c.write.outbox().addWaiting(finBit|lead(opText), []byte("first"))
-		require.NoError(t, err)
+		c.write.frames.lock.Acquire(nil, nil) // as by a ping that is being written
+		result := c.write.ownQueue().addWaiting(finBit|firstByte(opText), []byte("first"))
 		ctx, cancel := context.WithTimeout(t.Context(), soon)
 		defer cancel()
 		require.Equal(t, context.DeadlineExceeded, c.WriteMessageContext(ctx, TextMessage, []byte("given up")))
-		c.write.frame.release()
-		<-verdict.done
-		require.NoError(t, verdict.err)
+		c.write.frames.lock.Release()
+		<-result.done
+		require.NoError(t, result.err)
 		p.expect(true, opText, "first")
 	})
 }
 
-// TestUnsentHasAFlusher: a flusher that has found nothing to do looks for what
-// a socket did not take before it goes.
-func TestUnsentHasAFlusher(t *testing.T) {
+// TestRestHasAFlusher: what a socket did not take at once is written although
+// nobody writes anything else.
+func TestRestHasAFlusher(t *testing.T) {
 	c, remote := stuffedPair(t)
-	q := c.write.outbox()
-	require.True(t, q.wantsFlusher()) // it is about to find nothing
 	require.NoError(t, c.Send(TextMessage, []byte("rest")))
-	require.NotNil(t, c.write.unsent)
-	require.False(t, q.flushed(nil), "there is something to do")
-	go c.write.flush()
+	require.True(t, c.write.frames.hasBacklog())
 	got := make([]byte, 0, 64)
 	for buf := make([]byte, 1<<16); !bytes.HasSuffix(got, []byte("rest")); {
 		n, err := remote.Read(buf)
@@ -434,23 +410,22 @@ func TestUnsentHasAFlusher(t *testing.T) {
 		got = append(got, bytes.TrimLeft(buf[:n], "\x00")...)
 	}
 	require.Equal(t, "\x81\x04rest", string(got))
+	wstest.Settle(t, "backlog", func() bool { return !c.write.frames.hasBacklog() && c.BufferedAmount() == 0 })
 }
 
-// TestUnsentAtTheEnd: those who wait for what a socket did not take get to know
-// of the end of the connection, also where a message is under way.
-func TestUnsentAtTheEnd(t *testing.T) {
+// TestRestAtTheEnd: those who wait for what a socket did not take are told of
+// the end of the connection, also where a message is under way.
+func TestRestAtTheEnd(t *testing.T) {
 	for _, busy := range []bool{false, true} {
 		c := stuffed(t)
-		verdict, err := c.write.outbox().addWaiting(finBit|lead(opText), []byte("waiting"))
-		require.NoError(t, err)
-		require.False(t, c.write.flushNow())
-		require.NotNil(t, c.write.unsent)
+		result := c.write.ownQueue().addWaiting(finBit|firstByte(opText), []byte("waiting"))
+		c.flushQueue()
+		require.True(t, c.write.frames.hasBacklog())
 		if busy {
-			c.write.message.acquire(nil, nil)
+			c.write.lock.Acquire(nil, nil)
 		}
-		c.write.startFlusher()
 		c.Close()
-		<-verdict.done
-		require.ErrorIs(t, verdict.err, net.ErrClosed)
+		<-result.done
+		require.ErrorIs(t, result.err, net.ErrClosed)
 	}
 }

@@ -104,7 +104,7 @@ func TestSoak(t *testing.T) {
 // A soak knows all connections.
 type soak struct {
 	mu      sync.Mutex
-	conns   []weak.Pointer[closeState]
+	conns   []weak.Pointer[closing]
 	running sync.WaitGroup
 }
 
@@ -113,7 +113,7 @@ type soak struct {
 func (s *soak) note(c *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.conns = append(s.conns, weak.Make(&c.transport.closing))
+	s.conns = append(s.conns, weak.Make(&c.closing))
 }
 
 // held returns how many connections are still there.

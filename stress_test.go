@@ -132,7 +132,7 @@ func newStressed(t *testing.T, client bool, a agreement) *stressed {
 	pm, err := NewPreparedMessage(TextMessage, []byte("prepared"))
 	require.NoError(t, err)
 	s := &stressed{
-		t: t, c: newConn(left, connConfig{client: client, agreement: a, writeBufferSize: minBuffer, url: "ws://x/", keepAlive: KeepAlive{Interval: 20 * time.Millisecond}}), pipe: right,
+		t: t, c: withKeepAlive(newConn(left, connConfig{client: client, agreement: a, writeBufferSize: minBuffer, url: "ws://x/"}), KeepAlive{Interval: 20 * time.Millisecond}), pipe: right,
 		other: newConn(right, connConfig{client: !client, agreement: a}), prepared: pm, last: make(map[string]int),
 	}
 	s.group.Add(s.c)
@@ -163,7 +163,7 @@ func (s *stressed) run(end func(*stressed)) {
 	s.all.Wait()
 	assert.Equal(s.t, StateClosed, s.c.State())
 	assert.Greater(s.t, s.seen, stressWriters)
-	assert.Zero(s.t, s.c.read.lock.users.Load()+s.c.write.message.users.Load()+s.c.write.frame.users.Load(), "no lock is held")
+	assert.False(s.t, !s.c.read.lock.IsFree() || !s.c.write.lock.IsFree() || !s.c.write.frames.lock.IsFree(), "no lock is held")
 }
 
 // loop does something until the connection is over.

@@ -77,7 +77,7 @@ func (c *Conn) startTrace(hooks *Trace) {
 	}
 	t := *hooks
 	if t.FrameRead != nil {
-		c.read.frames.observe = func(h *header) { t.FrameRead(c, frameInfo(*h)) }
+		c.read.frames.observe = func(h header) { t.FrameRead(c, frameInfo(h)) }
 	}
 	if t.FrameWritten != nil {
 		c.write.frames.observe = func(h header) { t.FrameWritten(c, frameInfo(h)) }

@@ -53,7 +53,7 @@ func TestTraceOfFrames(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		var l traceLog
 		a, b := wstest.Pipe(0, m.chunking())
-		c := newConn(a, connConfig{client: m.client, readBufferSize: m.buffer, writeBufferSize: m.buffer, trace: l.trace()})
+		c := withTrace(newConn(a, connConfig{client: m.client, readBufferSize: m.buffer, writeBufferSize: m.buffer}), l.trace())
 		defer b.Close()
 		p := &peer{t: t, conn: b, masked: !m.client}
 
@@ -71,7 +71,7 @@ func TestTraceOfFrames(t *testing.T) {
 		c.WritePreparedMessage(pm)
 		w, err := c.NextWriter(BinaryMessage)
 		require.NoError(t, err)
-		room := len(c.write.writer.room())
+		room := len(c.write.fragments.room())
 		w.Write([]byte(long[:room]))
 		w.Write([]byte("rest"))
 		w.Close()
@@ -97,6 +97,7 @@ func TestTraceOfFrames(t *testing.T) {
 		<-ended
 		require.Equal(t, []string{"wrote {9 16 true false}", "read {10 16 true false}", "pong 1s", "read {10 16 true false}",
 			"read {8 5 true false}", "wrote {8 2 true false}", "closed {1000 bye true}"}, l.take())
+		synctest.Wait()
 		c.Close()
 		require.Error(t, c.WriteMessage(TextMessage, nil))
 		require.Empty(t, l.take(), "closed once, and nothing written after")
@@ -108,7 +109,7 @@ func TestTraceOfQueuedFrames(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		var l traceLog
 		a, b := wstest.Pipe(0, m.chunking())
-		c := newConn(a, connConfig{client: m.client, trace: l.trace()})
+		c := withTrace(newConn(a, connConfig{client: m.client}), l.trace())
 		defer b.Close()
 		defer c.Close()
 		p := &peer{t: t, conn: b, masked: !m.client}
@@ -175,7 +176,7 @@ func TestTraceOfHandshakes(t *testing.T) {
 func TestTraceWithoutHooks(t *testing.T) {
 	a, b := wstest.Pipe(0, wstest.Whole)
 	defer b.Close()
-	c := newConn(a, connConfig{trace: new(Trace)})
+	c := withTrace(newConn(a, connConfig{}), new(Trace))
 	p := &peer{t: t, conn: b, masked: true}
 	p.send(p.text("hello"), p.frame(true, opPing, "x"))
 	reads(c)
@@ -197,7 +198,8 @@ func BenchmarkTrace(b *testing.B) {
 	} {
 		p := &peer{masked: true}
 		data := []byte("a short message")
-		c := newConn(&endlessStream{frame: p.text(string(data))}, connConfig{trace: trace})
+		c := newConn(&endlessStream{frame: p.text(string(data))}, connConfig{})
+		c.startTrace(trace)
 		dst := make([]byte, 0, 100)
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

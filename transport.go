@@ -120,8 +120,8 @@ type deadline struct {
 	mu        sync.Mutex
 	owner     *transport
 	value     time.Time // as it was set last
-	passes    int32     // how many want it to have passed
-	suspended int32     // how many want there to be none, whatever else is wanted
+	passes    int8      // how many want it to have passed
+	suspended int8      // how many want there to be none, whatever else is wanted
 	writes    bool      // it is that of writes
 }
 
@@ -168,7 +168,7 @@ func (d *deadline) suspend() { d.change(&d.suspended, 1) }
 // restore undoes one suspend.
 func (d *deadline) restore() { d.change(&d.suspended, -1) }
 
-func (d *deadline) change(count *int32, by int32) {
+func (d *deadline) change(count *int8, by int8) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	*count += by

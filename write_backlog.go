@@ -30,6 +30,10 @@ type backlog struct {
 	count    int    // of them
 	last     int    // where the last one begins
 	flushing bool   // there is a goroutine that writes the backlog
+
+	flush   func()        // what that goroutine calls, kept so that starting one does not allocate
+	flushed chan struct{} // gets a value when that goroutine ends, if there is room
+	timer   *time.Timer   // of awaitFlush
 }
 
 // maxPongs bounds the pongs that wait to be written. RFC 6455, Section 5.5.3: a
@@ -47,7 +51,7 @@ func (w *frameWriter) ownBacklog() *backlog {
 	if b := w.backlog.Load(); b != nil {
 		return b
 	}
-	w.backlog.CompareAndSwap(nil, new(backlog))
+	w.backlog.CompareAndSwap(nil, &backlog{flushed: make(chan struct{}, 1)})
 	return w.backlog.Load()
 }
 
@@ -86,13 +90,14 @@ func (w *frameWriter) keep(rest []byte, done func(error)) {
 	b.some.Store(true)
 }
 
-// writeBacklog writes the backlog, with lock held and the deadline set.
-func (w *frameWriter) writeBacklog(l *waitLimit) error {
+// writeBacklog writes the backlog before a frame, with lock held and the
+// deadline set.
+func (w *frameWriter) writeBacklog(op opcode, l *waitLimit) error {
 	b := w.backlog.Load()
 	if err := w.writeRest(b, l); err != nil {
 		return err
 	}
-	if !w.transport.socket && !l.isUnlimited() {
+	if !w.transport.socket && !l.isUnlimited() && op != opClose {
 		return nil // pongs that were cut could not be finished: the goroutine writes them
 	}
 	w.takePongs(b)
@@ -187,6 +192,10 @@ func (w *frameWriter) wantsFlusher() bool {
 		return false
 	}
 	b.flushing = true
+	select {
+	case <-b.flushed: // of the one before
+	default:
+	}
 	return true
 }
 
@@ -212,7 +221,27 @@ func (w *frameWriter) isFlushed() bool {
 		return false
 	}
 	b.flushing = false
+	select {
+	case b.flushed <- struct{}{}:
+	default:
+	}
 	return true
+}
+
+// awaitFlush waits for the end of the goroutine that has just been started, for
+// at most d. Only the reader calls it.
+func (w *frameWriter) awaitFlush(d time.Duration) {
+	b := w.backlog.Load()
+	if b.timer == nil {
+		b.timer = time.NewTimer(d)
+	} else {
+		b.timer.Reset(d)
+	}
+	defer b.timer.Stop()
+	select {
+	case <-b.flushed:
+	case <-b.timer.C:
+	}
 }
 
 // drop empties the backlog. Nobody holds the lock for long any more, since

@@ -12,8 +12,8 @@ import (
 // closed. An error that leaves the connection usable leaves the fragmentWriter as
 // it was, so that the call can be made again.
 //
-// All its methods but for open are called with messageWriter.open held, so that
-// one writer can be closed by the next.
+// messageWriter.open is held while any of its methods works, so that one writer
+// can be closed by the next.
 type fragmentWriter struct {
 	messages *messageWriter
 	op       opcode          // of the next frame: opContinuation once a fragment has been sent
@@ -36,7 +36,7 @@ func (m *messageWriter) openFragments(f *fragmentWriter, op opcode, l *waitLimit
 	}
 	defer m.open.Release()
 	if m.fragments != nil {
-		if err := m.fragments.close(l); err != nil {
+		if err := m.fragments.finish(l); err != nil {
 			return err
 		}
 	}
@@ -70,8 +70,11 @@ func (f *fragmentWriter) room() []byte { return f.buf.B[maxHeaderSize+f.n : f.me
 func (f *fragmentWriter) payload() []byte { return f.buf.B[maxHeaderSize : maxHeaderSize+f.n] }
 
 // write adds p to the message, and returns how many bytes of it.
-func (f *fragmentWriter) write(p []byte, l *waitLimit) (int, error) {
-	written := 0
+func (f *fragmentWriter) write(p []byte, l *waitLimit) (written int, err error) {
+	if err := f.enter(l); err != nil {
+		return 0, err
+	}
+	defer f.leave()
 	for written < len(p) {
 		rest := p[written:]
 		if f.n == 0 && len(rest) > len(f.room()) && !f.control && f.messages.deflater == nil {
@@ -92,8 +95,11 @@ func (f *fragmentWriter) write(p []byte, l *waitLimit) (int, error) {
 }
 
 // writeString is write for a string.
-func (f *fragmentWriter) writeString(s string, l *waitLimit) (int, error) {
-	written := 0
+func (f *fragmentWriter) writeString(s string, l *waitLimit) (written int, err error) {
+	if err := f.enter(l); err != nil {
+		return 0, err
+	}
+	defer f.leave()
 	for written < len(s) {
 		if err := f.makeRoom(l); err != nil {
 			return written, err
@@ -108,6 +114,10 @@ func (f *fragmentWriter) writeString(s string, l *waitLimit) (int, error) {
 // readFrom adds what r has until its end to the message. An error of r comes
 // back as it is.
 func (f *fragmentWriter) readFrom(r io.Reader, l *waitLimit) (read int64, err error) {
+	if err := f.enter(l); err != nil {
+		return 0, err
+	}
+	defer f.leave()
 	for {
 		if err := f.makeRoom(l); err != nil {
 			return read, err
@@ -152,6 +162,15 @@ func (f *fragmentWriter) writeThrough(data []byte, l *waitLimit) error {
 
 // close sends the end of the message.
 func (f *fragmentWriter) close(l *waitLimit) error {
+	if err := f.enter(l); err != nil {
+		return err
+	}
+	defer f.leave()
+	return f.finish(l)
+}
+
+// finish sends the end of the message, with messageWriter.open held.
+func (f *fragmentWriter) finish(l *waitLimit) error {
 	if f.control {
 		return f.closeControl(l)
 	}

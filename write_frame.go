@@ -2,9 +2,7 @@ package websocket
 
 import (
 	"context"
-	"errors"
 	"net"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -175,32 +173,6 @@ func (w *frameWriter) writeEncoded(frames []byte, l *waitLimit) error {
 	return nil
 }
 
-// writeBatch writes frames that are encoded already, for as long as it takes.
-// If Close ends that on a socket, what was not written is kept and done called
-// when it is known what has become of it. It returns errKept in that case.
-func (w *frameWriter) writeBatch(frames []byte, done func() func(error)) error {
-	if err := w.acquire(&w.lock, unlimited); err != nil {
-		return err
-	}
-	defer w.lock.Release()
-	if err := w.begin(opBinary, unlimited); err != nil {
-		return err
-	}
-	n, err := w.transport.Write(frames)
-	switch {
-	case err == nil:
-		w.observeEncoded(frames)
-		return nil
-	case w.transport.socket && w.hurried.Load() && isTimeout(err):
-		w.keep(slices.Clone(frames[n:]), done())
-		return errKept
-	}
-	return w.failed(n, err, unlimited)
-}
-
-// errKept is what writeBatch returns when it has kept something.
-var errKept = errors.New("websocket: kept")
-
 // writeWatched writes to the transport within the limit.
 func (w *frameWriter) writeWatched(p []byte, l *waitLimit) (int, error) {
 	defer w.deadline.watch(l.ctx)()
@@ -219,7 +191,7 @@ func (w *frameWriter) begin(op opcode, l *waitLimit) error {
 		return err
 	}
 	if w.hasBacklog() {
-		if err := w.writeBacklog(l); err != nil {
+		if err := w.writeBacklog(op, l); err != nil {
 			return err
 		}
 	}
@@ -253,10 +225,11 @@ func (w *frameWriter) setDeadline(l *waitLimit) error {
 func (w *frameWriter) failed(n int, err error, l *waitLimit) error {
 	timeout := isTimeout(err)
 	byWriter := timeout && !(w.timed && l.ctx.Err() == nil)
+	byStream := timeout && !w.timed && l.isUnlimited() && !w.hurried.Load()
 	if timeout && l.ctx.Err() != nil {
 		err = l.ctx.Err()
 	}
-	if n > 0 || !w.transport.socket {
+	if n > 0 || !w.transport.socket || byStream {
 		w.cut = true
 	}
 	if timeout && w.hurried.Load() && !w.cut {

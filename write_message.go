@@ -146,6 +146,8 @@ const openMessageWait = 500 * time.Millisecond
 // longer than openMessageWait.
 func (m *messageWriter) writeClose(payload []byte, patient bool, l *waitLimit) error {
 	switch {
+	case m.frames.closing.writeError() != nil:
+		return m.frames.closing.writeError()
 	case l.ctx.Err() != nil:
 		return l.ctx.Err()
 	case !l.deadline.IsZero() && !time.Now().Before(l.deadline):

@@ -301,16 +301,38 @@ func (m *messageWriter) writeBatch(b batch) error {
 		return nil
 	}
 	encoded, buf := m.encodeBatch(b.frames())
-	err := m.frames.writeBatch(encoded, func() func(error) { return m.settler(b) })
-	putCompressedBuffer(buf)
-	if err == errKept {
-		return &brokenError{cause: net.ErrClosed}
-	}
+	defer putCompressedBuffer(buf)
+	kept, err := m.writeEncodedBatch(encoded, b)
 	if err != nil {
 		m.deflater.end(false)
 	}
-	m.ownQueue().settle(b, err)
+	if !kept {
+		m.ownQueue().settle(b, err)
+	}
 	return err
+}
+
+// writeEncodedBatch is writeBatch for the encoded frames of b. If Close ends the
+// write on a socket, what was not written is kept, for Close to try.
+func (m *messageWriter) writeEncodedBatch(frames []byte, b batch) (kept bool, err error) {
+	w := &m.frames
+	if err := w.acquire(&w.lock, unlimited); err != nil {
+		return false, err
+	}
+	defer w.lock.Release()
+	if err := w.begin(opBinary, unlimited); err != nil {
+		return false, err
+	}
+	n, err := w.transport.Write(frames)
+	switch {
+	case err == nil:
+		w.observeEncoded(frames)
+		return false, nil
+	case w.transport.socket && w.hurried.Load() && isTimeout(err):
+		w.keep(slices.Clone(frames[n:]), m.settler(b))
+		return true, &brokenError{cause: net.ErrClosed}
+	}
+	return false, w.failed(n, err, unlimited)
 }
 
 // settler returns a function that settles b.

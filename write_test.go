@@ -147,7 +147,7 @@ func TestMisuseSendsNothing(t *testing.T) {
 // conclude makes c a reader that only looks: the flood of pings in a test is
 // meant, and nobody waits for an answer.
 func (c *Conn) conclude() {
-	c.SetPingHandler(func(string) error { c.flood.calm(); return nil })
+	c.SetPingHandler(func(string) error { c.flood.count = 0; return nil })
 	c.SetCloseHandler(func(int, string) error { return nil })
 }
 
@@ -239,7 +239,7 @@ func TestWriteDeadlineBeforeTheFirstByte(t *testing.T) {
 	// The one whose turn it is not gives up too.
 	blocked := make(chan error)
 	go func() { blocked <- c.WriteMessage(TextMessage, []byte("x")) }()
-	for c.write.frame.users.Load() == 0 {
+	for c.write.frames.lock.IsFree() {
 		time.Sleep(time.Millisecond)
 	}
 	ctx, cancel = context.WithTimeout(t.Context(), 10*time.Millisecond)

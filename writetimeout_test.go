@@ -86,7 +86,7 @@ func TestWriteTimeout(t *testing.T) {
 				<-c.Done()
 				require.Equal(t, CloseInfo{Code: CloseAbnormalClosure}, c.CloseInfo())
 				require.ErrorIs(t, <-waited, net.ErrClosed)
-				require.Equal(t, errPeerStuck, <-read)
+				require.Equal(t, ErrSlowPeer, <-read)
 				require.ErrorIs(t, c.Send(TextMessage, nil), os.ErrDeadlineExceeded)
 			})
 		})
@@ -101,7 +101,7 @@ func TestWriteTimeoutIsAnError(t *testing.T) {
 		var told []error
 		c.Serve(Events{Error: func(_ *Conn, err error) { told = append(told, err) }})
 		require.Len(t, told, 1)
-		require.Equal(t, errPeerStuck, told[0])
+		require.Equal(t, ErrSlowPeer, told[0])
 		require.EqualValues(t, len(long), c.BufferedAmount())
 	})
 }
@@ -111,7 +111,7 @@ func TestWriteTimeoutOnASocket(t *testing.T) {
 	for name, write := range stuckWrites {
 		t.Run(name, func(t *testing.T) {
 			c := stuffed(t)
-			c.write.limit = 10 * time.Millisecond
+			c.write.frames.timeout = 10 * time.Millisecond
 			err := write(c, []byte(long))
 			require.ErrorIs(t, err, net.ErrClosed)
 			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
@@ -120,7 +120,7 @@ func TestWriteTimeoutOnASocket(t *testing.T) {
 	}
 	t.Run("Send", func(t *testing.T) {
 		c := stuffed(t)
-		c.write.limit = 10 * time.Millisecond
+		c.write.frames.timeout = 10 * time.Millisecond
 		require.NoError(t, c.Send(BinaryMessage, []byte(long)))
 		<-c.Done() // there need not be anybody who waits
 		require.EqualValues(t, len(long), c.BufferedAmount())
@@ -172,14 +172,14 @@ func TestWriteTimeoutBesideADeadline(t *testing.T) {
 	})
 	// On a socket the writer's own deadline does no harm before the first byte.
 	c := stuffed(t)
-	c.write.limit = time.Hour
+	c.write.frames.timeout = time.Hour
 	require.ErrorIs(t, c.WriteControl(PingMessage, nil, time.Now().Add(10*time.Millisecond)), os.ErrDeadlineExceeded)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	require.Equal(t, context.DeadlineExceeded, c.WriteMessageContext(ctx, TextMessage, nil))
 	require.Equal(t, StateOpen, c.State())
 	// The limit is the connection's, and the end of it.
-	c.write.limit = 10 * time.Millisecond
+	c.write.frames.timeout = 10 * time.Millisecond
 	err := c.WriteControl(PingMessage, nil, time.Now().Add(time.Hour))
 	require.ErrorIs(t, err, net.ErrClosed)
 	<-c.Done()
@@ -196,6 +196,6 @@ func TestNoWriteTimeout(t *testing.T) {
 		require.Empty(t, written)
 		go io.Copy(io.Discard, p.conn)
 		require.NoError(t, <-written)
-		require.Zero(t, c.write.deadline.value)
+		require.Zero(t, c.write.frames.deadline.value)
 	})
 }

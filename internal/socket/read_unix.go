@@ -18,11 +18,12 @@ const supported = true
 type Reader struct {
 	ready func(fd uintptr) bool // tryRead, bound once
 
-	// Arguments and results of tryRead.
-	size int
-	buf  *bufpool.Buffer
-	n    int
-	err  error
+	// The argument of tryRead and its results: a buffer and how many bytes were
+	// read into it, or an error, which is zero at the end.
+	size  int32
+	n     int32
+	buf   *bufpool.Buffer
+	errno syscall.Errno
 }
 
 // Init makes r ready for use.
@@ -32,9 +33,9 @@ func (r *Reader) Init() { r.ready = r.tryRead }
 // and reads into it: the buffer and how many bytes are in it. On error, io.EOF
 // included, there is no buffer. conn is the socket that raw belongs to.
 func (r *Reader) Read(raw syscall.RawConn, conn any, size int) (*bufpool.Buffer, int, error) {
-	r.size = size
+	r.size = int32(size)
 	err := raw.Read(r.ready)
-	buf, n := r.buf, r.n
+	buf, n := r.buf, int(r.n)
 	r.buf = nil
 	if err == nil && buf != nil {
 		return buf, n, nil
@@ -45,20 +46,20 @@ func (r *Reader) Read(raw syscall.RawConn, conn any, size int) (*bufpool.Buffer,
 // tryRead reads once and reports whether there is a result: bytes, the end or
 // an error. Otherwise the runtime calls it again when the socket is ready.
 func (r *Reader) tryRead(fd uintptr) bool {
-	buf := bufpool.Get(r.size)
+	buf := bufpool.Get(int(r.size))
 	n, err := syscall.Read(int(fd), buf.B)
 	for err == syscall.EINTR {
 		n, err = syscall.Read(int(fd), buf.B)
 	}
 	if n > 0 {
-		r.buf, r.n = buf, n
+		r.buf, r.n = buf, int32(n)
 		return true
 	}
 	bufpool.Put(buf)
 	if err == syscall.EAGAIN {
 		return false
 	}
-	r.err = err
+	r.errno, _ = err.(syscall.Errno)
 	return true
 }
 
@@ -71,13 +72,12 @@ func (r *Reader) failure(err error, conn any) error {
 		}
 		return err
 	}
-	if r.err == nil {
+	if r.errno == 0 {
 		return io.EOF
 	}
-	err, r.err = r.err, nil
 	c := conn.(net.Conn)
 	return &net.OpError{
 		Op: "read", Net: c.LocalAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(),
-		Err: os.NewSyscallError("read", err),
+		Err: os.NewSyscallError("read", r.errno),
 	}
 }
