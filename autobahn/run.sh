@@ -131,7 +131,7 @@ trap 'stop; rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 
 choose_wstest
-(cd .. && go build -o "$work/" ./autobahn/server ./autobahn/client ./autobahn/check)
+(cd .. && go build -o "$work/" ./autobahn/server ./autobahn/client ./autobahn/internal/check)
 shells=''
 for direction in $directions; do
     rm -rf "reports/$direction"

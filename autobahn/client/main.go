@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/seed23105783/websocket"
-	"github.com/seed23105783/websocket/autobahn/echo"
+	"github.com/seed23105783/websocket/autobahn/internal/echo"
 )
 
 func main() {

@@ -51,7 +51,7 @@ func TestSelectCases(t *testing.T) {
 
 // What is asked for by default is everything.
 func TestSpecificationsAskForAllCases(t *testing.T) {
-	for _, name := range []string{"../fuzzingclient.json", "../fuzzingserver.json"} {
+	for _, name := range []string{"../../fuzzingclient.json", "../../fuzzingserver.json"} {
 		wanted, err := readSpec(name)
 		if err != nil {
 			t.Error(err)
