@@ -1,7 +1,5 @@
-// Package echo sends WebSocket messages back to whom they came from.
-//
-// It is what the Autobahn suite asks of both testees, the server and the
-// client: once it is open, a connection is the same on either side.
+// Package echo sends the messages of a WebSocket connection back. Both programs
+// that the Autobahn suite tests, the server and the client, do that.
 package echo
 
 import (
@@ -10,14 +8,13 @@ import (
 	"github.com/seed23105783/websocket"
 )
 
-// Messages sends every message back with the type it came with, and returns
-// the error that ended the connection: never nil, and a
-// [*websocket.CloseError] if that was a close frame from the peer. The caller
-// closes c.
+// Messages sends every message back with its type until the connection ends. It
+// returns the error that ended the connection, which is a
+// [*websocket.CloseError] if the peer has sent a close frame. It never returns nil.
+// The caller closes c.
 //
-// A message is passed on while it arrives, so that its length does not matter.
-// If it turns out to be invalid, the connection has failed, and the peer is
-// left with the beginning of a message that never ends.
+// A message is sent back while it arrives, so that long messages need little memory.
+// If a message turns out to be invalid, its beginning has been sent back.
 func Messages(c *websocket.Conn) error {
 	for {
 		if err := message(c); err != nil {
@@ -35,9 +32,9 @@ func message(c *websocket.Conn) error {
 	if err != nil {
 		return err
 	}
-	// Copy allocates nothing: the writer has a buffer, and reads into that.
+	// Copy allocates nothing: the writer is an io.ReaderFrom with a buffer.
 	if _, err := io.Copy(w, r); err != nil {
 		return err
 	}
-	return w.Close() // sends the last fragment, an empty one if need be
+	return w.Close() // sends the last fragment, which may be empty
 }
