@@ -59,7 +59,7 @@ func TestCallsGoDown(t *testing.T) {
 //	three.go → one.go   another
 //
 // A description that begins with "pure" is checked by TestPureFiles. Lines
-// that are empty, or nothing but a | in them, are for the eye.
+// that are empty or have nothing but a | are ignored.
 type layout struct {
 	floors []*floor // the highest first
 	pure   []string // files and directories
