@@ -1,45 +1,52 @@
-package websocket
+package websocket_test
 
 import (
 	"go/build"
 	"go/parser"
 	"go/token"
+	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-// impure are the packages that what calls itself pure does without: it takes
-// bytes and values and returns values and errors.
-var impure = []string{"net", "net/http", "time", "context", "os", "syscall", "github.com/seed23105783/websocket"}
+// impure are the packages that pure files do not import: those take bytes and
+// values and return values and errors.
+var impure = []string{"net", "net/http", "time", "context", "os", "syscall", modulePath}
 
-// TestPureFiles guards the ground floor of this package. handshake.go alone
-// may know http.Header and http.Request.
+// TestPureFiles checks the imports of what README.md calls pure. Only
+// handshake.go may know http.Header and http.Request.
 func TestPureFiles(t *testing.T) {
-	for file, allowed := range map[string][]string{
-		"frame.go": nil, "mask.go": nil, "close.go": nil, "handshake.go": {"net/http"},
-	} {
-		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
-		require.NoError(t, err)
-		for _, imported := range parsed.Imports {
-			path, err := strconv.Unquote(imported.Path.Value)
-			require.NoError(t, err)
-			if !slices.Contains(allowed, path) {
-				require.NotContains(t, impure, path, file)
+	pure := readLayout(t, "README.md").pure
+	require.Subset(t, pure, []string{"frame.go", "mask.go", "close.go", "handshake.go", "internal/deflate"})
+	for _, name := range pure {
+		for _, path := range importsOf(t, name) {
+			if name == "handshake.go" && path == "net/http" {
+				continue
 			}
+			require.NotContains(t, impure, path, name)
 		}
 	}
 }
 
-// TestPurePackages guards the packages below this one.
-func TestPurePackages(t *testing.T) {
-	for _, dir := range []string{"internal/deflate", "internal/httphead", "internal/utf8x"} {
-		pkg, err := build.ImportDir(dir, 0)
+// importsOf returns what a file, or the package in a directory, imports.
+func importsOf(t *testing.T, name string) []string {
+	t.Helper()
+	if !strings.HasSuffix(name, ".go") {
+		pkg, err := build.ImportDir(name, 0)
 		require.NoError(t, err)
-		for _, path := range pkg.Imports {
-			require.NotContains(t, impure, path, dir)
-		}
+		return pkg.Imports
 	}
+	file, err := parser.ParseFile(token.NewFileSet(), filepath.FromSlash(name), nil, parser.ImportsOnly)
+	require.NoError(t, err)
+	var paths []string
+	for _, spec := range file.Imports {
+		path, err := strconv.Unquote(spec.Path.Value)
+		require.NoError(t, err)
+		paths = append(paths, path)
+	}
+	return slices.Compact(paths)
 }

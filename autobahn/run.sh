@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Runs the Autobahn conformance suite against this library and fails unless
-# every verdict is strictly OK.
+# every result is OK or INFORMATIONAL.
 #
 #   autobahn/run.sh server   the suite's fuzzing client against our server
 #   autobahn/run.sh client   our client against the suite's fuzzing server
 #   autobahn/run.sh [all]    both, at the same time
 #
-# The suite is the wstest in $WSTEST; or else the image below, where Docker
-# runs; or else a wstest on PATH; or else the one that wstest.sh makes. The
-# reports are in autobahn/reports, with index.html to begin with.
+# The suite is the first of these that there is: the wstest in $WSTEST; the image
+# below, if Docker runs; a wstest on PATH; the one that wstest.sh installs. The
+# reports are written to autobahn/reports; open index.html there.
 #
 # AUTOBAHN_CASES narrows the run, for example to '["1.*", "9.1.1"]'.
 set -euo pipefail
@@ -28,11 +28,11 @@ all) directions='server client' ;;
 *) fail "usage: $0 [server|client|all]" ;;
 esac
 
-# choose_wstest sets wstest to the program to run; it is empty for the image.
+# choose_wstest sets wstest to the program to run. It is empty for the image.
 choose_wstest() {
     wstest=${WSTEST:-}
     if [[ -n $wstest ]]; then
-        command -v "$wstest" >/dev/null || fail "WSTEST=$wstest is no program"
+        command -v "$wstest" >/dev/null || fail "WSTEST=$wstest is not a program"
     elif docker info >/dev/null 2>&1; then
         docker image inspect "$image" >/dev/null 2>&1 || docker pull --quiet "$image"
     else
@@ -41,8 +41,8 @@ choose_wstest() {
     echo "the suite: ${wstest:-$image}"
 }
 
-# Each direction runs in a shell of its own. What a shell starts in the
-# background it also stops, however it ends.
+# Each direction runs in its own shell. At its end, a shell stops what it has
+# started in the background.
 container=''
 stop() {
     local running
@@ -52,19 +52,19 @@ stop() {
     wait
 }
 
-# run_direction is to be run in the background: that makes it a shell of its own.
+# run_direction has to be run in the background, so that it is a shell of its own.
 run_direction() {
     trap stop EXIT
     trap 'exit 1' INT TERM
     "test_$1"
 }
 
-# run_wstest starts wstest in the background on the specification of a
-# direction; $! is its process.
+# run_wstest starts wstest in the background with the specification of a
+# direction. $! is its process.
 run_wstest() {
     local direction=$1 mode=$2 log=reports/$1/wstest.log
     local arguments=(--mode "$mode" --spec "reports/$direction/spec.json" --webport 0)
-    # PyPy needs the bound, or section 12 takes 20 GB; CPython ignores it.
+    # Without PYPY_GC_NURSERY, section 12 takes 20 GB on PyPy. CPython ignores it.
     export PYTHONUNBUFFERED=1 PYPY_GC_NURSERY=4MB
     if [[ -n $wstest ]]; then
         "$wstest" "${arguments[@]}" >"$log" 2>&1 &
@@ -77,7 +77,7 @@ run_wstest() {
     fi
 }
 
-# write_spec makes the specification of a run from the one in the repository.
+# write_spec writes the specification of a run.
 write_spec() {
     local direction=$1 template=$2 url=$3
     sed -e "s|ws://127.0.0.1:9001|$url|" \
@@ -109,15 +109,15 @@ test_client() {
 
 answers() { (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# free_port prints a port where nobody listens: wstest takes no port 0. It is
-# below those that the kernel hands out to others.
+# free_port prints a free port, since wstest does not accept port 0. It is below
+# the ports that the kernel assigns.
 free_port() {
     local port
     until port=$((20000 + RANDOM % 10000)); ! answers "$port"; do :; done
     echo "$port"
 }
 
-# wait_for_port returns when the process pid answers at the port.
+# wait_for_port waits until the process pid listens on the port.
 wait_for_port() {
     local port=$1 pid=$2 deadline=$((SECONDS + 60))
     until answers "$port"; do
@@ -131,7 +131,7 @@ trap 'stop; rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 
 choose_wstest
-(cd .. && go build -o "$work/" ./autobahn/server ./autobahn/client ./autobahn/check)
+(cd .. && go build -o "$work/" ./autobahn/server ./autobahn/client ./autobahn/internal/check)
 shells=''
 for direction in $directions; do
     rm -rf "reports/$direction"

@@ -1,26 +1,27 @@
 #!/usr/bin/env bash
-# Makes the Autobahn suite's wstest in autobahn/.venv and prints its path.
+# Installs wstest of the Autobahn suite in autobahn/.venv and prints its path. If it
+# is installed already, it only prints the path.
 #
-# The suite is a Python 2.7 program, and no distribution has that any more:
-# python2.7 is looked for on PATH and among pyenv's versions. The packages come
-# from PyPI, in the versions of requirements.txt. The second call finds the work
-# done.
+# The suite needs Python 2.7, which distributions no longer have. This script looks
+# for python2.7 on PATH and in the versions of pyenv. The packages come from PyPI, in
+# the versions of requirements.txt.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 venv=$PWD/.venv
-# The last virtualenv that is one package, with pip for Python 2.7 inside.
+# The last version of virtualenv without dependencies. It includes pip for Python
+# 2.7.
 virtualenv='virtualenv==16.7.12'
-# Masks and checks UTF-8 in C: section 9 takes a fifth of the time.
+# Masking and UTF-8 validation in C. With it, section 9 takes a fifth of the time.
 accelerator='wsaccel==0.6.6'
 
-# Nobody is told once more that Python 2.7 has reached its end.
+# No warnings that Python 2.7 is no longer supported.
 export PIP_NO_PYTHON_VERSION_WARNING=1 PYTHONWARNINGS=ignore PIP_DISABLE_PIP_VERSION_CHECK=1
 
 say() { echo "autobahn/wstest.sh: $*" >&2; }
 
-# python27 prints the path of a Python 2.7 that runs: pyenv's python2.7 on PATH
-# is a script that fails unless that version is selected.
+# python27 prints the path of a Python 2.7. It runs each candidate, since pyenv's
+# python2.7 on PATH is a script that fails unless that version is selected.
 python27() {
     local candidate
     for candidate in python2.7 ~/.pyenv/versions/2.7*/bin/python; do
@@ -37,17 +38,17 @@ python27() {
 build() {
     local python
     python=$(python27)
-    say "making $venv with $python"
+    say "installing in $venv with $python"
     rm -rf "$venv"
     "$python" -m pip install --quiet --target "$venv/bootstrap" "$virtualenv"
     PYTHONPATH=$venv/bootstrap "$python" -m virtualenv --quiet "$venv"
     "$venv/bin/pip" install --quiet --no-deps --requirement requirements.txt
     "$venv/bin/pip" install --quiet --no-deps --no-build-isolation "$accelerator" ||
-        say "$accelerator does not compile here: wstest will do without and be slower"
+        say "$accelerator does not compile here: wstest runs without it and is slower"
     "$venv/bin/wstest" --autobahnversion
 }
 
-# The recipe is written down last: it says that the rest is complete.
+# The recipe is written last, so that it is there only if the rest is complete.
 recipe() { cat wstest.sh requirements.txt; }
 if ! recipe | cmp -s - "$venv/recipe"; then
     build >&2

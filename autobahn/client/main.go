@@ -1,9 +1,8 @@
-// Command client is the echo client that the Autobahn suite's fuzzing server
-// puts through its cases.
+// Command client is the echo client that the fuzzing server of the Autobahn suite
+// tests.
 //
-// The path of the URL says what the server is to do on a connection: tell the
-// number of cases, run one of them, tell what it made of it, or write the
-// reports.
+// The path of the URL selects what the server does on a connection: send the number
+// of cases, run a case, send the result of a case, or write the reports.
 package main
 
 import (
@@ -15,7 +14,7 @@ import (
 	"time"
 
 	"github.com/seed23105783/websocket"
-	"github.com/seed23105783/websocket/autobahn/echo"
+	"github.com/seed23105783/websocket/autobahn/internal/echo"
 )
 
 func main() {
@@ -31,32 +30,31 @@ func main() {
 
 // dialer is safe for use by any number of goroutines at once.
 var dialer = websocket.Dialer{
-	Compression:      &websocket.Compression{Threshold: -1}, // however short a message is
+	Compression:      &websocket.Compression{Threshold: -1}, // all messages
 	HandshakeTimeout: 30 * time.Second,
 }
 
-// statusTimeout is longer than any case takes to end after the client has left.
+// statusTimeout is longer than any case takes to end after its connection has ended.
 const statusTimeout = time.Minute
 
-// suite is the fuzzing server as seen by the client called agent.
+// suite is the fuzzing server.
 type suite struct {
-	server string
-	agent  string
+	server string // its URL
+	agent  string // the name of this client
 }
 
-// run goes through all cases in their order and then has the reports written.
+// run runs all cases in order and then has the server write the reports.
 func (s suite) run() error {
 	count, err := s.caseCount()
 	if err != nil {
 		return fmt.Errorf("asking for the number of cases: %w", err)
 	}
 	for n := 1; n <= count; n++ {
-		// Many cases are there to make the connection fail, and how it
-		// failed is for the suite to judge.
+		// Many cases make the connection fail. The suite checks how.
 		ended := s.runCase(n)
 		behavior, err := s.caseStatus(n)
 		if err != nil {
-			return fmt.Errorf("asking for the verdict on case %d: %w", n, err)
+			return fmt.Errorf("asking for the result of case %d: %w", n, err)
 		}
 		log.Printf("case %d of %d: %s, ended with: %v", n, count, behavior, ended)
 	}
@@ -66,7 +64,7 @@ func (s suite) run() error {
 	return nil
 }
 
-// caseCount asks how many cases there are.
+// caseCount asks the server for the number of cases.
 func (s suite) caseCount() (int, error) {
 	conn, err := s.dial("/getCaseCount", url.Values{})
 	if err != nil {
@@ -81,8 +79,8 @@ func (s suite) caseCount() (int, error) {
 	return count, nil
 }
 
-// runCase echoes whatever the server sends in its case n, counted from 1. The
-// error says how the connection ended, and is never nil.
+// runCase runs case n, counted from 1: it sends all messages back. It returns the
+// error that ended the connection, which is never nil.
 func (s suite) runCase(n int) error {
 	conn, err := s.dial("/runCase", url.Values{"case": {strconv.Itoa(n)}})
 	if err != nil {
@@ -93,9 +91,9 @@ func (s suite) runCase(n int) error {
 	return echo.Messages(conn)
 }
 
-// caseStatus waits until the server is done with case n and says what it makes
-// of the client's behavior. Without the wait, the next request may overtake
-// the end of the case, and the case may be missing in the reports.
+// caseStatus waits until case n has ended and returns its result. Without it, the
+// next request may come before the end of the case, and the case may be missing in
+// the reports.
 func (s suite) caseStatus(n int) (behavior string, err error) {
 	conn, err := s.dial("/getCaseStatus", url.Values{"case": {strconv.Itoa(n)}})
 	if err != nil {
@@ -113,8 +111,8 @@ func (s suite) caseStatus(n int) (behavior string, err error) {
 	return status.Behavior, err
 }
 
-// updateReports has the server write its reports, and waits until it closes
-// the connection: that is its way to say that it has.
+// updateReports has the server write its reports, and waits until it closes the
+// connection, which it does after that.
 func (s suite) updateReports() error {
 	conn, err := s.dial("/updateReports", url.Values{})
 	if err != nil {

@@ -12,9 +12,9 @@ import (
 	"github.com/seed23105783/websocket"
 )
 
-// fuzzer stands in for wstest's fuzzing server.
+// fuzzer replaces the fuzzing server of wstest.
 type fuzzer struct {
-	mu       sync.Mutex // the end of a request overlaps the next one
+	mu       sync.Mutex // the end of a request may overlap the next one
 	requests []string
 	echoes   []string
 }
@@ -48,7 +48,7 @@ func (f *fuzzer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	conn.ReadMessage() // the client's close frame
 }
 
-func TestRunGoesThroughAllCases(t *testing.T) {
+func TestRun(t *testing.T) {
 	var f fuzzer
 	server := httptest.NewServer(&f)
 	s := suite{server: "ws" + strings.TrimPrefix(server.URL, "http"), agent: "me & you"}
@@ -80,6 +80,6 @@ func TestRunFailsWithoutAServer(t *testing.T) {
 	s := suite{server: "ws" + strings.TrimPrefix(server.URL, "http"), agent: "websocket"}
 	server.Close()
 	if err := s.run(); err == nil {
-		t.Error("run is content although nobody listens")
+		t.Error("run returns no error although there is no server")
 	}
 }

@@ -1,7 +1,5 @@
-// Command server is the echo server that the Autobahn suite's fuzzing client
-// connects to.
-//
-// It prints the URL at which it listens, as its only line on standard output.
+// Command server is the echo server that the fuzzing client of the Autobahn suite
+// tests. It prints its URL to standard output.
 package main
 
 import (
@@ -14,7 +12,7 @@ import (
 	"time"
 
 	"github.com/seed23105783/websocket"
-	"github.com/seed23105783/websocket/autobahn/echo"
+	"github.com/seed23105783/websocket/autobahn/internal/echo"
 )
 
 func main() {
@@ -29,21 +27,20 @@ func main() {
 
 	server := &http.Server{
 		Handler: http.HandlerFunc(serveEcho),
-		// Without a limit, a client that never finishes its request would
-		// keep its connection for ever.
+		// Without it, a client that never completes its request could keep its
+		// connection open without limit.
 		ReadHeaderTimeout: 10 * time.Second,
 	}
 	log.Fatal(server.Serve(listener))
 }
 
-// upgrader is safe for use by any number of requests at once.
-// It compresses every message, however short: that is what the suite is for.
+// upgrader compresses all messages, however short, so that the suite tests that.
 var upgrader = websocket.Upgrader{Compression: &websocket.Compression{Threshold: -1}}
 
 func serveEcho(w http.ResponseWriter, r *http.Request) {
 	conn, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {
-		log.Print(err) // the client has its answer: Upgrade wrote it
+		log.Print(err) // Upgrade has answered the request
 		return
 	}
 	defer conn.Close()

@@ -31,7 +31,7 @@ func TestServerEchoes(t *testing.T) {
 	}
 }
 
-func TestServerTurnsAwayPlainHTTP(t *testing.T) {
+func TestServerRefusesPlainHTTP(t *testing.T) {
 	answer := httptest.NewRecorder()
 	serveEcho(answer, httptest.NewRequest(http.MethodGet, "/", nil))
 	if answer.Code/100 != 4 {

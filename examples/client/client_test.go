@@ -17,8 +17,8 @@ import (
 	"github.com/seed23105783/websocket"
 )
 
-// patience is how long a test waits for something that ought to happen at once.
-const patience = 10 * time.Second
+// timeout is how long a test waits for something that should happen at once.
+const timeout = 10 * time.Second
 
 // output collects what the client prints, line by line.
 type output struct {
@@ -49,7 +49,7 @@ func (o *output) Write(p []byte) (int, error) {
 func (o *output) await(t *testing.T, text string) string {
 	t.Helper()
 	var others []string
-	timeout := time.After(patience)
+	expired := time.After(timeout)
 	for {
 		select {
 		case line := <-o.lines:
@@ -57,7 +57,7 @@ func (o *output) await(t *testing.T, text string) string {
 				return line
 			}
 			others = append(others, line)
-		case <-timeout:
+		case <-expired:
 			t.Fatalf("no line with %q, but %q", text, others)
 		}
 	}
@@ -101,7 +101,7 @@ func (c *client) expectExit(t *testing.T, want int) {
 		if got != want {
 			t.Errorf("exit code %d, want %d", got, want)
 		}
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		t.Fatal("the client does not exit")
 	}
 }
@@ -139,7 +139,7 @@ func (p peers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	conn.SetReadDeadline(time.Now().Add(patience))
+	conn.SetReadDeadline(time.Now().Add(timeout))
 	p <- &peer{Conn: conn, request: r}
 }
 
@@ -149,7 +149,7 @@ func (p peers) await(t *testing.T) *peer {
 	case peer := <-p:
 		t.Cleanup(func() { peer.Close() })
 		return peer
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		t.Fatal("the client does not connect")
 		return nil
 	}
@@ -239,7 +239,7 @@ func TestInterruptClosesCleanly(t *testing.T) {
 	c.expectExit(t, exitClean)
 }
 
-func TestExitCodeTellsPeersCode(t *testing.T) {
+func TestExitCodes(t *testing.T) {
 	for _, test := range []struct {
 		code   int
 		reason string
@@ -254,7 +254,7 @@ func TestExitCodeTellsPeersCode(t *testing.T) {
 	} {
 		c, peer := connect(t)
 		payload := websocket.FormatCloseMessage(test.code, test.reason)
-		if err := peer.WriteControl(websocket.CloseMessage, payload, time.Now().Add(patience)); err != nil {
+		if err := peer.WriteControl(websocket.CloseMessage, payload, time.Now().Add(timeout)); err != nil {
 			t.Fatal(err)
 		}
 		// The answer repeats the code.
@@ -365,7 +365,7 @@ func TestWrongUsage(t *testing.T) {
 	}
 }
 
-func TestHelpExplainsFlagsAndExitCodes(t *testing.T) {
+func TestHelp(t *testing.T) {
 	c := startClient(t, "-h")
 	for _, want := range []string{
 		"Exit codes:", "  0 ", "  1 ", "  2 ", "  3 ", "  4 ",
@@ -408,7 +408,7 @@ func TestSubprotocolFlag(t *testing.T) {
 func TestInsecureFlag(t *testing.T) {
 	connected := make(peers, 1)
 	server := httptest.NewUnstartedServer(connected)
-	// The failed handshake is expected, and so is the server's complaint.
+	// The server logs the failed handshake, which is expected.
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	defer server.Close()
@@ -432,7 +432,7 @@ func TestPingFlag(t *testing.T) {
 		line := c.stderr.await(t, "pong after ")
 		_, text, _ := strings.Cut(line, "pong after ")
 		roundTrip, err := time.ParseDuration(text)
-		if err != nil || roundTrip <= 0 || roundTrip > patience {
+		if err != nil || roundTrip <= 0 || roundTrip > timeout {
 			t.Errorf("printed %q, want a round-trip time", line)
 		}
 	}
@@ -440,8 +440,8 @@ func TestPingFlag(t *testing.T) {
 
 func TestReportsUnsolicitedPong(t *testing.T) {
 	c, peer := connect(t)
-	if err := peer.WriteControl(websocket.PongMessage, []byte("news"), time.Now().Add(patience)); err != nil {
+	if err := peer.WriteControl(websocket.PongMessage, []byte("unsolicited"), time.Now().Add(timeout)); err != nil {
 		t.Fatal(err)
 	}
-	c.stderr.await(t, `unsolicited pong "news"`)
+	c.stderr.await(t, `unsolicited pong "unsolicited"`)
 }

@@ -16,24 +16,23 @@ import (
 )
 
 const (
-	// writeTimeout is how long a peer that has stopped reading can hold up the
-	// client.
+	// writeTimeout is how long a write may take.
 	writeTimeout = 10 * time.Second
 
 	// defaultCloseTimeout is how long the peer may take to answer a close frame.
 	defaultCloseTimeout = 5 * time.Second
 )
 
-// conversation is what goes on over one connection. One goroutine receives and
-// prints while another sends.
+// conversation is the exchange of messages over a connection. One goroutine sends,
+// and one receives and prints.
 type conversation struct {
 	conn           *websocket.Conn
 	stdout, stderr io.Writer
 	start          time.Time
 	closeTimeout   time.Duration
 
-	ended chan struct{} // closed when nothing more can be received
-	err   error         // why; to be read once ended is closed
+	ended chan struct{} // closed when the connection has ended
+	err   error         // why it ended; may be read when ended is closed
 }
 
 func newConversation(conn *websocket.Conn, stdout, stderr io.Writer) *conversation {
@@ -47,7 +46,7 @@ func newConversation(conn *websocket.Conn, stdout, stderr io.Writer) *conversati
 	}
 }
 
-// run converses until the connection has ended, and returns the exit code.
+// run sends and receives until the connection ends, and returns the exit code.
 func (c *conversation) run(ctx context.Context, stdin io.Reader, pingInterval time.Duration) int {
 	c.notef("connected, subprotocol %q", c.conn.Subprotocol())
 	c.conn.SetPongHandler(c.printRoundTrip)
@@ -62,8 +61,8 @@ func (c *conversation) run(ctx context.Context, stdin io.Reader, pingInterval ti
 	}
 }
 
-// send sends the lines of stdin and the pings. It returns when it has sent a
-// close frame, or when the connection takes no more messages.
+// send sends the lines of stdin and the pings. It returns after it has sent a close
+// frame, or when nothing more can be sent.
 func (c *conversation) send(ctx context.Context, stdin io.Reader, pingInterval time.Duration) {
 	lines := c.readLines(stdin)
 	var pings <-chan time.Time
@@ -105,7 +104,7 @@ func (c *conversation) readLines(stdin io.Reader) <-chan string {
 		reader := bufio.NewReader(stdin)
 		for {
 			line, err := reader.ReadString('\n')
-			// The last line may lack its line feed.
+			// The last line may have no line feed.
 			if err == nil || line != "" {
 				select {
 				case lines <- strings.TrimRight(line, "\r\n"):
@@ -125,8 +124,8 @@ func (c *conversation) readLines(stdin io.Reader) <-chan string {
 }
 
 func (c *conversation) sendLine(line string) error {
-	// A text message is valid UTF-8 (RFC 6455, Section 5.6), and a peer has to
-	// fail the connection over one that is not (Section 8.1).
+	// A text message must be valid UTF-8 (RFC 6455, Section 5.6); otherwise, the
+	// peer has to fail the connection (Section 8.1).
 	if !utf8.ValidString(line) {
 		c.notef("not sent, because it is not valid UTF-8: %q", line)
 		return nil
@@ -143,8 +142,8 @@ func (c *conversation) sendClose(code int) {
 	}
 }
 
-// sendPing sends the time in the ping, so that the pong, which repeats it
-// (Section 5.5.3), tells how long ago the ping was sent.
+// sendPing sends a ping with the current time as its payload. The pong has the same
+// payload (Section 5.5.3), so that the round-trip time can be computed.
 func (c *conversation) sendPing() error {
 	payload := strconv.FormatInt(int64(time.Since(c.start)), 10)
 	return c.conn.WriteControl(websocket.PingMessage, []byte(payload), time.Now().Add(writeTimeout))
@@ -168,8 +167,8 @@ func (c *conversation) receive() {
 	}
 }
 
-// receiveMessage prints a message while it arrives, so that one of any size
-// takes little memory.
+// receiveMessage prints a message while it arrives, so that long messages need
+// little memory.
 func (c *conversation) receiveMessage() error {
 	messageType, message, err := c.conn.NextReader()
 	if err != nil {
@@ -185,7 +184,7 @@ func (c *conversation) receiveMessage() error {
 	return err
 }
 
-// report says how the connection ended, and returns the exit code for it.
+// report prints how the connection ended and returns the exit code.
 func (c *conversation) report() int {
 	var closed *websocket.CloseError
 	// Code 1006 is never sent. It stands for the lack of a close frame (Section
@@ -207,8 +206,8 @@ func (c *conversation) report() int {
 	}
 }
 
-// noteFailure reports a failed write, unless it came too late: ErrCloseSent means
-// that the peer has closed and already has its answer.
+// noteFailure prints the error of a write, except for ErrCloseSent: then the peer
+// has closed the connection, which report prints.
 func (c *conversation) noteFailure(what string, err error) {
 	if !errors.Is(err, websocket.ErrCloseSent) {
 		c.notef("%s: %v", what, err)

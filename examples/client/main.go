@@ -52,13 +52,12 @@ Flags:
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// A second signal kills the process, should the peer not answer the close.
+	// A second signal ends the process even if the peer does not answer the close.
 	context.AfterFunc(ctx, stop)
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// run is the whole program: it returns the exit code. The end of ctx is the
-// user's interrupt.
+// run runs the program and returns the exit code. The end of ctx is the interrupt.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	options, err := parseArgs(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
@@ -89,15 +88,15 @@ type options struct {
 	ping     time.Duration
 }
 
-// parseArgs returns flag.ErrHelp when the user asked for help, which it has then
-// written to help.
+// parseArgs parses the command line. It returns flag.ErrHelp after it has written
+// the usage to help, if that was asked for.
 func parseArgs(args []string, help io.Writer) (*options, error) {
 	o := &options{
 		header: make(http.Header),
 		dialer: websocket.Dialer{
 			Proxy:            http.ProxyFromEnvironment,
 			HandshakeTimeout: 30 * time.Second,
-			// Messages are printed as they arrive, and not kept.
+			// Messages are printed as they arrive and not kept in memory.
 			ReadLimit: -1,
 		},
 	}
@@ -129,7 +128,7 @@ func parseArgs(args []string, help io.Writer) (*options, error) {
 
 func (o *options) flagSet() *flag.FlagSet {
 	flags := flag.NewFlagSet("client", flag.ContinueOnError)
-	// Parse prints its errors too, which would repeat them.
+	// Parse would print errors, which run prints.
 	flags.SetOutput(io.Discard)
 	flags.Func("header", "send the `\"Name: value\"` field with the handshake (repeatable)", o.addHeader)
 	flags.Func("subprotocol", "offer the subprotocol `name`, by preference (repeatable)", func(name string) error {
@@ -151,7 +150,7 @@ func (o *options) addHeader(field string) error {
 	return nil
 }
 
-// checkURL tells a mistyped URL from a server that cannot be reached.
+// checkURL checks that raw is a WebSocket URL.
 func checkURL(raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -166,8 +165,8 @@ func checkURL(raw string) error {
 	return nil
 }
 
-// printRefusal prints the HTTP response of a server that did not upgrade. The
-// dialer has kept the beginning of the body.
+// printRefusal prints the HTTP response of a server that refused the handshake. It
+// has the beginning of the body.
 func printRefusal(stderr io.Writer, response *http.Response) {
 	if response == nil {
 		return

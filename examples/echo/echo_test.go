@@ -16,10 +16,10 @@ import (
 	"github.com/seed23105783/websocket"
 )
 
-// patience is how long a test waits for something that ought to happen at once.
-const patience = 10 * time.Second
+// timeout is how long a test waits for something that should happen at once.
+const timeout = 10 * time.Second
 
-// lines is a writer that hands on each line of the server's log or output.
+// lines is a writer that sends each line of the server's log or output on a channel.
 type lines chan string
 
 func (l lines) Write(p []byte) (int, error) {
@@ -30,14 +30,14 @@ func (l lines) Write(p []byte) (int, error) {
 // await returns the first line that contains text.
 func (l lines) await(t *testing.T, text string) string {
 	t.Helper()
-	timeout := time.After(patience)
+	expired := time.After(timeout)
 	for {
 		select {
 		case line := <-l:
 			if strings.Contains(line, text) {
 				return line
 			}
-		case <-timeout:
+		case <-expired:
 			t.Fatalf("no line with %q", text)
 		}
 	}
@@ -55,13 +55,13 @@ func start(t *testing.T) (*echoServer, string, lines) {
 
 func dial(t *testing.T, url string, subprotocols ...string) *websocket.Conn {
 	t.Helper()
-	dialer := websocket.Dialer{Subprotocols: subprotocols, HandshakeTimeout: patience}
+	dialer := websocket.Dialer{Subprotocols: subprotocols, HandshakeTimeout: timeout}
 	conn, _, err := dialer.Dial(url, nil)
 	if err != nil {
 		t.Fatalf("dial %s: %v", url, err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	conn.SetReadDeadline(time.Now().Add(patience))
+	conn.SetReadDeadline(time.Now().Add(timeout))
 	return conn
 }
 
@@ -97,7 +97,7 @@ func expectClose(t *testing.T, conn *websocket.Conn, code int, reason string) {
 	}
 }
 
-func TestEchoesEachMessageInItsType(t *testing.T) {
+func TestEcho(t *testing.T) {
 	_, url, _ := start(t)
 	conn := dial(t, url)
 	for _, message := range []struct {
@@ -133,7 +133,7 @@ func TestNegotiatesSubprotocol(t *testing.T) {
 	}
 }
 
-func TestClosesWhenAskedTo(t *testing.T) {
+func TestCloseCommand(t *testing.T) {
 	for _, test := range []struct {
 		message string
 		code    int
@@ -147,14 +147,14 @@ func TestClosesWhenAskedTo(t *testing.T) {
 		_, url, logged := start(t)
 		conn := dial(t, url)
 		send(t, conn, websocket.TextMessage, []byte(test.message))
-		// Nobody reads this one. It must not upset the closing handshake.
+		// The server discards this message. The closing handshake goes on.
 		send(t, conn, websocket.BinaryMessage, []byte("too late"))
 		expectClose(t, conn, test.code, test.reason)
 		logged.await(t, "ended: peer sent close")
 	}
 }
 
-func TestEchoesWhatIsNoCloseCommand(t *testing.T) {
+func TestEchoesOtherMessages(t *testing.T) {
 	_, url, _ := start(t)
 	conn := dial(t, url)
 	for _, message := range []string{
@@ -175,7 +175,7 @@ func TestEchoesWhatIsNoCloseCommand(t *testing.T) {
 	expectMessage(t, conn, websocket.BinaryMessage, command)
 }
 
-func TestLogsHowThePeerLeft(t *testing.T) {
+func TestLogsHowConnectionsEnd(t *testing.T) {
 	_, url, logged := start(t)
 
 	conn := dial(t, url)
@@ -205,7 +205,7 @@ func TestRefusesOtherOrigins(t *testing.T) {
 	logged.await(t, `refused (origin "http://elsewhere.example")`)
 }
 
-func TestRefusesHugeMessage(t *testing.T) {
+func TestReadLimit(t *testing.T) {
 	_, url, _ := start(t)
 	conn := dial(t, url)
 	// The server closes while the message is on its way, so that the write may
@@ -235,7 +235,7 @@ func TestServesPage(t *testing.T) {
 	}
 }
 
-func TestServeEndsGracefully(t *testing.T) {
+func TestServeShutsDown(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	output, logged := make(lines, 10), make(lines, 100)
 	served := make(chan error, 1)
@@ -264,7 +264,7 @@ func TestServeReportsBadAddress(t *testing.T) {
 	}
 }
 
-func TestShutdownCutsSilentPeer(t *testing.T) {
+func TestShutdownClosesPeersThatDoNotAnswer(t *testing.T) {
 	echo, url, logged := start(t)
 	dial(t, url) // and never read, so that the close frame gets no answer
 	logged.await(t, "connected")

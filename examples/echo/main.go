@@ -20,13 +20,13 @@ import (
 )
 
 // shutdownTimeout is how long the peers have to answer the server's close
-// frames before their connections are cut. http.Server.Shutdown takes up to five
-// seconds to give up on a connection that has not sent a request yet.
+// frames before their connections are closed. http.Server.Shutdown waits up to
+// five seconds for a connection that has not sent a request yet.
 const shutdownTimeout = 8 * time.Second
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// Once the shutdown has begun, a second signal kills the process.
+	// A second signal ends the process at once.
 	context.AfterFunc(ctx, stop)
 
 	addr := flag.String("addr", "127.0.0.1:8080", "`address` to listen on; port 0 picks a free port")
@@ -52,8 +52,8 @@ func serve(ctx context.Context, addr string, stdout io.Writer, logger *log.Logge
 	echo := newEchoServer(logger)
 	server := &http.Server{
 		Handler: echo,
-		// These bound ordinary requests only. An upgraded connection is out of
-		// net/http's hands, and echoServer sets its deadlines.
+		// These timeouts are for ordinary requests. They do not apply to an
+		// upgraded connection, whose deadlines echoServer sets.
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      10 * time.Second,
@@ -79,8 +79,7 @@ func serve(ctx context.Context, addr string, stdout io.Writer, logger *log.Logge
 	return errors.Join(server.Shutdown(deadline), <-ended)
 }
 
-// pageURL returns the address of the page as one can type it into a browser on
-// this machine.
+// pageURL returns the URL of the page for a browser on this machine.
 func pageURL(addr net.Addr) string {
 	host, port, err := net.SplitHostPort(addr.String())
 	if err != nil {

@@ -45,8 +45,8 @@ type echoServer struct {
 
 func newEchoServer(logger *log.Logger) *echoServer {
 	s := &echoServer{
-		// CheckOrigin stays nil, so that only pages of this server's own origin
-		// may connect. Programs, which send no Origin, may too.
+		// CheckOrigin is nil: only pages of the same origin may connect, and
+		// programs, which send no Origin.
 		upgrader: websocket.Upgrader{
 			Subprotocols: []string{"echo.v2", "echo.v1"},
 			ReadLimit:    readLimit,
@@ -81,17 +81,17 @@ func (s *echoServer) serveEcho(w http.ResponseWriter, r *http.Request) {
 	defer s.remove(conn)
 
 	s.logger.Printf("%s connected, subprotocol %q", r.RemoteAddr, conn.Subprotocol())
-	s.logger.Printf("%s ended: %s", r.RemoteAddr, ending(echo(conn)))
+	s.logger.Printf("%s ended: %s", r.RemoteAddr, describeEnd(echo(conn)))
 }
 
 // echo sends every message back in its own type until the connection ends, and
 // returns the error that ended it.
 func echo(conn *websocket.Conn) error {
-	// The default handler answers a close frame with its code. An echo includes
-	// the reason.
+	// The default handler answers a close frame with its code only. This one
+	// sends the reason, too.
 	conn.SetCloseHandler(func(code int, reason string) error {
-		// It fails when the server has sent a close frame first, which then has
-		// just been answered.
+		// This fails if the server has sent its close frame first. Then there
+		// is nothing to answer.
 		sendClose(conn, code, reason)
 		return nil
 	})
@@ -106,8 +106,8 @@ func echo(conn *websocket.Conn) error {
 			}
 		}
 		conn.SetWriteDeadline(time.Now().Add(writeTimeout))
-		// ErrCloseSent means that a shutdown has begun the closing handshake.
-		// The peer's close frame is still to be read.
+		// ErrCloseSent means that a shutdown has begun the closing handshake. Go
+		// on reading until the peer's close frame.
 		err = conn.WriteMessage(messageType, message)
 		if err != nil && !errors.Is(err, websocket.ErrCloseSent) {
 			return err
@@ -136,7 +136,7 @@ func parseClose(message string) (code int, reason string, ok bool) {
 }
 
 // closeConn starts the closing handshake and reads until the peer's close frame
-// completes it. What the peer sends in between has no receiver any more.
+// completes it. It discards the messages in between.
 func closeConn(conn *websocket.Conn, code int, reason string) error {
 	if err := sendClose(conn, code, reason); err != nil {
 		return err
@@ -158,9 +158,9 @@ func sendClose(conn *websocket.Conn, code int, reason string) error {
 	return conn.WriteControl(websocket.CloseMessage, payload, time.Now().Add(closeTimeout))
 }
 
-// ending describes how a connection ended. Only a peer's close frame ends it
-// cleanly; code 1006 stands for a connection cut without one (Section 7.1.5).
-func ending(err error) string {
+// describeEnd returns how a connection ended. Code 1006 stands for the lack of a
+// close frame (Section 7.1.5).
+func describeEnd(err error) string {
 	var closed *websocket.CloseError
 	if errors.As(err, &closed) && closed.Code != websocket.CloseAbnormalClosure {
 		return fmt.Sprintf("peer sent close %d %q", closed.Code, closed.Text)
@@ -168,7 +168,7 @@ func ending(err error) string {
 	return fmt.Sprintf("connection lost: %v", err)
 }
 
-// add registers conn for shutdown. It reports false when the server is already
+// add registers conn for shutdown. It returns false if the server is already
 // shutting down.
 func (s *echoServer) add(conn *websocket.Conn) bool {
 	s.mu.Lock()
@@ -188,8 +188,8 @@ func (s *echoServer) remove(conn *websocket.Conn) {
 	s.serving.Done()
 }
 
-// shutdown sends 1001 (going away) to every peer and waits until each has
-// answered. When ctx is done first, it cuts the connections that remain.
+// shutdown sends close code 1001 (going away) to every peer and waits until all
+// have answered. If ctx ends first, it closes the remaining connections.
 func (s *echoServer) shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.stopping = true
@@ -214,5 +214,5 @@ func (s *echoServer) shutdown(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	<-ended
-	return fmt.Errorf("cut connections whose peers did not answer the close frame: %w", ctx.Err())
+	return fmt.Errorf("closed connections whose peers did not answer the close frame: %w", ctx.Err())
 }

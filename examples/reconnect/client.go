@@ -16,39 +16,37 @@ import (
 // closeTimeout is how long the server has to answer our close frame.
 const closeTimeout = 2 * time.Second
 
-// A backOff says how long to wait before another try: a random time of up to
-// first, then of up to twice that, and so on to limit. Without chance all
-// clients of a server that was restarted would come back at the same moment,
-// again and again.
+// A backOff computes the pauses between attempts. The first pause is a random time
+// up to first. The bound doubles with each pause, up to limit. Pauses are random so
+// that the clients of a server that has restarted do not all connect at once.
 type backOff struct {
 	first, limit time.Duration
 
-	longest time.Duration // the bound of the last pause, zero for none
+	bound time.Duration // of the last pause, zero if there was none
 }
 
 // next returns the next pause.
 func (b *backOff) next() time.Duration {
-	b.longest = max(b.first, min(2*b.longest, b.limit))
-	return 1 + rand.N(b.longest)
+	b.bound = max(b.first, min(2*b.bound, b.limit))
+	return 1 + rand.N(b.bound)
 }
 
-// reset makes the next pause a first one again.
-func (b *backOff) reset() { b.longest = 0 }
+// reset makes the next pause the first one again.
+func (b *backOff) reset() { b.bound = 0 }
 
-// A client keeps a connection to a server.
+// A client receives messages from a server over one connection after another.
 type client struct {
 	url     string
 	dialer  websocket.Dialer
 	backOff backOff
 
-	// stable is how long a connection has to live to count as a success. A
-	// server that takes connections and drops them at once is not to be
-	// bothered more often than one that takes none.
+	// stable is how long a connection has to last before the pauses start from
+	// first again.
 	stable time.Duration
 
 	receive func(websocket.Message)
 	logger  *log.Logger
-	pause   func(ctx context.Context, d time.Duration) // until d is over or ctx ends
+	pause   func(ctx context.Context, d time.Duration) // replaced in tests
 }
 
 func newClient(url string, b backOff) *client {
@@ -57,7 +55,7 @@ func newClient(url string, b backOff) *client {
 		dialer: websocket.Dialer{
 			Proxy:            http.ProxyFromEnvironment,
 			HandshakeTimeout: 10 * time.Second,
-			// Without this a server that vanishes is not noticed.
+			// Without this, the client does not notice when the network fails.
 			KeepAlive: websocket.KeepAlive{Interval: 30 * time.Second, Timeout: 10 * time.Second},
 		},
 		backOff: b,
@@ -68,7 +66,7 @@ func newClient(url string, b backOff) *client {
 	}
 }
 
-// pause waits until d is over or ctx ends.
+// pause waits for d or until ctx ends.
 func pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -78,12 +76,12 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// errFinished is the end of a connection that the server wanted to be the last.
-var errFinished = errors.New("the server is done")
+// errFinished is the end of a connection that the server closed with code 1000.
+var errFinished = errors.New("the server closed the connection normally")
 
-// run receives messages until ctx ends, the server closes the connection with
-// code 1000, which says that there is nothing more to come, or it refuses the
-// handshake for good.
+// run receives messages until ctx ends or the server closes the connection with code
+// 1000. It returns an error if the server refuses the handshake with a status for
+// which it makes no sense to try again.
 func (c *client) run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		err := c.connection(ctx)
@@ -95,14 +93,14 @@ func (c *client) run(ctx context.Context) error {
 			return err
 		}
 		d := c.backOff.next()
-		c.logger.Printf("%v; again in %v", err, d.Round(time.Millisecond))
+		c.logger.Printf("%v; next attempt in %v", err, d.Round(time.Millisecond))
 		c.pause(ctx, d)
 	}
 	return nil
 }
 
-// connection dials and receives messages until the connection ends, and
-// returns why it did.
+// connection dials and receives messages until the connection ends, and returns why
+// it ended.
 func (c *client) connection(ctx context.Context) error {
 	conn, response, err := c.dialer.DialContext(ctx, c.url, nil)
 	if err != nil {
@@ -117,14 +115,14 @@ func (c *client) connection(ctx context.Context) error {
 	for message, err := range conn.Messages(ctx) {
 		if err != nil {
 			if ctx.Err() != nil {
-				leave(conn)
+				closeConn(conn)
 			}
-			c.judge(time.Since(opened))
+			c.connectionEnded(time.Since(opened))
 			return err
 		}
 		c.receive(message)
 	}
-	c.judge(time.Since(opened))
+	c.connectionEnded(time.Since(opened))
 	info := conn.CloseInfo()
 	if info.Code == websocket.CloseNormalClosure {
 		return errFinished
@@ -132,18 +130,18 @@ func (c *client) connection(ctx context.Context) error {
 	return fmt.Errorf("the server closed the connection with code %d %q", info.Code, info.Reason)
 }
 
-// judge takes note of how long a connection lived.
-func (c *client) judge(lived time.Duration) {
-	if lived >= c.stable {
+// connectionEnded resets the pauses if the connection has lasted long enough.
+func (c *client) connectionEnded(duration time.Duration) {
+	if duration >= c.stable {
 		c.backOff.reset()
 	}
 }
 
-// leave ends a connection with a close frame each way.
-func leave(conn *websocket.Conn) {
+// closeConn sends a close frame and waits for the answer.
+func closeConn(conn *websocket.Conn) {
 	deadline := time.Now().Add(closeTimeout)
-	goodbye := websocket.FormatCloseMessage(websocket.CloseGoingAway, "")
-	if conn.WriteControl(websocket.CloseMessage, goodbye, deadline) != nil {
+	payload := websocket.FormatCloseMessage(websocket.CloseGoingAway, "")
+	if conn.WriteControl(websocket.CloseMessage, payload, deadline) != nil {
 		return
 	}
 	conn.SetReadDeadline(deadline)
@@ -154,13 +152,12 @@ func leave(conn *websocket.Conn) {
 	}
 }
 
-// A refusedError is an answer to the handshake that another try will not change.
+// A refusedError is the status of a refused handshake that should not be repeated.
 type refusedError struct{ status string }
 
-func (e *refusedError) Error() string { return "the server refuses the handshake: " + e.status }
+func (e *refusedError) Error() string { return "the server refused the handshake: " + e.status }
 
-// isFinal reports whether a status says that the request is wrong, and not that
-// the server is busy.
+// isFinal reports whether a request with this status should not be repeated.
 func isFinal(status int) bool {
 	switch status {
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:

@@ -14,15 +14,15 @@ import (
 	"github.com/seed23105783/websocket"
 )
 
-// patience is how long a test waits for something that ought to happen at once.
-const patience = 10 * time.Second
+// timeout is how long a test waits for something that should happen at once.
+const timeout = 10 * time.Second
 
-// A server greets every connection, and can drop them all.
+// A server sends a message on every connection, and can close all of them.
 type server struct {
 	mu       sync.Mutex
 	conns    map[*websocket.Conn]bool
-	greeted  int
-	status   int // refuses all, if set
+	count    int // of connections so far
+	status   int // if set, handshakes are refused with it
 	handling sync.WaitGroup
 }
 
@@ -43,9 +43,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer conn.Close()
 	s.mu.Lock()
-	s.greeted++
+	s.count++
 	s.conns[conn] = true
-	conn.WriteMessage(websocket.TextMessage, fmt.Appendf(nil, "hello %d", s.greeted))
+	conn.WriteMessage(websocket.TextMessage, fmt.Appendf(nil, "hello %d", s.count))
 	s.mu.Unlock()
 	for range conn.Messages(context.Background()) {
 	}
@@ -57,7 +57,7 @@ func (s *server) setStatus(status int) {
 	s.status = status
 }
 
-// each calls f for the connections and forgets them.
+// each calls f for all connections and removes them from conns.
 func (s *server) each(f func(conn *websocket.Conn)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,21 +67,21 @@ func (s *server) each(f func(conn *websocket.Conn)) {
 	clear(s.conns)
 }
 
-// kill drops all connections without a word.
-func (s *server) kill() { s.each(func(conn *websocket.Conn) { conn.NetConn().Close() }) }
+// abort closes all connections without a close frame.
+func (s *server) abort() { s.each(func(conn *websocket.Conn) { conn.NetConn().Close() }) }
 
-// close ends all connections with a code.
+// close sends a close frame on all connections.
 func (s *server) close(code int) {
 	s.each(func(conn *websocket.Conn) {
 		conn.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""))
 	})
 }
 
-// A run is a client at work whose pauses last as long as the test wants.
+// A run is a client that is running. The test decides how long its pauses are.
 type run struct {
 	t        *testing.T
 	received chan string
-	pauses   chan time.Duration // gets each pause, which is over when it is taken
+	pauses   chan time.Duration // a pause ends when it is received from here
 	stop     context.CancelFunc
 	ended    chan error
 }
@@ -90,7 +90,7 @@ func start(t *testing.T) (*server, *run) {
 	s := &server{conns: make(map[*websocket.Conn]bool)}
 	web := httptest.NewServer(s)
 	t.Cleanup(func() {
-		s.kill()
+		s.abort()
 		web.Close()
 		s.handling.Wait()
 	})
@@ -114,8 +114,8 @@ func await[T any](r *run, c <-chan T) (v T) {
 	r.t.Helper()
 	select {
 	case v = <-c:
-	case <-time.After(patience):
-		r.t.Fatal("it does not happen")
+	case <-time.After(timeout):
+		r.t.Fatal("timeout")
 	}
 	return v
 }
@@ -127,12 +127,12 @@ func (r *run) expect(want string) {
 	}
 }
 
-func TestComesBack(t *testing.T) {
+func TestReconnects(t *testing.T) {
 	s, r := start(t)
 	for i := range 5 {
 		r.expect(fmt.Sprintf("hello %d", i+1))
 		if i%2 == 0 {
-			s.kill()
+			s.abort()
 		} else {
 			s.close(websocket.CloseGoingAway)
 		}
@@ -147,11 +147,11 @@ func TestComesBack(t *testing.T) {
 	}
 }
 
-func TestWaitsForAServerThatIsBusy(t *testing.T) {
+func TestPausesGrow(t *testing.T) {
 	s, r := start(t)
 	r.expect("hello 1")
 	s.setStatus(http.StatusServiceUnavailable)
-	s.kill()
+	s.abort()
 	bound := time.Second
 	for range 10 {
 		if d := await(r, r.pauses); d <= 0 || d > bound {
@@ -161,23 +161,23 @@ func TestWaitsForAServerThatIsBusy(t *testing.T) {
 	}
 	s.setStatus(0)
 	select {
-	case <-r.pauses: // the try before was too early
+	case <-r.pauses: // of an attempt before the status changed
 	case got := <-r.received:
 		if got != "hello 2" {
 			t.Errorf("received %q", got)
 		}
 		return
-	case <-time.After(patience):
-		t.Fatal("it does not come back")
+	case <-time.After(timeout):
+		t.Fatal("the client does not reconnect")
 	}
 	r.expect("hello 2")
 }
 
-func TestGivesUpWhenRefused(t *testing.T) {
+func TestRefusedHandshake(t *testing.T) {
 	s, r := start(t)
 	r.expect("hello 1")
 	s.setStatus(http.StatusForbidden)
-	s.kill()
+	s.abort()
 	await(r, r.pauses)
 	var refused *refusedError
 	if err := await(r, r.ended); !errors.As(err, &refused) {
@@ -185,7 +185,7 @@ func TestGivesUpWhenRefused(t *testing.T) {
 	}
 }
 
-func TestEndsWithTheServer(t *testing.T) {
+func TestServerClosesNormally(t *testing.T) {
 	s, r := start(t)
 	r.expect("hello 1")
 	s.close(websocket.CloseNormalClosure)
@@ -194,10 +194,10 @@ func TestEndsWithTheServer(t *testing.T) {
 	}
 }
 
-func TestEndsDuringAPause(t *testing.T) {
+func TestStopDuringPause(t *testing.T) {
 	s, r := start(t)
 	r.expect("hello 1")
-	s.kill()
+	s.abort()
 	r.stop()
 	if err := await(r, r.ended); err != nil {
 		t.Error(err)
@@ -216,16 +216,16 @@ func TestBackOff(t *testing.T) {
 	}
 }
 
-func TestJudge(t *testing.T) {
+func TestConnectionEnded(t *testing.T) {
 	c := newClient("", backOff{first: time.Second, limit: time.Minute})
 	c.backOff.next()
-	c.judge(time.Minute - 1)
-	if c.backOff.longest == 0 {
-		t.Error("a short connection is a good one")
+	c.connectionEnded(time.Minute - 1)
+	if c.backOff.bound == 0 {
+		t.Error("a short connection resets the pauses")
 	}
-	c.judge(time.Minute)
-	if c.backOff.longest != 0 {
-		t.Error("a long connection is none")
+	c.connectionEnded(time.Minute)
+	if c.backOff.bound != 0 {
+		t.Error("a long connection does not reset the pauses")
 	}
 }
 

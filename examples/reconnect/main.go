@@ -1,6 +1,6 @@
-// Command reconnect receives messages from a WebSocket server for as long as
-// it takes: whenever the connection is lost it dials again, after a pause that
-// grows with every failure and has chance in it.
+// Command reconnect receives messages from a WebSocket server. When the connection
+// is lost, it dials again after a random pause, whose upper bound doubles with
+// every failure.
 //
 //	go run ./examples/reconnect ws://127.0.0.1:8080/ws
 package main
@@ -20,7 +20,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// A second signal kills the process.
+	// A second signal ends the process at once.
 	context.AfterFunc(ctx, stop)
 
 	first := flag.Duration("first", 500*time.Millisecond, "longest pause after the first failure")

@@ -1,33 +1,33 @@
 package deflate
 
-// A Level says how much time a Compressor spends on a better ratio.
+// A Level is a trade-off between speed and compression ratio.
 type Level int
 
 const (
-	// Speed looks at one place for a match.
+	// Speed compares each position with one earlier one.
 	Speed Level = iota
-	// Balance looks at a few places, and one byte ahead for a longer match.
+	// Balance compares with a few, and looks one byte ahead for a longer match.
 	Balance
-	// Ratio looks at many places.
+	// Ratio compares with many.
 	Ratio
-	// HuffmanOnly looks at none and keeps no history.
+	// HuffmanOnly finds no matches and keeps no history.
 	HuffmanOnly
 )
 
-// A Compressor deflates the messages that one side of a connection sends. It
-// holds what has to be kept between them, the end of what was sent and an
-// index of it, in memory that it allocates when there is something to keep.
-// What is needed only while a message is compressed comes from a pool.
+// A Compressor compresses the messages that one side of a connection sends.
+// Between messages it keeps a window of what was sent, and an index of it. It
+// allocates them with the first message that needs them. The memory that is
+// needed only while a message is compressed comes from a pool.
 //
-// The compressed form of a message is a sequence of blocks that ends with an
-// empty one of no compression, without its last four bytes 00 00 FF FF (RFC
-// 7692, Section 7.2.1). No match in it reaches further back than the window.
+// The compressed form of a message is a sequence of blocks. The last one is an
+// empty stored block, without its last four bytes 00 00 FF FF (RFC 7692, Section
+// 7.2.1). No match has a distance larger than the window.
 type Compressor struct {
 	level      Level
 	windowBits uint8
 
-	// tail has the last bits of the parts of a message that goes on, fewer
-	// than eight.
+	// tail holds the tailBits bits at the end of the last part that do not fill
+	// a byte.
 	tail, tailBits uint8
 
 	history history
@@ -42,27 +42,27 @@ func NewCompressor(windowBits int, level Level) *Compressor {
 	}
 }
 
-// SetLevel changes the level from the next message or part on. The history
-// stays, unless the new level keeps none.
+// SetLevel sets the level for the next message or part. It keeps the history,
+// unless the level is HuffmanOnly.
 func (c *Compressor) SetLevel(level Level) {
 	if level.chains() != c.level.chains() {
-		c.index = index{} // prepare makes another
+		c.index = index{} // prepare makes a new one
 	}
 	c.level = level
 }
 
-// Append appends the compressed form of a message, or of the last part of one,
-// to dst. Messages after it can refer to it. It allocates nothing if dst has
-// room for the message, an eighth of it and 32 bytes.
+// Append compresses a message, or the last part of one, and appends the result to
+// dst. Later messages can refer to it. Append does not allocate if dst has room
+// for the length of the message, an eighth of that and 32 bytes.
 func (c *Compressor) Append(dst, message []byte) []byte {
 	w := c.resume(dst)
 	c.compress(&w, message, true)
 	return finish(&w)
 }
 
-// AppendPart appends the compressed form of a part of a message to dst, all of
-// it but the bits that do not fill a byte. More parts may follow, and in the
-// end Append for the last one, which may be empty.
+// AppendPart compresses a part of a message and appends the result to dst,
+// without the last bits if they do not fill a byte. The last part of a message,
+// which may be empty, is given to Append.
 func (c *Compressor) AppendPart(dst, part []byte) []byte {
 	w := c.resume(dst)
 	c.compress(&w, part, true)
@@ -70,10 +70,10 @@ func (c *Compressor) AppendPart(dst, part []byte) []byte {
 	return w.out
 }
 
-// AppendAlone appends the compressed form of a message that refers to none
-// before it, and that none after it can refer to, to dst. It is the one for
-// connections without context takeover: it copies nothing, and leaves c as
-// Reset does, so that the next message can be any other connection's.
+// AppendAlone compresses a message without context takeover and appends the
+// result to dst: the message refers to no earlier one, and no later one can refer
+// to it. AppendAlone does not copy the message, and resets c, so that the next
+// message may be one of another connection.
 func (c *Compressor) AppendAlone(dst, message []byte) []byte {
 	c.Reset()
 	w := bitWriter{out: dst}
@@ -82,23 +82,22 @@ func (c *Compressor) AppendAlone(dst, message []byte) []byte {
 	return finish(&w)
 }
 
-// Reset forgets the history, and the parts of a message that was not finished.
-// It keeps the memory.
+// Reset discards the history and an unfinished message. It keeps the memory.
 func (c *Compressor) Reset() {
 	c.tail, c.tailBits = 0, 0
-	c.history.forget()
-	c.index.forget()
+	c.history.reset()
+	c.index.reset()
 }
 
-// resume returns a bitWriter that goes on where the last part ended.
+// resume returns a bitWriter that continues after the last part.
 func (c *Compressor) resume(dst []byte) bitWriter {
 	w := bitWriter{out: dst, bits: uint64(c.tail), n: uint(c.tailBits)}
 	c.tail, c.tailBits = 0, 0
 	return w
 }
 
-// finish ends a message with the header of an empty block of no compression.
-// An empty message is nothing else, one zero byte (RFC 7692, Section 7.2.3.6).
+// finish ends a message with the header of an empty stored block. An empty
+// message consists of that alone, one zero byte (RFC 7692, Section 7.2.3.6).
 func finish(w *bitWriter) []byte {
 	w.reserve(8)
 	w.write(blockStored, 3)
@@ -106,37 +105,37 @@ func finish(w *bitWriter) []byte {
 	return w.out
 }
 
-// compress appends the blocks of a message or part. If it is not to join the
-// history, there is none.
-func (c *Compressor) compress(w *bitWriter, message []byte, join bool) {
+// compress appends the blocks of a message or part. If keep is set it adds the
+// message to the history; otherwise the history has to be empty.
+func (c *Compressor) compress(w *bitWriter, message []byte, keep bool) {
 	window := 1 << c.windowBits
 	if c.level != HuffmanOnly {
 		c.index.prepare(c.level, window, c.history.bytes)
-		c.index.expect(len(message))
-	} else if join {
-		c.history.forget()
+		c.index.reserve(len(message))
+	} else if keep {
+		c.history.reset()
 		c.index = index{}
-		join = false
+		keep = false
 	}
 	k := blocks.Get().(*block)
 	for from, to := 0, 0; from < len(message); from = to {
 		to = min(from+maxBlock, len(message))
 		f := finder{window: window, found: k.sequences[:0]}
 		at := from
-		for join && at < min(to, window) {
+		for keep && at < min(to, window) {
 			n := min(to-at, window-at, slack(window))
 			start := c.history.extend(message[at:at+n], window)
 			c.index.find(&f, c.history.bytes, start)
 			at += n
 		}
-		// From here on, the message itself is all the history there is.
+		// After the first window of the message, it is its own history.
 		if at < to && c.level != HuffmanOnly {
 			c.index.find(&f, message[:to], at)
 		}
 		k.append(w, f.found, message[from:to])
 	}
 	blocks.Put(k)
-	if join && len(message) > window {
+	if keep && len(message) > window {
 		c.history.set(message[len(message)-window:], window)
 	}
 }

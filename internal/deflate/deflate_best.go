@@ -2,11 +2,11 @@ package deflate
 
 import "encoding/binary"
 
-// An effort is how hard findBest tries.
+// An effort limits the search of findBest.
 type effort struct {
-	probes int // places to look at
-	lazy   int // a match that long is taken without looking one byte ahead
-	enough int // a match that long ends the search
+	probes int // positions to compare with
+	lazy   int // from this length on, a match is taken without looking one byte ahead
+	enough int // from this length on, a match ends the search
 }
 
 var (
@@ -14,8 +14,8 @@ var (
 	ratioEffort   = effort{probes: 128, lazy: 64, enough: maxMatch}
 )
 
-// findBest looks at several places for the longest match, and takes it unless
-// there is a longer one a byte later.
+// findBest takes the longest match at each position, unless there is a
+// longer one at the next position.
 func (x *index) findBest(f *finder, data []byte, start int) {
 	effort := balanceEffort
 	if x.level == Ratio {
@@ -23,8 +23,8 @@ func (x *index) findBest(f *finder, data []byte, start int) {
 	}
 	base := x.next - uint16(start) // the position of data[0]
 	x.next += uint16(len(data) - start)
-	low := start              // of the literals that wait, but for those in f
-	before, distance0 := 0, 0 // the match at i-1 that is not taken yet
+	low := start                   // the first literal that is not in f yet
+	before, distanceBefore := 0, 0 // the match at i-1, which is not taken yet
 	for i := start; ; i++ {
 		length, distance := 0, 0
 		if i <= len(data)-8 {
@@ -36,7 +36,7 @@ func (x *index) findBest(f *finder, data []byte, start int) {
 			break
 		}
 		if before > 0 && length <= before {
-			f.put(i-1-low, before, distance0)
+			f.put(i-1-low, before, distanceBefore)
 			end := i - 1 + before
 			for i++; i < min(end, len(data)-7); i++ {
 				x.insert(data, i, base+uint16(i))
@@ -44,16 +44,17 @@ func (x *index) findBest(f *finder, data []byte, start int) {
 			i, low = end-1, end
 			length = 0
 		}
-		before, distance0 = length, distance
+		before, distanceBefore = length, distance
 	}
 	f.literals += len(data) - low
 }
 
-// longest returns the longest match at i that is longer than atLeast.
+// longest returns the longest match at i if it is longer than atLeast, and zeros
+// otherwise.
 func (x *index) longest(data []byte, i int, base uint16, window, atLeast int, effort effort) (length, distance int) {
 	pos := base + uint16(i)
-	here := data[i:]
-	word := binary.LittleEndian.Uint32(here)
+	current := data[i:]
+	word := binary.LittleEndian.Uint32(current)
 	hint := x.heads[hash4(uint64(word), x.shift)]
 	limit := min(i, window)
 	best := max(atLeast, 3)
@@ -61,18 +62,18 @@ func (x *index) longest(data []byte, i int, base uint16, window, atLeast int, ef
 	nearest := 0
 	probes := effort.probes
 	if atLeast >= 8 {
-		probes /= 4 // what there is is good already
+		probes /= 4 // the match at i-1 is good already
 	}
 	for range probes {
-		// Distances grow along a chain. Where they do not, it is at its end.
+		// Distances increase along a chain. The chain ends where they do not.
 		d := int(pos - hint)
-		if d <= nearest || d > limit || best >= len(here) {
+		if d <= nearest || d > limit || best >= len(current) {
 			break
 		}
 		nearest = d
-		there := data[i-d:]
-		if there[best] == here[best] && binary.LittleEndian.Uint32(there) == word {
-			if n := matchLength(here, there); n > best {
+		candidate := data[i-d:]
+		if candidate[best] == current[best] && binary.LittleEndian.Uint32(candidate) == word {
+			if n := matchLength(current, candidate); n > best {
 				best, length, distance = n, n, d
 				if n >= effort.enough {
 					break

@@ -5,46 +5,45 @@ import (
 	"slices"
 )
 
-// A bitWriter appends bits to out, the first one in the least significant
-// place of a byte (RFC 1951, Section 3.1.1). Those that do not fill a byte yet
-// wait in bits: n of them, fewer than eight between two calls.
+// A bitWriter appends bits to out, the first one as the least significant of a
+// byte (RFC 1951, Section 3.1.1). It keeps n bits that do not fill a byte in
+// bits. Between two calls n is less than eight.
 type bitWriter struct {
 	out  []byte
 	bits uint64
 	n    uint
 }
 
-// bitSlack is what a bitWriter needs of out beyond the bits that it is given:
-// it stores eight bytes at a time.
+// bitSlack is how many bytes of room a bitWriter needs behind what it writes,
+// since it stores eight bytes at a time.
 const bitSlack = 8
 
-// reserve makes room for n bits more. Everything that writes expects it.
+// reserve makes room for n more bits. The other methods need that room.
 func (w *bitWriter) reserve(n int) {
 	w.out = slices.Grow(w.out, (int(w.n)+n)>>3+1+bitSlack)
 }
 
-// write appends the n ≤ 56 low bits of v, which has no others.
+// write appends the n ≤ 56 low bits of v. The other bits of v are zero.
 func (w *bitWriter) write(v uint64, n uint) {
 	at, bits, n := store(w.out[:cap(w.out)], len(w.out), w.bits|v<<(w.n&63), w.n+n)
 	w.out, w.bits, w.n = w.out[:at], bits, n
 }
 
-// align fills the last byte with zeros.
+// align appends zero bits up to the next byte.
 func (w *bitWriter) align() {
 	if w.n > 0 {
 		w.write(0, 8-w.n)
 	}
 }
 
-// length returns the number of bits so far, counted from the start of out.
+// length returns the number of bits in out and bits.
 func (w *bitWriter) length() int { return len(w.out)*8 + int(w.n) }
 
-// symbols appends what sequences and the literals after them stand for in the
-// code of book, and the end of the block. data is the same not compressed.
+// symbols appends the sequences, the literals after the last one, and the end of
+// the block, in the codes of book. data is what they stand for.
 //
-// It stores eight bytes at a time. Fewer than eight bits wait after that, and
-// neither four literals, of 14 bits each, nor a match, of 47 bits, have more
-// than 56.
+// It stores eight bytes at a time. After that, fewer than eight bits are left,
+// so that 56 more fit: four literals of up to 14 bits, or a match of up to 47.
 func (w *bitWriter) symbols(book *codebook, sequences []sequence, data []byte) {
 	out, at := w.out[:cap(w.out)], len(w.out)
 	bits, n := w.bits, w.n
@@ -82,7 +81,7 @@ func (w *bitWriter) symbols(book *codebook, sequences []sequence, data []byte) {
 	w.write(end.bits(), end.length())
 }
 
-// literals appends the literals of data.
+// literals appends the bytes of data as literals.
 func (w *bitWriter) literals(book *codebook, data []byte) {
 	out, at := w.out[:cap(w.out)], len(w.out)
 	bits, n := w.bits, w.n
@@ -100,19 +99,20 @@ func (w *bitWriter) literals(book *codebook, data []byte) {
 	w.out, w.bits, w.n = out[:at], bits, n
 }
 
-// after puts c after the n bits that there are.
+// after returns the n bits followed by c, and their number.
 func (c codeword) after(bits uint64, n uint) (uint64, uint) {
 	return bits | c.bits()<<(n&63), n + c.length()
 }
 
-// store puts n bits into out at at, and returns what is left of them.
+// store writes the whole bytes of n bits to out[at:], and returns the position
+// after them and the bits that are left.
 func store(out []byte, at int, bits uint64, n uint) (int, uint64, uint) {
 	binary.LittleEndian.PutUint64(out[at:], bits)
 	return at + int(n>>3), bits >> (n &^ 7 & 63), n & 7
 }
 
-// stored appends data as it is, in a block of no compression (RFC 1951, Section
-// 3.2.4), which has at most maxBlock bytes here.
+// stored appends data as a stored block (RFC 1951, Section 3.2.4). data has at
+// most maxBlock bytes.
 func (w *bitWriter) stored(data []byte) {
 	w.write(blockStored, 3)
 	w.align()
@@ -120,7 +120,7 @@ func (w *bitWriter) stored(data []byte) {
 	w.out = append(w.out, data...)
 }
 
-// storedBits returns how many bits stored would append for n bytes.
+// storedBits returns how many bits stored appends for n bytes.
 func (w *bitWriter) storedBits(n int) int {
 	return (w.length()+3+7)&^7 - w.length() + 32 + 8*n
 }

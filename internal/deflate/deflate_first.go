@@ -2,14 +2,14 @@ package deflate
 
 import "math/bits"
 
-// findFirst looks at one place for a match and takes the first that there is.
+// findFirst compares positions with one earlier position each, and takes any match.
 func (x *index) findFirst(f *finder, data []byte, start int) {
 	base := x.next - uint16(start) // the position of data[0]
 	x.next += uint16(len(data) - start)
-	low := start // of the literals that wait, but for those in f
+	low := start // the first literal that is not in f yet
 	i := start
 	if i == 0 && len(data) >= 8 {
-		x.insert(data, 0, base) // nothing is before it
+		x.insert(data, 0, base) // there is nothing to compare with
 		i = 1
 	}
 	for i > 0 {
@@ -34,14 +34,14 @@ func (x *index) findFirst(f *finder, data []byte, start int) {
 	f.literals += len(data) - low
 }
 
-// probe goes on from i > 0 to the next place with a match of four bytes or
-// more, and returns it and the match, whose length it counts up to eight only.
-// The length is zero if there is none.
+// probe looks for a match of at least four bytes from position i > 0 on, and
+// returns its position and the match. The length is at most eight, even if the
+// match is longer, and zero if there is no match.
 //
-// It looks at two places at a time, and has one branch for both that depends
-// on what is there: nothing costs more than the branches that a processor
-// cannot predict. So a hint that is out of reach is not sorted out either, but
-// taken for the most distant place that is within reach.
+// It examines two positions at a time with one branch on the data, since
+// unpredictable branches cost more than anything else here. For the same reason
+// an invalid position is not skipped: it is replaced by the most distant valid
+// one.
 func (x *index) probe(data []byte, base uint16, window, i int) (at, distance, length int) {
 	heads, shift := x.heads, x.shift
 	for step := 2 << 5; i <= len(data)-9; step++ {
@@ -49,17 +49,17 @@ func (x *index) probe(data []byte, base uint16, window, i int) (at, distance, le
 		word, word1 := load64(data, i), load64(data, i+1)
 		pos := base + uint16(i)
 		head := &heads[hash4(word, shift)]
-		back := lesser(int(pos-1-*head), farthest) // the distance less one
+		back := lesser(int(pos-1-*head), farthest) // the distance minus one
 		*head = pos
 		head = &heads[hash4(word1, shift)]
 		back1 := lesser(int(pos-*head), farthest)
 		*head = pos + 1
-		differ := word ^ load64(data, i-1-back)
-		differ1 := word1 ^ load64(data, i-back1)
-		first, second := uint64(uint32(differ)), uint64(uint32(differ1))
+		diff := word ^ load64(data, i-1-back)
+		diff1 := word1 ^ load64(data, i-back1)
+		first, second := uint64(uint32(diff)), uint64(uint32(diff1))
 		if int64((first-1)|(second-1)) < 0 { // one of them is zero
 			if first != 0 {
-				differ = differ1
+				diff = diff1
 			}
 			if first != 0 {
 				back = back1
@@ -67,9 +67,9 @@ func (x *index) probe(data []byte, base uint16, window, i int) (at, distance, le
 			if first != 0 {
 				i++
 			}
-			return i, back + 1, bits.TrailingZeros64(differ) >> 3
+			return i, back + 1, bits.TrailingZeros64(diff) >> 3
 		}
-		// The longer there is no match, the less often it looks for one.
+		// The longer there is no match, the larger the steps.
 		i += step >> 5
 	}
 	return i, 0, 0

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzDeflate takes data as a sequence of messages, of which script says how
-// they are cut and what happens between them.
+// FuzzDeflate compresses data in several messages. Each two bytes of script are the
+// length of a message and what is done with it.
 func FuzzDeflate(f *testing.F) {
 	f.Add(uint8(15), []byte{}, []byte("a message"))
 	f.Add(uint8(8), []byte{5, 1, 9, 2, 200, 3, 7, 0}, bytes.Repeat([]byte("some text, some text. "), 90))

@@ -1,49 +1,51 @@
 package deflate
 
-// The alphabet of code lengths (RFC 1951, Section 3.2.7): 0 to 15 for
-// themselves, and three that repeat.
+// The alphabet of code lengths (RFC 1951, Section 3.2.7): the lengths 0 to 15, and
+// three symbols for repeated lengths.
 const (
-	lengthRepeat     = 16 // the length before, 3 to 6 times
+	lengthRepeat     = 16 // the previous length, 3 to 6 times
 	lengthZeros      = 17 // zero, 3 to 10 times
 	lengthManyZeros  = 18 // zero, 11 to 138 times
 	lengthAlphabet   = 19
-	maxLengthLength  = 7
-	minLengthLengths = 4
+	maxPrecodeLength = 7
+	minPrecodeSent   = 4
 )
 
-// lengthOrder is the order in which the code lengths for code lengths are sent.
+// lengthOrder is the order in which the lengths of the precode are sent. The
+// precode is the code in which code lengths are sent.
 var lengthOrder = [lengthAlphabet]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 
-// lengthExtra has the number of extra bits of the three that repeat.
+// lengthExtra has the number of extra bits of each symbol.
 var lengthExtra = [lengthAlphabet]uint8{lengthRepeat: 2, lengthZeros: 3, lengthManyZeros: 7}
 
-// A codeHeader describes the two codes of a dynamic block (RFC 1951, Section
-// 3.2.7): the code lengths of both alphabets, one after the other, where a
-// repetition can go from one to the other.
+// A codeHeader is the description of the codes of a dynamic block (RFC 1951,
+// Section 3.2.7). It has the code lengths of both alphabets in one sequence, and
+// a repetition may continue from one into the other.
 type codeHeader struct {
-	literals, distances int // how many lengths there are of each
+	literals, distances int // the number of lengths for each
 
-	symbols   [literalSymbols + distanceSymbols]repetition
-	n         int // how many of them there are
-	frequency [lengthAlphabet]uint32
-	own       code // for them
-	words     [32]codeword
-	ownSent   int // how many of own's lengths are sent
-	size      int // of the description in bits
+	symbols     [literalSymbols + distanceSymbols]repetition
+	n           int // the number of symbols
+	frequency   [lengthAlphabet]uint32
+	precode     code
+	words       [32]codeword // those of the precode
+	precodeSent int          // the number of lengths of the precode that are sent
+	size        int          // of the header in bits
 }
 
-// A repetition is a symbol of the alphabet of code lengths and, from the sixth
-// bit on, its extra bits.
+// A repetition is a symbol of the alphabet of code lengths in the low five bits,
+// and its extra bits above.
 type repetition uint16
 
+// put adds a symbol with its extra bits.
 func (h *codeHeader) put(symbol, extra int) {
 	h.symbols[h.n] = repetition(symbol | extra<<5)
 	h.n++
 	h.frequency[symbol]++
 }
 
-// build prepares the description of two codes. The first one is for the end of
-// the block at least.
+// build prepares the header for two codes. The code for literals has a codeword
+// for the end of the block, so that it is never empty.
 func (h *codeHeader) build(huffman *huffman, literals, distances *code) {
 	h.n = 0
 	clear(h.frequency[:])
@@ -56,21 +58,21 @@ func (h *codeHeader) build(huffman *huffman, literals, distances *code) {
 	} else {
 		h.put(0, 0)
 	}
-	h.size = 5 + 5 + 4 + huffman.build(&h.own, h.frequency[:], maxLengthLength)
-	h.own.words(h.words[:])
-	h.ownSent = lengthAlphabet
-	for h.ownSent > minLengthLengths && h.frequency[lengthOrder[h.ownSent-1]] == 0 {
-		h.ownSent--
+	h.size = 5 + 5 + 4 + huffman.build(&h.precode, h.frequency[:], maxPrecodeLength)
+	h.precode.words(h.words[:])
+	h.precodeSent = lengthAlphabet
+	for h.precodeSent > minPrecodeSent && h.frequency[lengthOrder[h.precodeSent-1]] == 0 {
+		h.precodeSent--
 	}
-	h.size += 3 * h.ownSent
+	h.size += 3 * h.precodeSent
 	for s, extra := range lengthExtra {
 		h.size += int(h.frequency[s]) * int(extra)
 	}
 }
 
-// putLengths puts the lengths of a code up to the last that is not zero.
+// putLengths adds the lengths of a code up to the last that is not zero.
 func (h *codeHeader) putLengths(c *code) {
-	next, length, run := 0, 0, 0 // run lengths up to next are the same
+	next, length, run := 0, 0, 0 // the last run lengths before next are equal
 	for _, s := range c.used {
 		l := int(c.lengths[s])
 		if gap := int(s) - next; gap > 0 || l != length {
@@ -84,7 +86,7 @@ func (h *codeHeader) putLengths(c *code) {
 	h.putRun(length, run)
 }
 
-// putRun puts a length that is there run times in a row.
+// putRun adds a length run times.
 func (h *codeHeader) putRun(length, run int) {
 	if run == 0 {
 		return
@@ -98,7 +100,7 @@ func (h *codeHeader) putRun(length, run int) {
 	}
 }
 
-// putZeros puts the lengths of symbols that are not in use.
+// putZeros adds the length zero run times.
 func (h *codeHeader) putZeros(run int) {
 	for ; run >= 11; run -= min(run, 138) {
 		h.put(lengthManyZeros, min(run, 138)-11)
@@ -112,11 +114,11 @@ func (h *codeHeader) putZeros(run int) {
 	}
 }
 
-// append appends the description.
+// append appends the header.
 func (h *codeHeader) append(w *bitWriter) {
-	w.write(uint64(h.literals-firstLength)|uint64(h.distances-1)<<5|uint64(h.ownSent-minLengthLengths)<<10, 5+5+4)
-	for _, symbol := range lengthOrder[:h.ownSent] {
-		length := h.own.lengths[symbol]
+	w.write(uint64(h.literals-firstLength)|uint64(h.distances-1)<<5|uint64(h.precodeSent-minPrecodeSent)<<10, 5+5+4)
+	for _, symbol := range lengthOrder[:h.precodeSent] {
+		length := h.precode.lengths[symbol]
 		if h.frequency[symbol] == 0 {
 			length = 0
 		}

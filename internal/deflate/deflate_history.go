@@ -1,24 +1,23 @@
 package deflate
 
-// A history is the end of what was compressed: the last window's length of it
-// at least, as far as there is that much. What comes next is copied behind it,
-// so that matches are found in one piece of memory.
+// A history holds the last bytes that were compressed, at least as many as the
+// window has. New bytes are appended to it, so that matches are found in one
+// slice.
 type history struct {
 	bytes []byte
 }
 
-// slack returns how many bytes a history has room for beyond the window. It
-// is moved to the front when they are used up: the more there are, the less
-// often.
+// slack returns how many bytes a history has room for beyond the window. When
+// there is no more room, the window is moved to the front.
 func slack(window int) int { return max(window/4, 1<<10) }
 
-// extend appends a piece of slack(window) bytes at most, and returns where it
+// extend appends a piece of at most slack(window) bytes and returns where it
 // begins.
 func (h *history) extend(piece []byte, window int) (start int) {
 	room := window + slack(window)
 	need := len(h.bytes) + len(piece)
 	if need > cap(h.bytes) && cap(h.bytes) < room {
-		// A connection that sends little does not need all of it.
+		// Grow in steps: a connection that sends little needs less.
 		grown := make([]byte, len(h.bytes), min(max(need, 2*cap(h.bytes)), room))
 		copy(grown, h.bytes)
 		h.bytes = grown
@@ -31,7 +30,7 @@ func (h *history) extend(piece []byte, window int) (start int) {
 	return start
 }
 
-// set makes the history what a longer message ended with.
+// set replaces the history by the last bytes of a message.
 func (h *history) set(last []byte, window int) {
 	if cap(h.bytes) < window {
 		h.bytes = make([]byte, 0, window+slack(window))
@@ -39,5 +38,5 @@ func (h *history) set(last []byte, window int) {
 	h.bytes = append(h.bytes[:0], last...)
 }
 
-// forget makes the history empty.
-func (h *history) forget() { h.bytes = h.bytes[:0] }
+// reset makes the history empty.
+func (h *history) reset() { h.bytes = h.bytes[:0] }

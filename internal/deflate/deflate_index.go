@@ -5,42 +5,42 @@ import (
 	"math/bits"
 )
 
-// An index finds where something like what comes next has been. It has
-// positions modulo 1<<16, counted over all messages, and these are hints: a
-// position becomes a distance, which counts only if it is within reach, and
-// then the bytes there are compared. So a wrong hint does no harm, positions
-// may wrap around, and nothing has to be erased when the history moves.
+// An index finds earlier positions at which there may be a match. Positions count
+// the bytes of all messages, modulo 1<<16. They are hints: a position is turned
+// into a distance, and the bytes at that distance are compared if it is within
+// the history. So a wrong position does no harm, positions may wrap around, and
+// the index does not change when the history is moved.
 type index struct {
 	level Level
 
-	// heads has, by the hash of four bytes, where they have been last.
+	// heads has the last position of each hash of four bytes.
 	heads []uint16
-	shift uint // takes the highest bits of a hash
+	shift uint // leaves the highest bits of a hash
 
-	// chain has, by position modulo its length, where the same hash has been
-	// before that. Only the levels that look at several places have one.
+	// chain has the previous position with the same hash for each position,
+	// modulo its length. It is nil for levels that do not use it.
 	chain []uint16
 
-	// next is the position of the byte that comes next.
+	// next is the position of the next byte.
 	next uint16
 
-	// indexed is the number of positions since heads was empty, counted up to
-	// 1<<16, and stale says that some of them were forgotten. Those are out of
-	// reach until the positions wrap around.
+	// indexed is the number of positions since heads was empty, at most 1<<16.
+	// stale is set if some of them are of before a reset. Those are further back
+	// than the history until positions wrap around.
 	indexed int
 	stale   bool
 }
 
-// chains reports whether a level looks at several places.
+// chains reports whether a level compares with several positions.
 func (l Level) chains() bool { return l == Balance || l == Ratio }
 
-// prepare makes an index of history if x is none yet for this level.
+// prepare makes an index of history, unless there is one for this level.
 func (x *index) prepare(level Level, window int, history []byte) {
 	x.level = level
 	if x.heads != nil {
 		return
 	}
-	// Together with the history, window/4 heads stay below twice the window.
+	// With window/4 heads, index and history take less than twice the window.
 	heads := max(window/4, 1<<8)
 	if level.chains() {
 		heads = max(window, 1<<8)
@@ -55,10 +55,10 @@ func (x *index) prepare(level Level, window int, history []byte) {
 	x.indexed = min(len(history), 1<<16)
 }
 
-// expect is told how many bytes come next, and erases stale hints if they
-// could come into reach again. They would do no harm, but what a message
-// compresses to should not depend on what an earlier connection sent.
-func (x *index) expect(n int) {
+// reserve prepares x for n more bytes. It clears x if positions of before a reset
+// could seem to be in the history again. They would do no harm, but the result
+// must not depend on messages of an earlier connection.
+func (x *index) reserve(n int) {
 	if x.stale && x.indexed+n > 1<<16 {
 		clear(x.heads)
 		clear(x.chain)
@@ -67,11 +67,11 @@ func (x *index) expect(n int) {
 	x.indexed = min(x.indexed+n, 1<<16)
 }
 
-// forget puts all positions so far out of reach.
-func (x *index) forget() { x.stale = x.indexed > 0 }
+// reset makes all positions so far invalid.
+func (x *index) reset() { x.stale = x.indexed > 0 }
 
-// find appends to f the sequences for data[start:]. Matches may begin in what
-// is before start.
+// find appends the sequences for data[start:] to f. Matches may refer to
+// data[:start].
 func (x *index) find(f *finder, data []byte, start int) {
 	if x.level.chains() {
 		x.findBest(f, data, start)
@@ -80,8 +80,8 @@ func (x *index) find(f *finder, data []byte, start int) {
 	}
 }
 
-// insert makes pos, the position of data[i], the last one of its hash. Eight
-// bytes of data follow at least.
+// insert adds pos, which is the position of data[i]. There are at least eight
+// bytes from there on.
 func (x *index) insert(data []byte, i int, pos uint16) {
 	head := &x.heads[hash4(load64(data, i), x.shift)]
 	if x.chain != nil {
@@ -104,11 +104,12 @@ type finder struct {
 	window int
 	found  []sequence
 
-	// literals is the number of bytes after the last sequence.
+	// literals is the number of bytes since the last sequence.
 	literals int
 }
 
-// put appends literals and a match of any length.
+// put appends literals and a match of any length. A match that is longer than
+// maxMatch becomes several.
 func (f *finder) put(literals, length, distance int) {
 	literals += f.literals
 	f.literals = 0
@@ -121,13 +122,13 @@ func (f *finder) put(literals, length, distance int) {
 	f.found = append(f.found, sequence{uint16(literals), uint16(length), uint16(distance)})
 }
 
-// matchLength returns how many bytes a has in common with b, which is longer.
+// matchLength returns the length of the common prefix of a and b.
 func matchLength(a, b []byte) int {
 	n := 0
 	for len(a) >= 8 && len(b) >= 8 {
-		differ := binary.LittleEndian.Uint64(a) ^ binary.LittleEndian.Uint64(b)
-		if differ != 0 {
-			return n + bits.TrailingZeros64(differ)>>3
+		diff := binary.LittleEndian.Uint64(a) ^ binary.LittleEndian.Uint64(b)
+		if diff != 0 {
+			return n + bits.TrailingZeros64(diff)>>3
 		}
 		a, b = a[8:], b[8:]
 		n += 8

@@ -2,5 +2,6 @@
 
 package deflate
 
-// deflateRace: pools drop at random what they are given.
+// deflateRace reports that the race detector is enabled. Pools then drop some of
+// what they are given.
 const deflateRace = true

@@ -2,17 +2,16 @@ package deflate
 
 import "math/bits"
 
-// The types of a block, as they follow BFINAL, which is zero: a message ends
-// with the next one's block, never with a final block (RFC 7692, Section
-// 7.2.1).
+// The headers of blocks: BFINAL, which is always zero, since other messages
+// follow (RFC 7692, Section 7.2.1), and the type.
 const (
 	blockStored  = 0 << 1
 	blockFixed   = 1 << 1
 	blockDynamic = 2 << 1
 )
 
-// The alphabet of literals and lengths, and that of distances (RFC 1951,
-// Section 3.2.5).
+// The alphabets of literals and lengths and of distances (RFC 1951, Section
+// 3.2.5).
 const (
 	endOfBlock       = 256
 	firstLength      = 257
@@ -20,28 +19,28 @@ const (
 	distanceSymbols  = 30
 	minMatch         = 3
 	maxMatch         = 258
-	maxLiteralLength = 14 // one less than what RFC 1951 allows: see bitWriter.literals
+	maxLiteralLength = 14 // RFC 1951 allows 15; see bitWriter.symbols
 	maxDistLength    = 15
 )
 
-// A sequence is a number of literals and a copy of what came before: of length
-// bytes, distance bytes back. The literals are not in it but in the message.
+// A sequence is a number of literals followed by a match: a copy of length bytes
+// that begins distance bytes back. The literals themselves are in the message.
 type sequence struct {
 	literals, length, distance uint16
 }
 
-// A lengthSymbol is how a length is encoded: five bits of its symbol, counted
-// from firstLength, then the number of extra bits in three, then these.
+// A lengthSymbol is the encoding of a length: five bits with the symbol, counted
+// from firstLength, three with the number of extra bits, then the extra bits.
 type lengthSymbol uint16
 
 func (l lengthSymbol) symbol() uint    { return uint(l & 31) }
 func (l lengthSymbol) extraBits() uint { return uint(l >> 5 & 7) }
 func (l lengthSymbol) extra() uint64   { return uint64(l >> 8) }
 
-// lengthSymbols is indexed with a length less minMatch.
+// lengthSymbols has the encodings of the lengths from minMatch on.
 var lengthSymbols = newLengthSymbols()
 
-// lengthExtraBits returns the number of extra bits of a length's symbol,
+// lengthExtraBits returns the number of extra bits of a length symbol, which is
 // counted from firstLength.
 func lengthExtraBits(symbol int) int {
 	if symbol < 8 || symbol == literalSymbols-1-firstLength {
@@ -64,26 +63,26 @@ func newLengthSymbols() (table [256]lengthSymbol) {
 	return table
 }
 
-// distanceSymbol returns how a distance is encoded: its two highest bits and
-// their place are the symbol, the others follow.
+// distanceSymbol returns the encoding of a distance. Its two highest bits and
+// their position are the symbol, the others are extra bits.
 func distanceSymbol(distance uint16) (symbol, extra, extraBits uint) {
 	d := uint(distance - 1)
 	extraBits = uint(bits.Len32(uint32(d|2)) - 2) // the first four have none
 	return (2*extraBits + d>>(extraBits&15)) & 31, d & (1<<(extraBits&15) - 1), extraBits
 }
 
-// distanceExtraBits returns the number of extra bits of a distance's symbol.
+// distanceExtraBits returns the number of extra bits of a distance symbol.
 func distanceExtraBits(symbol int) int { return max(symbol/2-1, 0) }
 
-// A codeword is one of a prefix code: its bits in the low half in the order in
-// which they are sent, the first one lowest, and their number in the other.
+// A codeword is a word of a prefix code. The low half has its bits, the first one
+// as the least significant, and the high half has their number.
 type codeword uint32
 
 func (c codeword) bits() uint64 { return uint64(c & 0xFFFF) }
 func (c codeword) length() uint { return uint(c >> 16) }
 
-// A codebook has the codes of a block. Its arrays are longer than the
-// alphabets so that five bits are always an index.
+// A codebook has the two codes of a block. Its arrays are longer than the
+// alphabets, so that any value of five bits is a valid index.
 type codebook struct {
 	literals  [firstLength + 32]codeword
 	distances [32]codeword
@@ -114,7 +113,8 @@ func newFixedBook() *codebook {
 	return book
 }
 
-// newCodeword returns the length low bits of code, the highest one first.
+// newCodeword returns a codeword with the length low bits of code, the most
+// significant of them first.
 func newCodeword(code uint16, length int) codeword {
 	return codeword(bits.Reverse16(code)>>(16-length)) | codeword(length)<<16
 }

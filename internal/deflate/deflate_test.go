@@ -16,7 +16,7 @@ import (
 
 var deflateLevels = []Level{Speed, Balance, Ratio, HuffmanOnly}
 
-// deflateTexts are what messages are made of.
+// deflateTexts are repeated in messages.
 var deflateTexts = []string{
 	"The quick brown fox jumps over the lazy dog. ", "Zwölf Boxkämpfer jagen Viktor quer über den Sylter Deich. ",
 	"いろはにほへと ちりぬるを わかよたれそ つねならむ ", "Съешь же ещё этих мягких французских булок, да выпей чаю. ",
@@ -24,7 +24,7 @@ var deflateTexts = []string{
 	"צא ולמד מה ביקש ", "\U0001F600\U0001F680 ",
 }
 
-// deflateCorpus returns n bytes of the kind with this number.
+// deflateCorpus returns n bytes of a kind of data.
 func deflateCorpus(r *rand.Rand, kind, n int) []byte {
 	b := make([]byte, 0, n+1024)
 	switch kind % 8 {
@@ -69,7 +69,7 @@ func deflateCorpus(r *rand.Rand, kind, n int) []byte {
 	return b[:n]
 }
 
-// inflateStandard is what compress/flate makes of a compressed message.
+// inflateStandard inflates a message with compress/flate.
 func inflateStandard(t require.TestingT, compressed, history []byte) []byte {
 	r := flate.NewReaderDict(io.MultiReader(bytes.NewReader(compressed), strings.NewReader("\x00\x00\xFF\xFF\x01\x00\x00\xFF\xFF")),
 		history[max(0, len(history)-1<<15):])
@@ -78,8 +78,7 @@ func inflateStandard(t require.TestingT, compressed, history []byte) []byte {
 	return message
 }
 
-// A deflateChecker follows what a Compressor does and looks whether it is
-// right.
+// A deflateChecker compresses messages with a Compressor and checks the results.
 type deflateChecker struct {
 	c      *Compressor
 	tokens tokenReader
@@ -90,7 +89,7 @@ func newDeflateChecker(windowBits int, level Level) *deflateChecker {
 	return &deflateChecker{c: NewCompressor(windowBits, level), window: 1 << windowBits}
 }
 
-// check looks at a message that compressed comes from.
+// check checks the compressed form of a message.
 func (d *deflateChecker) check(t require.TestingT, compressed, message []byte) {
 	history := d.tokens.out[d.tokens.history:]
 	got := inflateStandard(t, compressed, history)
@@ -102,16 +101,19 @@ func (d *deflateChecker) check(t require.TestingT, compressed, message []byte) {
 	require.LessOrEqual(t, len(compressed), len(message)+5*(len(message)/maxBlock+1)+1)
 }
 
+// message compresses a message with Append.
 func (d *deflateChecker) message(t require.TestingT, message []byte) {
 	d.check(t, d.c.Append(nil, message), message)
 }
 
+// alone compresses a message with AppendAlone.
 func (d *deflateChecker) alone(t require.TestingT, message []byte) {
 	d.tokens.history = len(d.tokens.out)
 	d.check(t, d.c.AppendAlone(nil, message), message)
 	d.tokens.history = len(d.tokens.out)
 }
 
+// parts compresses a message in parts, which end at the cuts.
 func (d *deflateChecker) parts(t require.TestingT, message []byte, cuts ...int) {
 	var compressed []byte
 	start := 0
@@ -151,7 +153,7 @@ func TestDeflate(t *testing.T) {
 				m := deflateCorpus(r, kind, size)
 				together.message(t, m)
 				alone.alone(t, m)
-				// The same again is one match, or several.
+				// The same message again is one match, or several.
 				if n := len(m); n > 8 && n <= 1<<windowBits-8 && level != HuffmanOnly {
 					require.LessOrEqual(t, len(together.c.Append(nil, m)), 24+n/4, "%d bytes of kind %d again", n, kind)
 					together.tokens.out = append(together.tokens.out, m...)
@@ -161,8 +163,8 @@ func TestDeflate(t *testing.T) {
 	})
 }
 
-// TestDeflateLong has messages of several blocks, and more than the positions
-// in an index can tell apart.
+// TestDeflateLong compresses messages of several blocks, and more bytes than an
+// index has positions.
 func TestDeflateLong(t *testing.T) {
 	for _, level := range deflateLevels {
 		for _, windowBits := range []int{8, 11, 15} {
@@ -178,7 +180,7 @@ func TestDeflateLong(t *testing.T) {
 				for kind := 0; kind < 8; kind += step {
 					for _, size := range []int{maxBlock - 1, maxBlock, maxBlock + 1, 1<<16 + r.IntN(1<<16), 2 << 20} {
 						if size > 1<<17 && (deflateRace || windowBits < 15) || size > 1<<20 && level.chains() {
-							continue // it takes long, and is nothing else
+							continue // it takes long and runs the same code
 						}
 						m := deflateCorpus(r, kind, size)
 						out := c.Append(nil, m)
@@ -218,8 +220,8 @@ func TestDeflateParts(t *testing.T) {
 	})
 }
 
-// TestDeflateSetLevel changes the level between messages. The history is still
-// known after that, but not after HuffmanOnly.
+// TestDeflateSetLevel changes the level between messages. That keeps the history,
+// unless the level is HuffmanOnly.
 func TestDeflateSetLevel(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 5))
 	d := newDeflateChecker(15, Speed)
@@ -250,9 +252,9 @@ func TestDeflateEmpty(t *testing.T) {
 	assert.Equal(t, []byte{0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00}, c.Append(nil, []byte("Hello")))
 }
 
-// TestDeflateForgets: what a message without history compresses to does not
-// depend on what came before.
-func TestDeflateForgets(t *testing.T) {
+// TestDeflateReset checks that the result for a message does not depend on messages
+// before a reset.
+func TestDeflateReset(t *testing.T) {
 	for _, level := range deflateLevels {
 		r := rand.New(rand.NewPCG(7, uint64(level)))
 		c := NewCompressor(12, level)
@@ -273,8 +275,8 @@ func TestDeflateForgets(t *testing.T) {
 	}
 }
 
-// TestDeflatePositions starts where positions wrap around, and with an index
-// full of wrong hints: any index is a correct one.
+// TestDeflatePositions starts at positions that wrap around, with an index of random
+// positions: those in an index are only hints.
 func TestDeflatePositions(t *testing.T) {
 	for _, level := range deflateLevels[:3] {
 		r := rand.New(rand.NewPCG(11, uint64(level)))
@@ -295,7 +297,7 @@ func TestDeflatePositions(t *testing.T) {
 	}
 }
 
-// TestDeflateState has the ceiling on what a connection keeps.
+// TestDeflateState checks how much memory is kept for a connection.
 func TestDeflateState(t *testing.T) {
 	for windowBits := MinWindowBits; windowBits <= MaxWindowBits; windowBits++ {
 		c := NewCompressor(windowBits, Speed)
@@ -333,8 +335,8 @@ func TestDeflateAllocations(t *testing.T) {
 	}
 }
 
-// TestDeflateCodes has weights of every kind: what comes of them is complete,
-// within the limit and, where the limit does not matter, as short as it can be.
+// TestDeflateCodes builds codes for weights of many kinds. A code is complete, its
+// lengths are within the limit, and without a limit it is optimal.
 func TestDeflateCodes(t *testing.T) {
 	r := rand.New(rand.NewPCG(17, 17))
 	var h huffman

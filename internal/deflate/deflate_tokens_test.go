@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// A tokenReader decodes DEFLATE (RFC 1951) bit by bit, with nothing but what
-// the RFC says. It tells what the tests look at: how far matches reach.
+// A tokenReader is a simple DEFLATE (RFC 1951) decoder that reads bit by bit. It
+// records the largest distance.
 type tokenReader struct {
 	in  []byte
 	bit int
@@ -19,8 +19,8 @@ type tokenReader struct {
 
 var errTokens = errors.New("not a sequence of blocks")
 
-// read decodes compressed messages, whose end was cut off, and appends what
-// they were to out.
+// read decodes a compressed message, without the four bytes at its end, and appends
+// it to out.
 func (r *tokenReader) read(compressed []byte) error {
 	r.in, r.bit = append(slices.Clone(compressed), 0, 0, 0xFF, 0xFF), 0
 	for {
@@ -57,7 +57,8 @@ func (r *tokenReader) bits(n int) (v int) {
 	return v
 }
 
-// stored reports end if the block is the one whose end is that of the message.
+// stored reads the length of a stored block. end reports that the block is the one
+// at the end of the message.
 func (r *tokenReader) stored() (n int, end bool) {
 	r.bit = (r.bit + 7) &^ 7
 	n = r.bits(16)
@@ -70,8 +71,8 @@ func (r *tokenReader) stored() (n int, end bool) {
 	return n, n == 0 && r.bit/8 == len(r.in)
 }
 
-// A tokenCode has a prefix code's symbols in the order of their codewords, and
-// how many codewords there are of each length.
+// A tokenCode has the symbols of a prefix code in the order of their codewords, and
+// the number of codewords of each length.
 type tokenCode struct {
 	counts  [16]int
 	symbols []int

@@ -1,4 +1,4 @@
-// Package deflate implements permessage-deflate (RFC 7692) below the
-// connection: the negotiation of its parameters, and DEFLATE (RFC 1951) made
-// for messages. It takes bytes and values and returns bytes and values.
+// Package deflate implements permessage-deflate (RFC 7692): the negotiation of
+// its parameters, and a DEFLATE (RFC 1951) compressor and decompressor for
+// messages. It does no I/O.
 package deflate

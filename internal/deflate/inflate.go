@@ -7,11 +7,10 @@ import (
 )
 
 var (
-	// ErrCorrupt is returned for what is not the compressed payload of a
-	// message. Every reason wraps it.
+	// ErrCorrupt is wrapped by the errors for invalid compressed data.
 	ErrCorrupt = errors.New("corrupt compressed data")
 
-	// ErrTooLong is returned by Append for a message beyond its limit.
+	// ErrTooLong is returned by Append for a message longer than its limit.
 	ErrTooLong = errors.New("inflated message is too long")
 )
 
@@ -26,39 +25,39 @@ var (
 	errTruncated    = fmt.Errorf("%w: truncated", ErrCorrupt)
 )
 
-// Why decoding stops without being wrong. None of these leaves the package.
+// The reasons for which decoding stops without an error. They are not returned to
+// the caller.
 var (
 	errNeedInput = errors.New("the input is used up")
 	errNeedRoom  = errors.New("the output is full")
 	errEnd       = errors.New("the message has ended")
 )
 
-// A Decompressor inflates messages, one after the other.
-//
-// All that it knows between two calls is in here, so that a message may be cut
-// anywhere, in its input and in its output. An error sticks until Reset.
+// A Decompressor inflates messages, one after the other. A message may be cut
+// anywhere, both in its compressed form and in its inflated one. After an error,
+// all calls return it until Reset.
 type Decompressor struct {
 	in       bitReader
 	out      inflateOutput
-	takeover bool // the window outlives a message
+	takeover bool // the window is kept between messages
 	err      error
 
 	stage stage
-	fixed bool // stageSymbols: by the fixed codes
+	fixed bool // stageSymbols: with the fixed codes
 
-	// open is clear before the first block of a message and after a block with
-	// BFINAL set: where nothing says that more is to come.
+	// open is false before the first block of a message and after a block with
+	// BFINAL set, where the message may end.
 	open  bool
-	final bool // of the block under way: BFINAL
+	final bool // BFINAL of the current block
 
-	length   int // what is left of a stored block or of a match
+	length   int // the rest of a stored block or of a match
 	distance int // of the match
 
 	dynamic dynamicHeader
 	codes   inflateCodes
 }
 
-// A stage is what comes next in the input.
+// A stage is the next element of the input.
 type stage uint8
 
 const (
@@ -69,16 +68,15 @@ const (
 	stagePrecode                   // the lengths of the code for the code lengths
 	stageCodeLengths               // the code lengths
 	stageSymbols                   // literals and matches
-	stageMatch                     // none: the rest of a match has to be copied first
+	stageMatch                     // none: the rest of a match is still to be copied
 )
 
-// NewDecompressor returns a Decompressor for messages that were compressed
-// with a window of 2^windowBits bytes; beyond MinWindowBits and MaxWindowBits
-// the nearer of them counts. With takeover, a message may refer to the ones
-// before it (RFC 7692, Section 7.1.1); without, each is on its own.
+// NewDecompressor returns a Decompressor for messages that were compressed with a
+// window of 1<<windowBits bytes, where windowBits is limited to MinWindowBits to
+// MaxWindowBits. With takeover, a message may refer to earlier ones (RFC 7692,
+// Section 7.1.1).
 //
-// Memory for the window is taken as it fills, and not at all by Append without
-// takeover.
+// The memory for the window grows as it fills. Append without takeover needs none.
 func NewDecompressor(windowBits int, takeover bool) *Decompressor {
 	bits := min(max(windowBits, MinWindowBits), MaxWindowBits)
 	d := &Decompressor{takeover: takeover}
@@ -86,54 +84,51 @@ func NewDecompressor(windowBits int, takeover bool) *Decompressor {
 	return d
 }
 
-// Reset makes d expect the first message: it forgets the window, a message
-// under way, and an error. It keeps the memory.
+// Reset discards the window, an unfinished message, and an error. It keeps the
+// memory.
 func (d *Decompressor) Reset() {
 	d.err = nil
 	d.endMessage()
-	d.out.window.forget()
+	d.out.window.reset()
 }
 
-// A History is what has to be kept between two messages with context takeover:
-// the window, without the rest of a Decompressor. The zero value is empty.
+// A History is the part of a Decompressor that has to be kept between two messages
+// with context takeover: the window. The zero value is an empty window.
 type History struct{ window inflateWindow }
 
-// Exchange gives d the history h and h that of d, so that many connections
-// share the Decompressors that they need only while a message is inflated. Both
-// belong to windows of the same size, and no message is under way.
+// Exchange swaps h and the history of d. With it, connections can share
+// Decompressors, which they need only while a message is inflated. Both histories
+// must be of windows of the same size. Exchange must not be called within a
+// message.
 func (d *Decompressor) Exchange(h *History) {
 	size := d.out.window.size
 	d.out.window, h.window = h.window, d.out.window
 	d.out.window.size = size
 }
 
-// Inflate inflates a piece of a message from src to dst until dst is full, src
-// is used up, or the message ends, and returns how much it wrote and read. last
-// says that the message's payload ends with src; done reports that the message
-// has ended and is in dst to its last byte. What was not read has to be given
-// again, with the same last.
+// Inflate inflates a piece of a message from src to dst until dst is full, src is
+// used up, or the message ends. It returns how many bytes it wrote and read. If
+// last is set, the payload of the message ends with src. done reports that the
+// message has ended and that all of it has been written. The bytes of src that
+// were not read have to be given to the next call, with the same last.
 //
-// Inflate uses all of dst, also beyond what it returns as written. dst and src
-// must not overlap.
+// Inflate may change all of dst, not only the bytes that it reports as written.
+// dst and src must not overlap.
 func (d *Decompressor) Inflate(dst, src []byte, last bool) (written, read int, done bool, err error) {
 	d.out.buf, d.out.n = dst, 0
 	read, err = d.run(src, last)
 	written, done = d.out.n, err == errEnd
-	d.leave(done)
+	d.endCall(done)
 	if err == errEnd || err == errNeedInput || err == errNeedRoom {
 		err = nil
 	}
 	return written, read, done, err
 }
 
-// Append inflates a message, or what is left of one that Inflate began, and
-// appends it to dst. limit bounds what is appended, unless it is negative: a
-// longer message is ErrTooLong, found before a byte more is produced. After an
-// error dst is returned with nothing appended. Append uses dst up to its
-// capacity, which must not overlap src.
-//
-// Matches are copied within dst. The window serves only for what they reach
-// before the message, and gets the message once it is complete.
+// Append inflates a message, or the rest of one that Inflate began, and appends it
+// to dst. If more than limit bytes would be appended, it returns ErrTooLong; a
+// negative limit is none. After an error it returns dst with nothing appended.
+// Append may change dst up to its capacity. That memory must not overlap src.
 func (d *Decompressor) Append(dst, src []byte, limit int) ([]byte, error) {
 	start := len(dst)
 	if cap(dst)-start < len(src)/2 {
@@ -149,11 +144,11 @@ func (d *Decompressor) Append(dst, src []byte, limit int) ([]byte, error) {
 		n := d.out.n
 		switch {
 		case err == errEnd:
-			d.leave(true)
+			d.endCall(true)
 			return dst[:start+n], nil
 		case err == errNeedRoom && n != limit:
-			// As much again as there is: memory follows what comes out.
-			more := max(n, leastGrowth)
+			// The memory doubles with what has been inflated.
+			more := max(n, minGrowth)
 			if limit >= 0 {
 				more = min(more, limit-n)
 			}
@@ -163,17 +158,17 @@ func (d *Decompressor) Append(dst, src []byte, limit int) ([]byte, error) {
 			if err == errNeedRoom {
 				err, d.err = ErrTooLong, ErrTooLong
 			}
-			d.leave(false)
+			d.endCall(false)
 			return dst[:start], err
 		}
 	}
 }
 
-// leastGrowth is what Append extends a slice by at least.
-const leastGrowth = 512
+// minGrowth is the least number of bytes by which Append grows a slice.
+const minGrowth = 512
 
-// firstGrowth returns how much a slice without room is extended by for a
-// message of n bytes. The bounds keep it from following a claim.
+// firstGrowth returns how many bytes Append grows a slice by at first, for n
+// compressed bytes. It is bounded, since n says little about the inflated length.
 func firstGrowth(n, limit int) int {
 	growth := n + min(3*n, 64<<10) + 64
 	if limit >= 0 {
@@ -182,13 +177,13 @@ func firstGrowth(n, limit int) int {
 	return growth
 }
 
-// leave ends a call: the slices are the caller's again, and what came out goes
-// into the window if anything can refer to it.
-func (d *Decompressor) leave(done bool) {
+// endCall ends a call. It adds the output to the window if later data can refer to
+// it, and releases the caller's slices.
+func (d *Decompressor) endCall(done bool) {
 	switch {
 	case d.err != nil:
 	case done && !d.takeover:
-		d.out.window.forget()
+		d.out.window.reset()
 	default:
 		d.out.window.add(d.out.buf[:d.out.n])
 	}
@@ -198,13 +193,13 @@ func (d *Decompressor) leave(done bool) {
 	d.in.src, d.in.pos, d.out.buf, d.out.n = nil, 0, nil, 0
 }
 
-// endMessage makes d expect the next message.
+// endMessage prepares d for the next message.
 func (d *Decompressor) endMessage() {
 	d.in = bitReader{}
 	d.stage, d.open = stageHeader, false
 }
 
-// run decodes src. The error is never nil: it says why the decoding stops.
+// run decodes src. The error is never nil: it is the reason why decoding stops.
 func (d *Decompressor) run(src []byte, last bool) (read int, err error) {
 	if d.err != nil {
 		return 0, d.err
@@ -224,24 +219,24 @@ func (d *Decompressor) run(src []byte, last bool) (read int, err error) {
 	return d.in.pos, err
 }
 
-// ended reports whether the message is complete, given that its payload is
-// used up.
+// ended reports whether the message is complete after the last byte of its
+// payload.
 //
-// A sender sees to it that the message ends with an empty stored block, and
-// takes the four octets of its length away, for the receiver to append again
-// (RFC 7692, Sections 7.2.1 and 7.2.2). So a payload ends after the header of a
-// stored block. That the octets would also fit as something else, as the bytes
-// of a longer block that was cut, makes no message.
+// A sender ends a message with an empty stored block and removes the four bytes of
+// its length, which the receiver appends again (RFC 7692, Sections 7.2.1 and
+// 7.2.2). So a payload has to end after the header of a stored block. It is not
+// enough that the four bytes would fit in another way, for example as content of
+// a longer stored block.
 //
-// There are two more ends. A sender that ends a message by setting BFINAL has
-// to append the header, an octet of zeros (Section 7.2.3.4), and the payload of
-// an empty message is this octet alone (Section 7.2.3.6); when it is missing,
-// nothing else can be meant.
+// Two more ends are accepted. A sender that sets BFINAL in the last block has to
+// append the header of a stored block, a zero byte (Section 7.2.3.4), and the
+// payload of an empty message is this byte alone (Section 7.2.3.6). A missing zero
+// byte is tolerated in both cases, since the meaning is clear.
 func (d *Decompressor) ended() bool {
 	return d.in.n == 0 && (d.stage == stageStoredLength || d.stage == stageHeader && !d.open)
 }
 
-// decode takes stage after stage until one of them cannot go on.
+// decode runs the stages until one of them stops.
 func (d *Decompressor) decode() (err error) {
 	for err == nil {
 		switch d.stage {
@@ -266,7 +261,7 @@ func (d *Decompressor) decode() (err error) {
 	return err
 }
 
-// header reads the three bits before a block (RFC 1951, Section 3.2.3).
+// header reads the header of a block (RFC 1951, Section 3.2.3).
 func (d *Decompressor) header() error {
 	if !d.in.need(3) {
 		return errNeedInput
@@ -287,9 +282,9 @@ func (d *Decompressor) header() error {
 	return nil
 }
 
-// endBlock comes after the last bit of a block. One with BFINAL set ends with
-// a byte, for others may follow (RFC 7692, Section 7.2.1). They go on with the
-// window as it is: nothing but the end of a message may empty it.
+// endBlock ends a block. After a block with BFINAL set, the rest of the byte is
+// skipped, and more blocks may follow (RFC 7692, Section 7.2.1). They can refer
+// to data before them.
 func (d *Decompressor) endBlock() {
 	if d.final {
 		d.in.align()
@@ -312,7 +307,7 @@ func (d *Decompressor) storedLength() error {
 	return nil
 }
 
-// stored copies a stored block, first the bytes that have been read as bits.
+// stored copies a stored block. Its first bytes may be in the bitReader already.
 func (d *Decompressor) stored() error {
 	for d.length > 0 {
 		room := d.out.buf[d.out.n:]

@@ -8,7 +8,7 @@ type inflateAssembler struct {
 	n int
 }
 
-// put writes the k lower bits of v, the least significant first.
+// put writes the k low bits of v, the least significant first.
 func (a *inflateAssembler) put(v, k int) *inflateAssembler {
 	for i := range k {
 		if a.n%8 == 0 {
@@ -27,7 +27,7 @@ func (a *inflateAssembler) code(v, k int) *inflateAssembler {
 
 func (a *inflateAssembler) align() *inflateAssembler { return a.put(0, -a.n&7) }
 
-// block begins one with its BFINAL and BTYPE.
+// block writes the header of a block: BFINAL and BTYPE.
 func (a *inflateAssembler) block(final, kind int) *inflateAssembler {
 	return a.put(final, 1).put(kind, 2)
 }
@@ -39,7 +39,7 @@ func (a *inflateAssembler) stored(final int, b []byte) *inflateAssembler {
 	return a
 }
 
-// fixed writes a literal or length by the fixed code.
+// fixed writes literals or lengths in the fixed code.
 func (a *inflateAssembler) fixed(symbols ...int) *inflateAssembler {
 	for _, s := range symbols {
 		switch {
@@ -56,7 +56,7 @@ func (a *inflateAssembler) fixed(symbols ...int) *inflateAssembler {
 	return a
 }
 
-// match writes a match of three bytes by the fixed codes.
+// match writes a match of three bytes in the fixed codes.
 func (a *inflateAssembler) match(distance int) *inflateAssembler {
 	a.fixed(257)
 	for symbol, e := range distEntries[:inflateDists] {
@@ -67,8 +67,8 @@ func (a *inflateAssembler) match(distance int) *inflateAssembler {
 	panic("no such distance")
 }
 
-// dynamic begins a block with the code lengths given, each of which is encoded
-// as four bits.
+// dynamic writes the header of a dynamic block with these code lengths, each of
+// which takes four bits.
 func (a *inflateAssembler) dynamic(lits, dists []int) *inflateAssembler {
 	a.block(0, 2).put(len(lits)-257, 5).put(len(dists)-1, 5).put(19-4, 4)
 	for _, symbol := range precodeOrder {
@@ -84,7 +84,8 @@ func (a *inflateAssembler) dynamic(lits, dists []int) *inflateAssembler {
 	return a
 }
 
-// precode begins a block with the lengths of the precode by symbol.
+// precode writes the header of a dynamic block up to the precode, whose lengths are
+// given by symbol.
 func (a *inflateAssembler) precode(lits, dists int, lengths map[uint8]int) *inflateAssembler {
 	a.block(0, 2).put(lits-257, 5).put(dists-1, 5).put(19-4, 4)
 	for _, symbol := range precodeOrder {
@@ -96,7 +97,7 @@ func (a *inflateAssembler) precode(lits, dists int, lengths map[uint8]int) *infl
 // end ends a message.
 func (a *inflateAssembler) end() []byte { return a.block(0, 0).align().b }
 
-// inflateLengthsOf returns code lengths, all zero but those given.
+// inflateLengthsOf returns n code lengths, which are zero except for the given ones.
 func inflateLengthsOf(n int, lengths map[int]int) []int {
 	s := make([]int, n)
 	for i, length := range lengths {

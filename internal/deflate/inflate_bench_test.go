@@ -49,8 +49,8 @@ func BenchmarkInflate(b *testing.B) {
 	}
 }
 
-// BenchmarkInflateCorpora is BenchmarkInflate for other data than JSON, and
-// with the window kept.
+// BenchmarkInflateCorpora is like BenchmarkInflate, with other data than JSON and
+// with context takeover.
 func BenchmarkInflateCorpora(b *testing.B) {
 	for name, message := range inflateCorpora(64 << 10) {
 		for _, takeover := range []bool{false, true} {

@@ -2,19 +2,19 @@ package deflate
 
 import "encoding/binary"
 
-// A bitReader reads a stream of bits, the least significant of a byte first
-// (RFC 1951, Section 3.1.1), that arrives in pieces.
+// A bitReader reads bits from pieces of a stream, the least significant bit of a
+// byte first (RFC 1951, Section 3.1.1).
 //
-// Bits holds the next n of them, n < 64, and zeros above. What is in there
-// counts as read, so that it outlives the piece that it came from.
+// The low n bits of bits are the next ones, n < 64, and the others are zero. They
+// count as read, since they are kept when src is replaced by the next piece.
 type bitReader struct {
 	src  []byte
-	pos  int // what of src has been read
+	pos  int // the number of bytes of src that have been read
 	bits uint64
 	n    uint
 }
 
-// fill reads until 56 bits are there, or src is used up.
+// fill reads until there are at least 56 bits, or src is used up.
 func (r *bitReader) fill() {
 	if r.n >= 56 {
 		return
@@ -33,8 +33,8 @@ func (r *bitReader) fill() {
 	}
 }
 
-// need reports whether the next k ≤ 56 bits are there, after it has read what
-// it takes to have them.
+// need reads until there are at least k ≤ 56 bits, or src is used up, and reports
+// whether there are.
 func (r *bitReader) need(k uint) bool {
 	if r.n < k {
 		r.fill()
@@ -42,7 +42,7 @@ func (r *bitReader) need(k uint) bool {
 	return r.n >= k
 }
 
-// take returns the next k bits, which are there.
+// take removes and returns the next k bits. There have to be that many.
 func (r *bitReader) take(k uint) uint32 {
 	v := uint32(r.bits & (1<<k - 1))
 	r.bits >>= k
@@ -50,5 +50,5 @@ func (r *bitReader) take(k uint) uint32 {
 	return v
 }
 
-// align skips what is left of a byte.
+// align skips the rest of a byte.
 func (r *bitReader) align() { r.take(r.n & 7) }

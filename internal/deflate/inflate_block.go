@@ -2,23 +2,24 @@ package deflate
 
 import "encoding/binary"
 
-// A dynamicHeader is what stands before a block with codes of its own (RFC
-// 1951, Section 3.2.7), so far as it has been read.
+// A dynamicHeader is the part of the header of a dynamic block (RFC 1951, Section
+// 3.2.7) that has been read. The precode is the code in which the code lengths are
+// encoded.
 type dynamicHeader struct {
-	lits, dists int   // how many code lengths there are
-	first       int   // and how many for the code that they are encoded with
-	known       int   // how many have been read of these, and then of those
-	previous    uint8 // the last that was read
+	lits, dists int   // the number of code lengths
+	precodeLen  int   // the number of code lengths of the precode
+	known       int   // the number that has been read, first of the precode's
+	previous    uint8 // the last code length
 	precode     [inflateLengths]uint8
 
-	// The symbols that have a code. Those of the two alphabets are one sequence,
-	// distances after literals and lengths. Most symbols have no code as a rule:
-	// a list of the others is what makes codes for a short message cheap.
+	// coded has the symbols with a code: literals and lengths, then distances.
+	// In short messages most symbols have no code, so that a list of the others
+	// saves time.
 	coded    [inflateLits + inflateDists]codedSymbol
 	numCoded int
 }
 
-// precodeOrder is the order in which the lengths of the precode come.
+// precodeOrder is the order of the lengths of the precode.
 var precodeOrder = [inflateLengths]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 
 // counts reads HLIT, HDIST and HCLEN.
@@ -29,7 +30,7 @@ func (d *Decompressor) counts() error {
 	h := &d.dynamic
 	h.lits = int(d.in.take(5)) + 257
 	h.dists = int(d.in.take(5)) + 1
-	h.first = int(d.in.take(4)) + 4
+	h.precodeLen = int(d.in.take(4)) + 4
 	if h.lits > inflateLits || h.dists > inflateDists {
 		return errCodeCounts
 	}
@@ -39,11 +40,11 @@ func (d *Decompressor) counts() error {
 	return nil
 }
 
-// precode reads the code for the code lengths. It has its place in the table
-// for distances, whose turn comes after the code lengths.
+// precode reads the precode. It uses the table for distances, which is free until
+// the code lengths have been read.
 func (d *Decompressor) precode() error {
 	h := &d.dynamic
-	for ; h.known < h.first; h.known++ {
+	for ; h.known < h.precodeLen; h.known++ {
 		if !d.in.need(3) {
 			return errNeedInput
 		}
@@ -61,7 +62,7 @@ func (d *Decompressor) precode() error {
 	return nil
 }
 
-// codeLengths reads the code lengths of both alphabets and makes the codes.
+// codeLengths reads the code lengths of both alphabets and builds the codes.
 func (d *Decompressor) codeLengths() error {
 	h := &d.dynamic
 	total := h.lits + h.dists
@@ -94,7 +95,7 @@ func (d *Decompressor) codeLengths() error {
 	return nil
 }
 
-// put gives the next symbols codes of a length.
+// put sets the code length of the next symbols.
 func (h *dynamicHeader) put(symbols int, length uint8) {
 	h.previous = length
 	if length == 0 {
@@ -108,9 +109,9 @@ func (h *dynamicHeader) put(symbols int, length uint8) {
 	}
 }
 
-// repeat takes the value of a symbol of the precode that stands for several
-// code lengths. It returns false if there is none to repeat, or too few are to
-// come.
+// repeat repeats a code length. value is that of a symbol of the precode, and total
+// the number of code lengths. It returns false if there is no previous length, or
+// if there would be too many.
 func (h *dynamicHeader) repeat(value, total int) bool {
 	length := uint8(0)
 	if value >= precodePrevious {
@@ -127,8 +128,9 @@ func (h *dynamicHeader) repeat(value, total int) bool {
 	return true
 }
 
-// split returns the symbols of the two alphabets that have a code. It returns
-// false if none ends the block, as every block does (RFC 1951, Section 3.2.3).
+// split returns the symbols with a code, by alphabet. It returns false if there is
+// no code for the end of the block, which every block has (RFC 1951, Section
+// 3.2.3).
 func (h *dynamicHeader) split() (lits, dists []codedSymbol, ok bool) {
 	n := h.numCoded
 	for n > 0 && h.coded[n-1].symbol() >= h.lits {
@@ -142,8 +144,8 @@ func (h *dynamicHeader) split() (lits, dists []codedSymbol, ok bool) {
 	return h.coded[:n], h.coded[n:h.numCoded], ok
 }
 
-// symbols decodes a block to its end, most of it at once and what comes near
-// the end of the input or of the room one by one.
+// symbols decodes the symbols of a block. It decodes many at a time, and one at a
+// time near the end of the input or of the output.
 func (d *Decompressor) symbols() error {
 	codes := &d.codes
 	if d.fixed {
@@ -160,8 +162,8 @@ func (d *Decompressor) symbols() error {
 	return nil
 }
 
-// symbol decodes a literal, the end of a block, or a length with its distance,
-// all of it or nothing.
+// symbol decodes a literal, the end of a block, or a match. If it cannot decode all
+// of it, it leaves the input as it was.
 func (d *Decompressor) symbol(codes *inflateCodes) error {
 	if d.in.n < 2*inflateCodeBits+5+13 {
 		d.in.fill()
@@ -184,7 +186,7 @@ func (d *Decompressor) symbol(codes *inflateCodes) error {
 		d.in.take(size)
 		d.endBlock()
 		return nil
-	case e&huffRare != 0:
+	case e&huffSpecial != 0:
 		return errSymbol
 	}
 	b >>= size
@@ -192,7 +194,7 @@ func (d *Decompressor) symbol(codes *inflateCodes) error {
 	switch {
 	case size+f.size() > n:
 		return errNeedInput
-	case f&huffRare != 0:
+	case f&huffSpecial != 0:
 		return errSymbol
 	}
 	d.length, d.distance = e.value(d.in.bits), f.value(b)
@@ -204,7 +206,7 @@ func (d *Decompressor) symbol(codes *inflateCodes) error {
 	return d.match()
 }
 
-// match copies what there is room for of a match.
+// match copies a match, or as much of it as there is room for.
 func (d *Decompressor) match() error {
 	d.length -= d.out.match(d.distance, d.length)
 	if d.length > 0 {
@@ -214,15 +216,15 @@ func (d *Decompressor) match() error {
 	return nil
 }
 
-// manySymbols is symbol many times over, with everything in registers. It goes
-// on while there are eight bytes of input and room for as many, and for the
-// whole of a match with what is copied beyond it; it leaves to symbol what it
-// comes to then, the end of the block, and whatever is wrong.
+// manySymbols decodes symbols with its state in local variables. It needs eight
+// bytes of input, room for eight bytes, and for a match room for all of it and 16
+// bytes more, since matches are copied in words. It leaves everything else, the
+// end of the block, and errors to symbol.
 //
-// After a refill at least 56 bits are there. Two literals from the table take
-// 20 of them at most, so that a length and a distance from their tables, of 15
-// and 21 bits, can follow. What the tables do not know may be longer, and is
-// tried again with all of the bits, of which 48 are enough.
+// A refill makes at least 56 bits available. Two literals from the table have at
+// most 20 bits, so that a length and a distance from the tables, of at most 15 and
+// 21 bits, can follow. Codes that are not in the tables are decoded after another
+// refill; 48 bits are enough for a length and a distance.
 func (d *Decompressor) manySymbols(codes *inflateCodes) {
 	src, pos := d.in.src, d.in.pos
 	dst, n := d.out.buf, d.out.n
@@ -251,11 +253,11 @@ func (d *Decompressor) manySymbols(codes *inflateCodes) {
 					continue
 				}
 			}
-			if e&huffRare != 0 {
+			if e&huffSpecial != 0 {
 				continue
 			}
 		}
-		if e&huffRare != 0 {
+		if e&huffSpecial != 0 {
 			e = codes.literal(b)
 			if e&huffLiteral != 0 {
 				dst[n] = byte(e >> 16)
@@ -264,8 +266,8 @@ func (d *Decompressor) manySymbols(codes *inflateCodes) {
 				nb -= e.size()
 				continue
 			}
-			if e&huffRare != 0 {
-				break // the end, or an error: symbol knows
+			if e&huffSpecial != 0 {
+				break // the end of the block or an error, for symbol
 			}
 		}
 
@@ -275,11 +277,11 @@ func (d *Decompressor) manySymbols(codes *inflateCodes) {
 		}
 		after := b >> (e & 63)
 		f := codes.dists[after&(1<<distTableBits-1)]
-		if f&huffRare != 0 {
+		if f&huffSpecial != 0 {
 			if nb-e.size() < inflateCodeBits+13 {
 				continue
 			}
-			if f = codes.distance(after); f&huffRare != 0 {
+			if f = codes.distance(after); f&huffSpecial != 0 {
 				break
 			}
 		}
@@ -294,8 +296,9 @@ func (d *Decompressor) manySymbols(codes *inflateCodes) {
 			n += d.out.match(distance, length)
 			continue
 		}
-		// Words of which each has been copied before it is copied from. Most
-		// matches are short: that they take two is better than to ask.
+		// Copy words. With a distance of at least eight, a word is complete
+		// before it is copied again. Most matches are short, and two words
+		// without a branch are faster than a loop.
 		end, from := n+length, n-distance
 		binary.LittleEndian.PutUint64(dst[n:], binary.LittleEndian.Uint64(dst[from:]))
 		binary.LittleEndian.PutUint64(dst[n+8:], binary.LittleEndian.Uint64(dst[from+8:]))

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// inflateJSON returns n bytes of what programs send each other.
+// inflateJSON returns n bytes of typical JSON messages.
 func inflateJSON(n int, seed uint64) []byte {
 	r := rand.New(rand.NewPCG(seed, 1))
 	words := strings.Fields("price update account order filled cancelled pending user message channel " +
@@ -69,7 +69,8 @@ func inflateRandom(n int) []byte {
 	return b
 }
 
-// inflateSkewed has symbols from common to very rare, so that codes get long.
+// inflateSkewed returns n bytes with very different frequencies, which have long
+// codes.
 func inflateSkewed(n int) []byte {
 	r := rand.New(rand.NewPCG(uint64(n), 5))
 	b := make([]byte, n)
@@ -79,7 +80,7 @@ func inflateSkewed(n int) []byte {
 	return b
 }
 
-// inflateRepetitive has matches at every distance from 1 to 300.
+// inflateRepetitive returns n bytes with matches at every distance from 1 to 300.
 func inflateRepetitive(n int) []byte {
 	var b []byte
 	unit := inflateRandom(300)
@@ -99,13 +100,13 @@ func inflateCorpora(n int) map[string][]byte {
 	}
 }
 
-// inflateTail is what a sender takes off every payload.
+// inflateTail is what a sender removes from the end of every message.
 var inflateTail = []byte{0x00, 0x00, 0xFF, 0xFF}
 
 var inflateLevels = []int{flate.HuffmanOnly, 0, 1, 6, 9}
 
-// flateMessages compresses messages one after the other as RFC 7692, Section
-// 7.2.1, says, with the window taken over.
+// flateMessages compresses messages with compress/flate, as in RFC 7692, Section
+// 7.2.1, with context takeover.
 func flateMessages(level int, messages ...[]byte) (payloads [][]byte) {
 	var b bytes.Buffer
 	w, err := flate.NewWriter(&b, level)
@@ -125,8 +126,8 @@ func flateMessages(level int, messages ...[]byte) (payloads [][]byte) {
 	return payloads
 }
 
-// inflatePieces inflates a message with a piece of input and one of output at
-// a time.
+// inflatePieces inflates a message with at most in bytes of input and out bytes of
+// output at a time.
 func inflatePieces(d *Decompressor, payload []byte, in, out int) (message []byte, err error) {
 	buf := make([]byte, out)
 	pending := payload[:min(in, len(payload))]

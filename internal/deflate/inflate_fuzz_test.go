@@ -10,13 +10,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// inflateByFlate inflates a message that comes after history by the standard
-// library, and reports whether it is one.
+// inflateByFlate inflates a message with compress/flate and reports whether its
+// payload is valid. history is what was received before it.
 //
-// The standard library takes no end without BFINAL, so a block with it set is
-// added. A payload that ends with the header of a stored block can also be
-// followed by the length of a block that is not empty, and by its bytes; no
-// other goes on in the same way with both.
+// compress/flate needs a block with BFINAL set at the end, so that one is appended.
+// To find out whether the payload ends with the header of a stored block, it is
+// inflated with two different stored blocks appended, one of them empty.
 func inflateByFlate(history, payload []byte) (message []byte, ok bool) {
 	if len(payload) == 0 {
 		return nil, true
@@ -29,15 +28,15 @@ func inflateByFlate(history, payload []byte) (message []byte, ok bool) {
 	return message, ok && string(longer) == string(message)+"xy"
 }
 
-// inflateByFlateTo appends a tail to the payload. atFinal reports that the
-// payload ends after a block with BFINAL set.
+// inflateByFlateTo inflates payload and tail. atFinal reports that the payload ends
+// after a block with BFINAL set.
 func inflateByFlateTo(history, payload, tail []byte) (message []byte, ok, atFinal bool) {
 	tail = append(bytes.Clone(tail), 0x01, 0x00, 0x00, 0xFF, 0xFF)
 	src := bytes.NewReader(append(bytes.Clone(payload), tail...))
 	for {
 		dict := append(bytes.Clone(history), message...)
 		dict = dict[max(0, len(dict)-1<<15):]
-		// It stops after a block with BFINAL set, where others may follow.
+		// NewReaderDict stops after a block with BFINAL set. Others may follow.
 		part, err := io.ReadAll(flate.NewReaderDict(src, dict))
 		if err != nil {
 			return nil, false, false
@@ -52,8 +51,8 @@ func inflateByFlateTo(history, payload, tail []byte) (message []byte, ok, atFina
 	}
 }
 
-// TestInflateCorrupted changes bytes of messages that are long enough to be
-// decoded in the fast way.
+// TestInflateCorrupted changes bytes of messages that are long enough for
+// manySymbols.
 func TestInflateCorrupted(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for name, corpus := range inflateCorpora(8000) {

@@ -9,49 +9,49 @@ const (
 	inflateCodeBits    = 15 // of a literal, length or distance
 	inflatePrecodeBits = 7  // of a code length
 
-	inflateLits       = 286 // that have a meaning
+	inflateLits       = 286 // those that have a meaning
 	inflateDists      = 30
 	inflateLengths    = 19
 	inflateEndOfBlock = 256
 
-	// precodePrevious is in the base of the symbol that repeats the code length
-	// before it rather than zeros.
+	// precodePrevious is set in the base of the symbol that repeats the previous
+	// code length. The other two repeat zero.
 	precodePrevious = 256
 
-	// What the tables decode at once; longer codes are rare by their nature.
+	// The tables decode codes up to these lengths. Longer ones are rare.
 	litTableBits  = 10
 	distTableBits = 8
 )
 
-// A huffEntry is what a table says about the bits that begin with a code.
+// A huffEntry is the meaning of a code:
 //
-//	bits 0–7    how many bits the code and the extra bits after it take
-//	bits 8–11   how many the code takes
+//	bits 0–7    the length of the code and its extra bits
+//	bits 8–11   the length of the code
 //	bits 12–14  flags
-//	bits 16–31  the literal, or the base that the extra bits are added to
+//	bits 16–31  the literal, or the base to which the extra bits are added
 //
-// That of a symbol, before it has a code, lacks the bits of the code.
+// In the entry of a symbol that has no code yet, the length of the code is zero.
 type huffEntry uint32
 
 const (
 	huffLiteral huffEntry = 1 << 12
-	huffEnd     huffEntry = 1 << 13 // of a block; huffRare is set too
-	huffRare    huffEntry = 1 << 14 // neither a literal nor a base
+	huffEnd     huffEntry = 1 << 13 // the end of a block; huffSpecial is set too
+	huffSpecial huffEntry = 1 << 14 // neither a literal nor a base
 
-	// huffLong stands in a table for every code that is too long for it, and
-	// for bits that are no code. With a length it stands for a symbol that
-	// must not occur.
-	huffLong = huffRare
+	// huffLong is the entry of a table for codes that are too long for it, and
+	// for bits that are no code. With a length, it is the entry of a symbol
+	// that is not allowed.
+	huffLong = huffSpecial
 )
 
-// withCode returns the entry of a symbol whose code has n bits.
+// withCode returns the entry of a symbol with a code of n bits.
 func (e huffEntry) withCode(n int) huffEntry { return e + huffEntry(n)*0x101 }
 
-// size returns how many bits the code and its extra bits take.
+// size returns the number of bits of the code and its extra bits.
 func (e huffEntry) size() uint { return uint(e & 0xFF) }
 
-// value returns the literal, or the sum of base and extra bits; b begins with
-// the code.
+// value returns the literal, or the sum of the base and the extra bits. b begins
+// with the code.
 func (e huffEntry) value(b uint64) int {
 	extra := b & (1<<(e&63) - 1) >> (e >> 8 & 15)
 	return int(e>>16) + int(extra)
@@ -68,15 +68,15 @@ func newLitEntries() (entries [288]huffEntry) {
 	for i := range inflateEndOfBlock {
 		entries[i] = huffLiteral | huffEntry(i)<<16
 	}
-	entries[inflateEndOfBlock] = huffEnd | huffRare
+	entries[inflateEndOfBlock] = huffEnd | huffSpecial
 	base := 3
 	for i := range 28 {
 		extra := max(i/4-1, 0)
 		entries[inflateEndOfBlock+1+i] = huffEntry(base)<<16 | huffEntry(extra)
 		base += 1 << extra
 	}
-	entries[285] = 258 << 16 // which has a code of its own
-	entries[286], entries[287] = huffRare, huffRare
+	entries[285] = 258 << 16 // which has no extra bits
+	entries[286], entries[287] = huffSpecial, huffSpecial
 	return entries
 }
 
@@ -87,7 +87,7 @@ func newDistEntries() (entries [32]huffEntry) {
 		entries[i] = huffEntry(base)<<16 | huffEntry(extra)
 		base += 1 << extra
 	}
-	entries[30], entries[31] = huffRare, huffRare
+	entries[30], entries[31] = huffSpecial, huffSpecial
 	return entries
 }
 
@@ -101,7 +101,7 @@ func newPrecodeEntries() (entries [inflateLengths]huffEntry) {
 	return entries
 }
 
-// inflateCodes decode the two alphabets of a block.
+// inflateCodes are the two codes of a block.
 type inflateCodes struct {
 	lits      [1 << litTableBits]huffEntry
 	dists     [1 << distTableBits]huffEntry
@@ -125,26 +125,26 @@ func (c *inflateCodes) distance(b uint64) huffEntry {
 	return c.longDists.find(b, distTableBits, distEntries[:])
 }
 
-// build makes both codes and reports whether they are any.
+// build builds both codes and reports whether they are valid.
 func (c *inflateCodes) build(lits, dists []codedSymbol, firstDist int) bool {
 	return c.longLits.build(c.lits[:], litEntries[:], lits, 0) &&
 		c.longDists.build(c.dists[:], distEntries[:], dists, firstDist)
 }
 
-// longCodes finds the codes that a table has no room for.
+// longCodes decodes the codes that are too long for a table.
 //
 // Codes of one length are consecutive numbers, their first bit the most
-// significant, and follow the shorter ones (RFC 1951, Section 3.2.2). So with
-// the symbols in the order of their codes, a length and a number give the
-// symbol, and the length is the first whose codes end after the number.
+// significant, and follow the shorter ones (RFC 1951, Section 3.2.2). So if the
+// symbols are in the order of their codes, length and number give the symbol. The
+// length is the first one whose codes end after the number.
 type longCodes struct {
-	end     [inflateCodeBits + 1]uint32 // by length: the number after its codes, left-aligned to inflateCodeBits
-	offset  [inflateCodeBits + 1]int16  // by length: from number to position in symbols
+	end     [inflateCodeBits + 1]uint32 // by length: the number after the last code, shifted to inflateCodeBits bits
+	offset  [inflateCodeBits + 1]int16  // by length: from the number of a code to its index in symbols
 	symbols [288]uint16
 }
 
-// find returns the entry of the code that b begins with, if it is longer than
-// n, and huffLong otherwise.
+// find returns the entry of the code that b begins with if it has more than n
+// bits, and huffLong otherwise.
 func (c *longCodes) find(b uint64, n int, entries []huffEntry) huffEntry {
 	number := uint32(bits.Reverse16(uint16(b)) >> 1)
 	for n++; n <= inflateCodeBits; n++ {
@@ -156,18 +156,18 @@ func (c *longCodes) find(b uint64, n int, entries []huffEntry) huffEntry {
 	return huffLong
 }
 
-// A codedSymbol is a symbol with the length of its code in the lower four bits.
+// A codedSymbol is a symbol, with the length of its code in the low four bits.
 type codedSymbol uint16
 
 func (s codedSymbol) symbol() int { return int(s >> 4) }
 func (s codedSymbol) length() int { return int(s & 15) }
 
-// build makes the code that gives each symbol, which are in order and counted
-// from base, a code of its length, in a table with a power of two of entries.
-// It returns false for lengths that give one sequence of bits to two symbols,
-// or one to none. The latter has two exceptions: no code at all, and one code
-// of one bit, which RFC 1951, Section 3.2.7, allows for distances, and which
-// harms nobody elsewhere.
+// build builds the code for symbols with the given lengths. The symbols are sorted
+// and counted from base. The length of the table is a power of two.
+//
+// It returns false if the code is not complete and prefix-free. Two incomplete
+// codes are accepted: an empty one, and a single code of one bit. RFC 1951, Section
+// 3.2.7, allows them for distances only, but they do no harm elsewhere.
 func (c *longCodes) build(table, entries []huffEntry, coded []codedSymbol, base int) bool {
 	var count, position [inflateCodeBits + 1]uint16
 	for _, s := range coded {
@@ -194,10 +194,10 @@ func (c *longCodes) build(table, entries []huffEntry, coded []codedSymbol, base 
 	return true
 }
 
-// fill fills a table for the codes that c knows. The first bit of a code is
-// the least significant of the index, so that the codes of n bits are found in
-// the first 1<<n entries, and these are then repeated for the next bit. What no
-// code has claimed by the end was huffLong from the beginning.
+// fill fills a table with the codes of c. The first bit of a code is the least
+// significant bit of the index. So the codes of n bits are in the first 1<<n
+// entries, which are copied for each further bit. Entries without a code are
+// huffLong.
 func (c *longCodes) fill(table, entries []huffEntry, count *[inflateCodeBits + 1]uint16) {
 	last := bits.Len(uint(len(table))) - 1
 	n := 1
@@ -221,7 +221,7 @@ func (c *longCodes) fill(table, entries []huffEntry, count *[inflateCodeBits + 1
 	}
 }
 
-// fixedCodes returns the codes that RFC 1951, Section 3.2.6, fixes.
+// fixedCodes returns the codes of RFC 1951, Section 3.2.6.
 var fixedCodes = sync.OnceValue(func() *inflateCodes {
 	var lits [288]codedSymbol
 	for i := range lits {

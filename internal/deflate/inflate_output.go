@@ -2,21 +2,21 @@ package deflate
 
 import "math/bits"
 
-// An inflateOutput is where a call's output goes, with all that was put out
-// before it and that matches may still refer to.
+// An inflateOutput is the output of a call, with the earlier output that matches
+// can refer to.
 type inflateOutput struct {
 	buf    []byte
-	n      int           // what of buf has been put out
-	window inflateWindow // what came before buf
+	n      int           // the number of bytes written to buf
+	window inflateWindow // the output before buf
 }
 
-// reaches reports whether there is a byte at the distance before buf[n].
+// reaches reports whether a match at buf[n] may have this distance.
 func (o *inflateOutput) reaches(n, distance int) bool {
 	return distance <= o.window.size && distance <= n+len(o.window.buf)
 }
 
-// match puts out what there is room for of the length bytes that begin at a
-// distance which reaches, and returns how many they are.
+// match copies a match with a valid distance, or as much of it as buf has room
+// for, and returns how many bytes it copied.
 func (o *inflateOutput) match(distance, length int) int {
 	begin, end := o.n, min(o.n+length, len(o.buf))
 	if before := distance - o.n; before > 0 {
@@ -29,35 +29,32 @@ func (o *inflateOutput) match(distance, length int) int {
 	return end - begin
 }
 
-// repeat sets b[n:end] to what begins at the distance before n, if there is
-// anything to set. Where the two overlap, what has been copied repeats: each
-// round copies all that there is since the beginning, twice as much as the
-// round before.
+// repeat copies b[n-distance:] to b[n:end] byte by byte in effect: where the two
+// overlap, the copied bytes are copied again. Each round copies twice as much as
+// the one before.
 func repeat(b []byte, n, distance, end int) {
 	for from := n - distance; n < end; {
 		n += copy(b[n:end], b[from:n])
 	}
 }
 
-// An inflateWindow keeps the last bytes that were put out.
-//
-// Buf holds them in order while it is shorter than size. Once it is not, it is
-// a ring: the oldest byte is at next, and is the next to be replaced. Until
-// then next is zero.
+// An inflateWindow holds the last bytes of the output. While buf is shorter than
+// size, they are in order and next is zero. After that, buf is a ring, and next is
+// the index of the oldest byte, which is replaced next.
 type inflateWindow struct {
 	buf  []byte
 	next int
 	size int
 }
 
-// forget empties w.
-func (w *inflateWindow) forget() { w.buf, w.next = w.buf[:0], 0 }
+// reset makes w empty.
+func (w *inflateWindow) reset() { w.buf, w.next = w.buf[:0], 0 }
 
-// add puts p behind what w holds.
+// add appends p to w.
 func (w *inflateWindow) add(p []byte) {
 	if len(p) >= w.size {
 		p = p[len(p)-w.size:]
-		w.forget()
+		w.reset()
 	}
 	if k := min(len(p), w.size-len(w.buf)); k > 0 {
 		w.grow(k)
@@ -73,9 +70,8 @@ func (w *inflateWindow) add(p []byte) {
 	}
 }
 
-// grow makes room for k more bytes, of which there are never more than size.
-// It takes memory by powers of two: few connections see enough of short
-// messages to fill their window.
+// grow makes room for k more bytes, up to size. The capacity is a power of two:
+// with short messages, few connections ever fill their window.
 func (w *inflateWindow) grow(k int) {
 	n := len(w.buf) + k
 	if n <= cap(w.buf) {
@@ -86,8 +82,8 @@ func (w *inflateWindow) grow(k int) {
 	w.buf = buf
 }
 
-// read sets p to what begins at the distance before the end of w. The distance
-// is not less than the length of p and not more than that of w.
+// read copies the bytes that begin at a distance from the end of w to p. The
+// distance is at least the length of p and at most the length of w.
 func (w *inflateWindow) read(p []byte, distance int) {
 	from := w.next - distance
 	if from < 0 {

@@ -2,5 +2,6 @@
 
 package deflate
 
-// inflateRace changes what is allocated.
+// inflateRace reports that the race detector is enabled, which changes what is
+// allocated.
 const inflateRace = true

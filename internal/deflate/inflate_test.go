@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// inflateAll inflates a message in one and in pieces, which is the same.
+// inflateAll inflates a message at once and in pieces, and compares the results.
 func inflateAll(t *testing.T, payload []byte) ([]byte, error) {
 	t.Helper()
 	want, wantErr := NewDecompressor(15, false).Append(nil, payload, -1)
@@ -174,7 +174,7 @@ func TestInflateEveryCut(t *testing.T) {
 	}
 }
 
-// TestInflateTruncated: what is left of a message is never another one.
+// TestInflateTruncated checks that no prefix of a message is a message.
 func TestInflateTruncated(t *testing.T) {
 	for name, corpus := range inflateCorpora(2000) {
 		for _, level := range inflateLevels {
@@ -194,8 +194,8 @@ func TestInflateTruncated(t *testing.T) {
 	}
 }
 
-// TestInflateDistance: the window's size is exact, within a message and from
-// one to the next.
+// TestInflateDistance checks that distances up to the size of the window are
+// accepted, within a message and from one to the next, and no larger ones.
 func TestInflateDistance(t *testing.T) {
 	for windowBits := MinWindowBits; windowBits <= MaxWindowBits; windowBits++ {
 		size := 1 << windowBits
@@ -228,7 +228,7 @@ func TestInflateDistance(t *testing.T) {
 	}
 }
 
-// TestInflateReach: nothing is found before the first byte since Reset.
+// TestInflateReach checks distances to before the first byte since Reset.
 func TestInflateReach(t *testing.T) {
 	d := NewDecompressor(9, true)
 	for n := 1; n < 512; n += 7 {
@@ -252,7 +252,8 @@ func TestInflateReach(t *testing.T) {
 	}
 }
 
-// TestInflateNoTakeover: without takeover a message refers to itself alone.
+// TestInflateNoTakeover checks that without context takeover a message cannot refer
+// to an earlier one.
 func TestInflateNoTakeover(t *testing.T) {
 	stored, match := assemble().stored(0, []byte("abc")).end(), assemble().block(0, 1).match(3).fixed(256).end()
 	both := assemble().stored(0, []byte("abc")).block(0, 1).match(3).fixed(256).end()
@@ -307,7 +308,7 @@ func TestInflateErrorSticks(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "Hello", string(got))
 	}
-	// And Append for the rest of one.
+	// Append, for the rest of a message.
 	buf := make([]byte, 3)
 	written, read, done, err := d.Inflate(buf, hello, false)
 	require.NoError(t, err)
@@ -341,7 +342,8 @@ func TestInflateLimit(t *testing.T) {
 	require.Empty(t, got)
 }
 
-// TestInflateBomb: a limit bounds the memory that a message takes.
+// TestInflateBomb checks that the limit of Append bounds the memory that it
+// allocates.
 func TestInflateBomb(t *testing.T) {
 	part := append(flateMessages(6, make([]byte, 1<<20))[0], inflateTail...)
 	payload := append(bytes.Repeat(part, 100), 0)
@@ -395,7 +397,7 @@ func TestInflateAllocations(t *testing.T) {
 	}
 }
 
-// TestExchange has two connections take turns with one Decompressor.
+// TestExchange uses one Decompressor for the messages of two connections in turn.
 func TestExchange(t *testing.T) {
 	compressors := []*Compressor{NewCompressor(10, Speed), NewCompressor(10, Ratio)}
 	histories := make([]History, len(compressors))

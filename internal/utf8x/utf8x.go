@@ -3,17 +3,16 @@ package utf8x
 
 import "unicode/utf8"
 
-// A Checker checks a text given to it piece by piece and finds the first
-// piece after which the whole cannot become valid UTF-8 any more. The zero
-// value expects the beginning of a text.
+// A Checker checks the pieces of a text one after the other. It finds invalid
+// UTF-8 in the piece in which it is. The zero value is ready for a new text.
 type Checker struct {
-	tail [utf8.UTFMax - 1]byte // the beginning of a rune that a piece ended in
+	tail [utf8.UTFMax - 1]byte // the incomplete rune at the end of the last piece
 	n    uint8                 // its length
 }
 
-// Append checks p as what follows the pieces before. It returns false at the
-// first byte that no continuation can make valid; the Checker is of no use
-// after that until it is Reset.
+// Append checks the next piece of the text. It returns false if the text so far
+// is not the beginning of any valid UTF-8. After that, the Checker has to be
+// reset.
 func (c *Checker) Append(p []byte) bool {
 	if c.n > 0 {
 		var ok bool
@@ -21,7 +20,7 @@ func (c *Checker) Append(p []byte) bool {
 			return false
 		}
 	}
-	// All that can be incomplete at the end is the last rune.
+	// Only the last rune can be incomplete.
 	end := len(p) - incomplete(p)
 	if !utf8.Valid(p[:end]) {
 		return false
@@ -32,15 +31,14 @@ func (c *Checker) Append(p []byte) bool {
 	return true
 }
 
-// Complete reports whether the pieces so far are a text, with no rune cut off
-// at the end.
+// Complete reports whether the text so far ends with a complete rune.
 func (c *Checker) Complete() bool { return c.n == 0 }
 
-// Reset makes c expect the beginning of a text.
+// Reset makes c ready for a new text.
 func (c *Checker) Reset() { c.n = 0 }
 
-// complete takes bytes of p until the rune in c.tail ends or cannot be one,
-// and returns the rest of p.
+// complete adds bytes of p to the rune in c.tail until it is complete or
+// invalid, and returns the rest of p.
 func (c *Checker) complete(p []byte) (rest []byte, ok bool) {
 	var buf [utf8.UTFMax]byte
 	n := copy(buf[:], c.tail[:c.n])
@@ -49,7 +47,7 @@ func (c *Checker) complete(p []byte) (rest []byte, ok bool) {
 		n, p = n+1, p[1:]
 		if utf8.FullRune(buf[:n]) {
 			c.n = 0
-			_, size := utf8.DecodeRune(buf[:n]) // 1 where it is no rune, and n is 2 at least
+			_, size := utf8.DecodeRune(buf[:n]) // 1 for an invalid rune, and n is at least 2
 			return p, size == n
 		}
 	}
@@ -57,8 +55,8 @@ func (c *Checker) complete(p []byte) (rest []byte, ok bool) {
 	return nil, true
 }
 
-// incomplete returns the length of the rune at the end of p that more bytes
-// could complete, zero if there is none.
+// incomplete returns the length of the incomplete rune at the end of p, zero if
+// there is none.
 func incomplete(p []byte) int {
 	for n := 1; n < utf8.UTFMax && n <= len(p); n++ {
 		if b := p[len(p)-n]; utf8.RuneStart(b) {

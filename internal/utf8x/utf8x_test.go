@@ -14,17 +14,19 @@ var texts = []string{
 	"\xCE\xBA\xE1\xBD\xB9\xCF\x83\xCE\xBC\xCE\xB5\xF4\x90\x80\x80\x65\x64",
 }
 
-// firstBad returns how many bytes of s can begin a text.
-func firstBad(s string) int {
+// validPrefix returns the length of the longest prefix of s that valid UTF-8 can
+// begin with.
+func validPrefix(s string) int {
 	for n := range len(s) {
-		if !couldBegin(s[:n+1]) {
+		if !isPrefix(s[:n+1]) {
 			return n
 		}
 	}
 	return len(s)
 }
 
-func couldBegin(s string) bool {
+// isPrefix reports whether valid UTF-8 can begin with s.
+func isPrefix(s string) bool {
 	for s != "" {
 		if !utf8.FullRuneInString(s) {
 			return true
@@ -38,13 +40,14 @@ func couldBegin(s string) bool {
 	return true
 }
 
+// check gives a text to a Checker in pieces, which end at the cuts.
 func check(t *testing.T, text string, cuts ...int) {
 	var c Checker
 	start := 0
-	bad := firstBad(text)
+	valid := validPrefix(text)
 	for _, end := range append(cuts, len(text)) {
 		ok := c.Append([]byte(text[start:end]))
-		require.Equal(t, end <= bad, ok, "%q cut at %v, piece up to %d", text, cuts, end)
+		require.Equal(t, end <= valid, ok, "%q cut at %v, piece up to %d", text, cuts, end)
 		if !ok {
 			c.Reset()
 			require.True(t, c.Complete())
@@ -64,11 +67,11 @@ func TestEveryCut(t *testing.T) {
 				check(t, text, i, j)
 			}
 		}
-		var bytewise []int
+		var all []int
 		for i := range len(text) {
-			bytewise = append(bytewise, i)
+			all = append(all, i)
 		}
-		check(t, text, bytewise...)
+		check(t, text, all...)
 	}
 }
 

@@ -2,17 +2,16 @@ package wstest
 
 import "sync/atomic"
 
-// A Fault is what happens to one call of Read or Write on a Faulty, and unless
-// it happens once to all of that kind after it.
+// A Fault is an error that calls of Read or Write on a [Faulty] return.
 type Fault struct {
-	Write bool  // or else it is a Read
-	At    int32 // which of them, the first being 1
-	Err   error
-	Short bool // some bytes go through all the same
-	Once  bool
+	Write bool  // calls of Write fail, otherwise calls of Read
+	At    int32 // the number of the first call that fails, counted from 1
+	Err   error // what it returns
+	Short bool  // that call transfers a part of its bytes before it fails
+	Once  bool  // the calls after it do not fail
 }
 
-// A Faulty is one end of a Pipe with a Fault.
+// A Faulty is one end of a [Pipe] with a [Fault].
 type Faulty struct {
 	*Conn
 	fault         Fault
@@ -20,10 +19,10 @@ type Faulty struct {
 	closed        atomic.Bool
 }
 
-// NewFaulty puts a fault into c.
+// NewFaulty returns c with a fault.
 func NewFaulty(c *Conn, fault Fault) *Faulty { return &Faulty{Conn: c, fault: fault} }
 
-// Fired reports whether the call that was to fail has been made.
+// Fired reports whether the first call that fails has been made.
 func (f *Faulty) Fired() bool {
 	if f.fault.Write {
 		return f.writes.Load() >= f.fault.At
@@ -31,7 +30,7 @@ func (f *Faulty) Fired() bool {
 	return f.reads.Load() >= f.fault.At
 }
 
-// Close ends the fault, too.
+// Close closes the connection and ends the fault.
 func (f *Faulty) Close() error {
 	f.closed.Store(true)
 	return f.Conn.Close()
@@ -45,7 +44,7 @@ func (f *Faulty) Write(p []byte) (int, error) {
 	return f.call(p, true, f.writes.Add(1), f.Conn.Write)
 }
 
-// call makes the n-th call of a kind.
+// call makes the n-th call of Read or Write, or fails it.
 func (f *Faulty) call(p []byte, write bool, n int32, call func([]byte) (int, error)) (int, error) {
 	switch {
 	case f.closed.Load() || write != f.fault.Write || n < f.fault.At || n > f.fault.At && f.fault.Once:

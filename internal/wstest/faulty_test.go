@@ -7,12 +7,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestFaultyFailsWhenTold: at the call it is told, in the way it is told.
-func TestFaultyFailsWhenTold(t *testing.T) {
+func TestFaulty(t *testing.T) {
 	cause := errors.New("cause")
 	for _, test := range []struct {
 		fault Fault
-		want  []int // bytes of the calls, less than 4 with an error
+		want  []int // bytes that each call transfers, less than 4 with an error
 	}{
 		{Fault{At: 1}, []int{0, 0, 0}},
 		{Fault{At: 2}, []int{4, 0, 0}},

@@ -8,34 +8,34 @@ import (
 	"time"
 )
 
-// Main runs the tests of a package and fails if goroutines of this module, or
-// of the standard library's servers and clients, are left behind.
+// Main runs the tests of a package and returns the exit code. It is 1 if the
+// tests leave goroutines of this module or of net/http running.
 func Main(m *testing.M) int {
 	code := m.Run()
 	if code != 0 {
 		return code
 	}
 	if left := leaked(5 * time.Second); left != "" {
-		fmt.Printf("FAIL: goroutines left behind:\n\n%s\n", left)
+		fmt.Printf("FAIL: goroutines are still running:\n\n%s\n", left)
 		return 1
 	}
 	return 0
 }
 
-// leaked waits until no suspicious goroutine is left, or for the given time,
-// and returns the stacks of those that are.
-func leaked(patience time.Duration) string {
-	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		left := suspicious()
+// leaked waits until no goroutine is left, for the given time at most, and
+// returns the stacks of those that are.
+func leaked(timeout time.Duration) string {
+	for deadline := time.Now().Add(timeout); ; time.Sleep(10 * time.Millisecond) {
+		left := otherGoroutines()
 		if left == "" || time.Now().After(deadline) {
 			return left
 		}
 	}
 }
 
-// suspicious returns the stacks of the goroutines but for this one and those
-// of the runtime and the testing package.
-func suspicious() string {
+// otherGoroutines returns the stacks of the goroutines of this module and of
+// net/http, without the calling one.
+func otherGoroutines() string {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	var left []string

@@ -1,6 +1,6 @@
-// Package wstest has what the tests of this module share: a connection in
-// memory whose timing and segmentation a test decides, and a check for leaked
-// goroutines.
+// Package wstest provides helpers for the tests of this module: a connection in
+// memory that cuts the stream into pieces of any size and can fail, and a check
+// for leaked goroutines.
 package wstest
 
 import (
@@ -12,29 +12,31 @@ import (
 	"time"
 )
 
-// A Chunking says how many of n available bytes a Read returns, 1 ≤ m ≤ n.
+// A Chunking returns how many of n available bytes a Read returns, from 1 to n.
 type Chunking func(n int) int
 
-// The ways in which a stream can be cut.
+// Whole is a [Chunking] that returns all bytes at once.
 func Whole(n int) int { return n }
-func Byte(int) int    { return 1 }
 
-// Random returns a Chunking that is the same for the same seed.
+// Byte is a [Chunking] that returns one byte at a time.
+func Byte(int) int { return 1 }
+
+// Random returns a [Chunking] with random lengths, which depend on seed alone.
 func Random(seed uint64) Chunking {
 	r := rand.New(rand.NewPCG(seed, seed))
 	return func(n int) int { return 1 + r.IntN(n) }
 }
 
 // Pipe returns the two ends of a connection in memory. It buffers up to size
-// bytes in each direction, any number if size is zero, has deadlines and can
-// be closed for writing alone. What the first end reads is cut by chunking.
-// All waiting is such that testing/synctest knows it.
+// bytes in each direction, any number if size is zero. The chunking applies to
+// what the first end reads. Unlike net.Pipe, it has CloseWrite. It can be used
+// under testing/synctest.
 func Pipe(size int, chunking Chunking) (*Conn, *Conn) {
 	ab, ba := newQueue(size, Whole), newQueue(size, chunking)
 	return &Conn{in: ba, out: ab, name: "a"}, &Conn{in: ab, out: ba, name: "b"}
 }
 
-// A Conn is one end of a Pipe.
+// A Conn is one end of a [Pipe]. It is a net.Conn.
 type Conn struct {
 	in, out *queue
 	name    string
@@ -43,14 +45,14 @@ type Conn struct {
 func (c *Conn) Read(p []byte) (int, error)  { return c.in.read(p) }
 func (c *Conn) Write(p []byte) (int, error) { return c.out.write(p) }
 
-// Close closes both directions. What was written can still be read.
+// Close closes both directions. The other end can still read what was written.
 func (c *Conn) Close() error {
 	c.out.closeWrite()
 	c.in.closeRead()
 	return nil
 }
 
-// CloseWrite ends what the other side reads.
+// CloseWrite makes the other end read io.EOF after what was written.
 func (c *Conn) CloseWrite() error {
 	c.out.closeWrite()
 	return nil
@@ -87,8 +89,8 @@ type queue struct {
 	size     int
 	chunking Chunking
 
-	noWriter, noReader bool // closed from that side
-	reader, writer     deadline
+	writeClosed, readClosed bool // by that end
+	reader, writer          deadline
 }
 
 func newQueue(size int, chunking Chunking) *queue {
@@ -102,7 +104,7 @@ func (q *queue) read(p []byte) (int, error) {
 	defer q.mu.Unlock()
 	for {
 		switch {
-		case q.noReader:
+		case q.readClosed:
 			return 0, net.ErrClosed
 		case q.reader.passed:
 			return 0, os.ErrDeadlineExceeded
@@ -113,7 +115,7 @@ func (q *queue) read(p []byte) (int, error) {
 			q.data = q.data[n:]
 			q.change.Broadcast()
 			return n, nil
-		case q.noWriter:
+		case q.writeClosed:
 			return 0, io.EOF
 		}
 		q.change.Wait()
@@ -125,11 +127,11 @@ func (q *queue) write(p []byte) (written int, err error) {
 	defer q.mu.Unlock()
 	for {
 		switch {
-		case q.noWriter:
+		case q.writeClosed:
 			return written, net.ErrClosed
 		case q.writer.passed:
 			return written, os.ErrDeadlineExceeded
-		case q.noReader:
+		case q.readClosed:
 			return written, io.ErrClosedPipe
 		case len(p) == 0:
 			return written, nil
@@ -150,7 +152,7 @@ func (q *queue) write(p []byte) (written int, err error) {
 func (q *queue) closeWrite() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.noWriter = true
+	q.writeClosed = true
 	q.writer.stop()
 	q.change.Broadcast()
 }
@@ -158,12 +160,12 @@ func (q *queue) closeWrite() {
 func (q *queue) closeRead() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.noReader = true
+	q.readClosed = true
 	q.reader.stop()
 	q.change.Broadcast()
 }
 
-// A deadline belongs to one side of a queue, whose mutex guards it.
+// A deadline is that of one end of a queue. The mutex of the queue guards it.
 type deadline struct {
 	timer  *time.Timer
 	passed bool

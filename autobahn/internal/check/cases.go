@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// groups is the table of contents of version 25.10.1 of the suite: the cases
-// of a group are numbered from 1, so that the first here are 1.1.1 to 1.1.8.
+// groups has the number of cases of each group of version 25.10.1 of the suite. The
+// cases of a group are numbered from 1: the first ones are 1.1.1 to 1.1.8.
 //
-// It is written down instead of taken from the report, because a report
-// cannot say what it lacks.
+// It is not taken from the report, since cases that are missing there have to be
+// found.
 var groups = []struct {
 	prefix string
 	cases  int
@@ -43,7 +43,7 @@ var groups = []struct {
 	{"13.6", 18}, {"13.7", 18},
 }
 
-// allCases lists the ids of all cases in the order of the suite.
+// allCases returns the ids of all cases in the order of the suite.
 func allCases() []string {
 	var ids []string
 	for _, g := range groups {
@@ -60,9 +60,9 @@ func section(id string) string {
 	return number
 }
 
-// selectCases lists the cases that wstest runs for the patterns in a
-// specification, in the order of the suite. A pattern that stands for no case
-// is an error: whoever wrote it expects a case to run.
+// selectCases returns the cases that wstest runs for the patterns in a
+// specification, in the order of the suite. A pattern that matches no case is an
+// error.
 func selectCases(patterns []string) ([]string, error) {
 	all := allCases()
 	wanted := make(map[string]bool)
@@ -84,19 +84,20 @@ func selectCases(patterns []string) ([]string, error) {
 	return slices.DeleteFunc(all, func(id string) bool { return !wanted[id] }), nil
 }
 
-// matcher returns what wstest takes a pattern for: without a star it is an
-// id, and with one the beginning of ids, so that "5.1*" includes 5.10.
+// matcher returns a function that reports whether wstest runs a case for a pattern.
+// A pattern without a star is an id. With a star it is a prefix of ids: "5.1*"
+// includes 5.10.
 func matcher(pattern string) (func(id string) bool, error) {
 	if strings.Trim(pattern, "0123456789.*") != "" {
-		return nil, fmt.Errorf("case pattern %q: only digits, dots and stars make one", pattern)
+		return nil, fmt.Errorf("case pattern %q: want digits, dots and stars only", pattern)
 	}
 	if !strings.Contains(pattern, "*") {
 		return func(id string) bool { return id == pattern }, nil
 	}
 	expr := strings.NewReplacer(".", `\.`, "*", ".*").Replace(pattern)
-	beginning, err := regexp.Compile("^" + expr)
+	prefix, err := regexp.Compile("^" + expr)
 	if err != nil {
 		return nil, fmt.Errorf("case pattern %q: %w", pattern, err)
 	}
-	return beginning.MatchString, nil
+	return prefix.MatchString, nil
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/seed23105783/websocket"
 )
 
-// dialEcho returns a client's connection to a server that runs Messages, and
-// the channel that gets what Messages returns.
+// dialEcho returns a connection to a server that calls Messages, and a channel that
+// receives the result of Messages.
 func dialEcho(t *testing.T) (*websocket.Conn, <-chan error) {
 	t.Helper()
 	ended := make(chan error, 1)
@@ -39,7 +39,7 @@ func dialEcho(t *testing.T) (*websocket.Conn, <-chan error) {
 	return conn, ended
 }
 
-func TestMessagesComeBackAsTheyWere(t *testing.T) {
+func TestMessages(t *testing.T) {
 	conn, _ := dialEcho(t)
 	messages := []struct {
 		name        string

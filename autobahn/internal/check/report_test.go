@@ -34,14 +34,14 @@ func TestFlawedReportFails(t *testing.T) {
 	want := map[string]string{
 		"1.1.1":  ok,
 		"1.1.2":  failed,
-		"1.1.3":  failed,        // closed in another way than it should
-		"1.1.4":  unimplemented, // which is no pass
+		"1.1.3":  failed,        // closed with the wrong code
+		"1.1.4":  unimplemented, // does not pass
 		"1.1.5":  failed,
 		"1.1.6":  failed,
-		"1.1.7":  failed, // a verdict without words
+		"1.1.7":  failed, // an empty result
 		"1.1.8":  missing,
 		"6.4.1":  nonStrict,
-		"12.1.1": failed, // unimplemented, and closed in a wrong way
+		"12.1.1": failed, // unimplemented, and closed with the wrong code
 	}
 	for id, outcome := range want {
 		if got := r.outcome(id); got != outcome {
@@ -61,8 +61,8 @@ func TestFailuresAreExplained(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	for _, want := range []string{
-		"no verdict on 1.1.8",
-		"1.2.1: nobody asked for this case",
+		"no result for 1.1.8",
+		"1.2.1: this case was not requested",
 		"1.1.5: OK, close: WRONG CODE",
 		"6.4.1: NON-STRICT, close: OK",
 		"description: Invalid UTF-8 in the second frame .",
@@ -70,7 +70,7 @@ func TestFailuresAreExplained(t *testing.T) {
 		`received: [["timeout","A"],["timeout","B"]]`,
 		"close: Properly closed. (code from the testee: 1007)",
 		"close: Properly closed. (code from the testee: none)",
-		"testdata/strict: 21 of the suite's 517 cases", // the second one is read all the same
+		"testdata/strict: 21 of the suite's 517 cases", // the second report is read as well
 	} {
 		wantLine(t, out.String(), want)
 	}
@@ -81,7 +81,7 @@ func TestFailuresAreExplained(t *testing.T) {
 	}
 }
 
-// wantLine checks that a line of out is want, but for the white space in it.
+// wantLine checks that a line of out contains want, apart from white space.
 func wantLine(t *testing.T, out, want string) {
 	t.Helper()
 	for line := range strings.Lines(out) {
@@ -104,7 +104,7 @@ func TestUnreadableReports(t *testing.T) {
 		{"half a report", spec, index[:20], "index.json: unexpected end"},
 		{"no agent", spec, `{}`, "0 agents"},
 		{"two agents", spec, `{"a": {}, "b": {}}`, "2 agents"},
-		{"no patterns", `{"cases": []}`, index, "asks for no case"},
+		{"no patterns", `{"cases": []}`, index, "requests no case"},
 		{"unknown case", `{"cases": ["1.1.9"]}`, index, `no case "1.1.9"`},
 		{"excluded cases", `{"cases": ["*"], "exclude-cases": ["9.*"]}`, index, "excludes cases"},
 		{"excluded agents", `{"cases": ["*"], "exclude-agent-cases": {"websocket": ["9.*"]}}`, index, "excludes cases"},
@@ -127,7 +127,7 @@ func TestUnreadableReports(t *testing.T) {
 	}
 }
 
-// writeFile writes no file at all if it had nothing in it.
+// writeFile writes a file, or none if content is empty.
 func writeFile(t *testing.T, name, content string) {
 	t.Helper()
 	if content == "" {

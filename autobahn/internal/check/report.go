@@ -15,32 +15,32 @@ import (
 	"text/tabwriter"
 )
 
-// report is what wstest wrote about one testee.
+// report is the report of wstest about one testee.
 type report struct {
-	dir      string
-	wanted   []string           // ids of the cases asked for
-	verdicts map[string]verdict // by id of the case
+	dir     string
+	wanted  []string          // the ids of the requested cases
+	results map[string]result // by id of the case
 }
 
-// verdict is an entry of index.json.
-type verdict struct {
+// result is an entry of index.json.
+type result struct {
 	Behavior      string `json:"behavior"`      // what the testee did
 	BehaviorClose string `json:"behaviorClose"` // how the connection ended
 	ReportFile    string `json:"reportfile"`    // the details, beside index.json
 }
 
-// readReport reads the specification spec.json, which tells the cases that
-// were asked for, and the index.json that wstest left beside it.
+// readReport reads spec.json, which has the requested cases, and index.json, which
+// wstest has written to the same directory.
 func readReport(dir string) (*report, error) {
 	wanted, err := readSpec(filepath.Join(dir, "spec.json"))
 	if err != nil {
 		return nil, err
 	}
-	verdicts, err := readIndex(filepath.Join(dir, "index.json"))
+	results, err := readIndex(filepath.Join(dir, "index.json"))
 	if err != nil {
 		return nil, err
 	}
-	return &report{dir: dir, wanted: wanted, verdicts: verdicts}, nil
+	return &report{dir: dir, wanted: wanted, results: results}, nil
 }
 
 func readSpec(name string) (wanted []string, err error) {
@@ -57,7 +57,7 @@ func readSpec(name string) (wanted []string, err error) {
 	}
 	wanted, err = selectCases(spec.Cases)
 	if err == nil && len(wanted) == 0 {
-		err = errors.New("asks for no case")
+		err = errors.New("requests no case")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -65,9 +65,9 @@ func readSpec(name string) (wanted []string, err error) {
 	return wanted, nil
 }
 
-// readIndex reads the verdicts on the one agent of an index.json.
-func readIndex(name string) (map[string]verdict, error) {
-	var agents map[string]map[string]verdict
+// readIndex reads the results of the only agent in an index.json.
+func readIndex(name string) (map[string]result, error) {
+	var agents map[string]map[string]result
 	if err := readJSON(name, &agents); err != nil {
 		return nil, err
 	}
@@ -88,8 +88,8 @@ func readJSON(name string, v any) error {
 	return nil
 }
 
-// The outcomes of a case, as the columns of the table of counts. The first
-// four are wstest's words; it has more of them, and they all mean a failure.
+// The outcomes of a case, which are the columns of the table of counts. The first
+// four are those of wstest. All others of wstest are failures.
 const (
 	ok            = "OK"
 	informational = "INFORMATIONAL"
@@ -101,33 +101,33 @@ const (
 
 var outcomes = []string{ok, informational, nonStrict, unimplemented, failed, missing}
 
-// outcome is the worse of the two halves of the verdict on a case.
+// outcome returns the worse of the two parts of the result of a case.
 func (r *report) outcome(id string) string {
-	v, found := r.verdicts[id]
+	v, found := r.results[id]
 	if !found {
 		return missing
 	}
 	worst := ok
-	for _, half := range []string{v.Behavior, v.BehaviorClose} {
-		if !slices.Contains(outcomes, half) {
-			half = failed
+	for _, outcome := range []string{v.Behavior, v.BehaviorClose} {
+		if !slices.Contains(outcomes, outcome) {
+			outcome = failed
 		}
-		if slices.Index(outcomes, half) > slices.Index(outcomes, worst) {
-			worst = half
+		if slices.Index(outcomes, outcome) > slices.Index(outcomes, worst) {
+			worst = outcome
 		}
 	}
 	return worst
 }
 
-// passes reports whether the verdict on a case is strictly OK.
+// passes reports whether the result of a case is OK or INFORMATIONAL.
 func (r *report) passes(id string) bool {
 	outcome := r.outcome(id)
 	return outcome == ok || outcome == informational
 }
 
-// failures lists the cases that do not pass in the order of the suite, and
-// after them what the report has but nobody asked for: a sign that the suite
-// is another version than the one known here.
+// failures returns the cases that do not pass, in the order of the suite, and then
+// the cases in the report that were not requested: those are a sign of another
+// version of the suite.
 func (r *report) failures() []string {
 	var ids []string
 	for _, id := range r.wanted {
@@ -135,14 +135,14 @@ func (r *report) failures() []string {
 			ids = append(ids, id)
 		}
 	}
-	var strangers []string
-	for id := range r.verdicts {
+	var unexpected []string
+	for id := range r.results {
 		if !slices.Contains(r.wanted, id) {
-			strangers = append(strangers, id)
+			unexpected = append(unexpected, id)
 		}
 	}
-	slices.Sort(strangers)
-	return append(ids, strangers...)
+	slices.Sort(unexpected)
+	return append(ids, unexpected...)
 }
 
 // writeCounts writes how many cases of each section had which outcome.
@@ -175,7 +175,7 @@ func writeRow(w io.Writer, title string, cases int, counts map[string]int) {
 	fmt.Fprintln(w)
 }
 
-// details is the part of a case's own report that tells why.
+// details is the part of the report of a case that explains the result.
 type details struct {
 	Description     string          `json:"description"`
 	Expectation     string          `json:"expectation"`
@@ -186,26 +186,26 @@ type details struct {
 	RemoteCloseCode *int            `json:"remoteCloseCode"`
 }
 
-// writeFailures writes what there is to know about the cases that did not pass.
+// writeFailures writes the details of the cases that do not pass.
 func (r *report) writeFailures(w io.Writer, ids []string) {
-	var lost []string
+	var noResult []string
 	for _, id := range ids {
 		switch {
 		case r.outcome(id) == missing:
-			lost = append(lost, id)
+			noResult = append(noResult, id)
 		case !slices.Contains(r.wanted, id):
-			fmt.Fprintf(w, "\n%s: nobody asked for this case\n", id)
+			fmt.Fprintf(w, "\n%s: this case was not requested\n", id)
 		default:
 			r.writeFailure(w, id)
 		}
 	}
-	if len(lost) > 0 {
-		fmt.Fprintf(w, "\nno verdict on %s\n", strings.Join(lost, ", "))
+	if len(noResult) > 0 {
+		fmt.Fprintf(w, "\nno result for %s\n", strings.Join(noResult, ", "))
 	}
 }
 
 func (r *report) writeFailure(w io.Writer, id string) {
-	v := r.verdicts[id]
+	v := r.results[id]
 	fmt.Fprintf(w, "\n%s: %s, close: %s\n", id, v.Behavior, v.BehaviorClose)
 
 	var d details
@@ -227,13 +227,13 @@ func (r *report) writeFailure(w io.Writer, id string) {
 
 var tags = regexp.MustCompile(`<[^>]*>`)
 
-// plain makes one line of the suite's HTML.
+// plain returns the text of HTML in one line.
 func plain(html string) string {
 	return strings.Join(strings.Fields(tags.ReplaceAllString(html, " ")), " ")
 }
 
-// compact makes one line of JSON, and cuts it where reading on would not help:
-// some cases expect a thousand messages.
+// compact returns JSON in one line, of which it returns the beginning only: some
+// cases expect a thousand messages.
 func compact(raw json.RawMessage) string {
 	var b bytes.Buffer
 	if err := json.Compact(&b, raw); err != nil {
