@@ -201,7 +201,7 @@ func (d *Dialer) newHandshake(ctx context.Context, urlStr string, caller http.He
 		return nil, err
 	}
 	if len(d.Subprotocols) == 0 {
-		hs.offered, _ = httphead.Tokens(fieldValues(caller, headerProtocol), maxSubprotocols)
+		hs.offered, _ = httphead.Subprotocols(fieldValues(caller, headerProtocol), maxSubprotocols)
 	}
 	hs.request = (&http.Request{
 		Method: http.MethodGet,

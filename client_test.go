@@ -303,9 +303,10 @@ func TestDialMisuse(t *testing.T) {
 	}
 	for _, bad := range []string{"", "a b", "a:b", "a\r\nb", "a\n", "ä"} {
 		tests[fmt.Sprintf("name %q", bad)] = misuse{header: http.Header{bad: {"x"}}}
+	}
+	for _, bad := range append(badSubprotocols, "", "a,b") {
 		tests[fmt.Sprintf("subprotocol %q", bad)] = misuse{subprotocols: []string{"fine", bad}}
 	}
-	tests["subprotocols in a list"] = misuse{subprotocols: []string{"a,b"}}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			s := answering(justAccept)

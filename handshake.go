@@ -4,6 +4,7 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -89,7 +90,7 @@ func IsWebSocketUpgrade(r *http.Request) bool {
 // Subprotocols returns the subprotocols that the client offers, most wanted
 // first. It is nil if there are none or the header is malformed.
 func Subprotocols(r *http.Request) []string {
-	offered, _ := httphead.Tokens(r.Header[headerProtocol], maxSubprotocols)
+	offered, _ := httphead.Subprotocols(r.Header[headerProtocol], maxSubprotocols)
 	return offered
 }
 
@@ -125,7 +126,7 @@ func checkRequest(r *http.Request) (key string, offered []string, err error) {
 	if len(keys) != 1 || !isKey(keys[0]) {
 		return "", nil, refusal(http.StatusBadRequest, "the Sec-WebSocket-Key is not one key of 16 bytes in base64")
 	}
-	offered, err = httphead.Tokens(r.Header[headerProtocol], maxSubprotocols)
+	offered, err = httphead.Subprotocols(r.Header[headerProtocol], maxSubprotocols)
 	if err != nil {
 		return "", nil, HandshakeError{"Sec-WebSocket-Protocol: " + err.Error(), http.StatusBadRequest, err}
 	}
@@ -196,6 +197,12 @@ func selectSubprotocol(server, offered []string) string {
 		}
 	}
 	return ""
+}
+
+// malformedSubprotocol returns the message of an error about a subprotocol in
+// one of the application's fields.
+func malformedSubprotocol(field, protocol string) string {
+	return fmt.Sprintf("malformed subprotocol %+q in %s: it must be visible ASCII without spaces, commas and quotes", protocol, field)
 }
 
 // checkSameOrigin reports whether the request comes from a page of the host
@@ -377,8 +384,8 @@ func requestHeader(caller http.Header, key string, subprotocols []string, wish *
 		h[name] = slices.Concat(h[name], values)
 	}
 	for _, protocol := range subprotocols {
-		if !httphead.IsToken(protocol) {
-			return nil, HandshakeError{message: "a subprotocol is not a token"}
+		if !httphead.IsSubprotocol(protocol) {
+			return nil, HandshakeError{message: malformedSubprotocol("Dialer.Subprotocols", protocol)}
 		}
 	}
 	// Written as RFC 6455 spells them: some servers compare the case.
@@ -406,6 +413,9 @@ func checkRequestField(name string, values []string, haveSubprotocols bool) erro
 		if haveSubprotocols {
 			return HandshakeError{message: "duplicate header not allowed: " + name}
 		}
+		if _, err := httphead.Subprotocols(values, maxSubprotocols); err != nil {
+			return HandshakeError{message: "request header " + name + ": " + err.Error(), cause: err}
+		}
 	}
 	for _, value := range values {
 		if !httphead.IsFieldValue(value) {
@@ -427,7 +437,7 @@ func checkResponse(h http.Header, key string, offered []string) (subprotocol str
 	case !slices.Equal(h[headerAccept], []string{acceptKey(key)}):
 		return "", badAnswer("the Sec-WebSocket-Accept is not the answer to the key")
 	}
-	chosen, err := httphead.Tokens(h[headerProtocol], maxSubprotocols)
+	chosen, err := httphead.Subprotocols(h[headerProtocol], maxSubprotocols)
 	switch {
 	case err != nil || len(chosen) > 1:
 		return "", badAnswer("the Sec-WebSocket-Protocol is not one subprotocol")

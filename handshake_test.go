@@ -84,7 +84,7 @@ var refusedRequests = []struct {
 	{requestEdit{"body", "\r\n\r\n", "\r\nContent-Length: 5\r\n\r\nhello"}, 400, "body"},
 	{requestEdit{"chunked body", "\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"}, 400, "body"},
 	{requestEdit{"empty chunked body", "\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"}, 400, "body"},
-	{addedLine("subprotocol no token", "Sec-WebSocket-Protocol: chat, a/b"), 400, "Sec-WebSocket-Protocol"},
+	{addedLine("subprotocol in quotes", "Sec-WebSocket-Protocol: chat, \"a\""), 400, "Sec-WebSocket-Protocol"},
 	{addedLine("too many subprotocols", "Sec-WebSocket-Protocol: "+strings.Repeat("a,", maxSubprotocols+1)), 400, "Sec-WebSocket-Protocol"},
 }
 
@@ -148,7 +148,7 @@ func TestSubprotocolsOfARequest(t *testing.T) {
 		{[]string{"chat, superchat"}, []string{"chat", "superchat"}},
 		{[]string{"b,a", "c"}, []string{"b", "a", "c"}},
 		{[]string{" , chat ,, "}, []string{"chat"}},
-		{[]string{"chat", "no token"}, nil},
+		{[]string{"chat", "with space"}, nil},
 	} {
 		r := &http.Request{Header: http.Header{"Sec-Websocket-Protocol": test.lines}}
 		assert.Equal(t, test.want, Subprotocols(r), "%q", test.lines)
@@ -454,7 +454,7 @@ func TestCheckResponse(t *testing.T) {
 		{"a subprotocol in another case", headerProtocol, []string{"Chat"}, "", "subprotocol"},
 		{"two subprotocols", headerProtocol, []string{"chat, superchat"}, "", "Sec-WebSocket-Protocol"},
 		{"two subprotocol lines", headerProtocol, []string{"chat", "chat"}, "", "Sec-WebSocket-Protocol"},
-		{"subprotocol no token", headerProtocol, []string{"chat/1"}, "", "Sec-WebSocket-Protocol"},
+		{"subprotocol with a space", headerProtocol, []string{"chat 1"}, "", "Sec-WebSocket-Protocol"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h := sampleAnswer.Clone()

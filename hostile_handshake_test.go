@@ -74,19 +74,19 @@ func TestServerRefusesMalformedRequests(t *testing.T) {
 
 // hostileHeaders are values of header fields that are as long as they are told.
 var hostileHeaders = map[string]func(n int) string{
-	"commas":            func(n int) string { return strings.Repeat(",", n) },
-	"spaces":            func(n int) string { return strings.Repeat(" ", n) },
-	"spaces and commas": func(n int) string { return strings.Repeat(" ,", n/2) },
-	"tokens":            func(n int) string { return strings.Repeat("a,", n/2) },
-	"one token":         func(n int) string { return strings.Repeat("a", n) },
-	"no token":          func(n int) string { return strings.Repeat("a", n) + "/" },
-	"parameters":        func(n int) string { return "a" + strings.Repeat(";b", n/2) },
-	"many parameters":   func(n int) string { return strings.Repeat("a"+strings.Repeat(";b=1", 100)+",", n/402+1) },
-	"the same offer":    func(n int) string { return strings.Repeat("permessage-deflate; x,", n/22+1) },
-	"quoted":            func(n int) string { return `a;b="` + strings.Repeat("c", n) + `"` },
-	"escaped":           func(n int) string { return `a;b="` + strings.Repeat(`\c`, n/2) + `"` },
-	"unended":           func(n int) string { return `a;b="` + strings.Repeat(`\`, n) },
-	"spaces in between": func(n int) string { return "a" + strings.Repeat(" ", n/2) + ";" + strings.Repeat(" ", n/2) + "b" },
+	"commas":             func(n int) string { return strings.Repeat(",", n) },
+	"spaces":             func(n int) string { return strings.Repeat(" ", n) },
+	"spaces and commas":  func(n int) string { return strings.Repeat(" ,", n/2) },
+	"tokens":             func(n int) string { return strings.Repeat("a,", n/2) },
+	"one token":          func(n int) string { return strings.Repeat("a", n) },
+	"a quote at the end": func(n int) string { return strings.Repeat("a", n) + `"` },
+	"parameters":         func(n int) string { return "a" + strings.Repeat(";b", n/2) },
+	"many parameters":    func(n int) string { return strings.Repeat("a"+strings.Repeat(";b=1", 100)+",", n/402+1) },
+	"the same offer":     func(n int) string { return strings.Repeat("permessage-deflate; x,", n/22+1) },
+	"quoted":             func(n int) string { return `a;b="` + strings.Repeat("c", n) + `"` },
+	"escaped":            func(n int) string { return `a;b="` + strings.Repeat(`\c`, n/2) + `"` },
+	"unended":            func(n int) string { return `a;b="` + strings.Repeat(`\`, n) },
+	"spaces in between":  func(n int) string { return "a" + strings.Repeat(" ", n/2) + ";" + strings.Repeat(" ", n/2) + "b" },
 }
 
 // hostileParsers are what reads them, for a server and for a client.

@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/seed23105783/websocket/internal/httphead"
 )
 
 // An Upgrader turns an HTTP request into a WebSocket connection. Its zero
@@ -149,13 +151,31 @@ func (u *Upgrader) check(r *http.Request, responseHeader http.Header, granted *g
 	if err == nil {
 		granted.agreement, err = u.acceptExtensions(r)
 	}
-	granted.key = key
-	if u.Subprotocols != nil {
-		granted.subprotocol = selectSubprotocol(u.Subprotocols, offered)
-	} else if values := fieldValues(responseHeader, headerProtocol); len(values) > 0 {
-		granted.subprotocol = values[0]
+	if err == nil {
+		granted.subprotocol, err = u.chooseSubprotocol(offered, responseHeader)
 	}
+	granted.key = key
 	return err
+}
+
+// chooseSubprotocol returns the subprotocol of the answer, "" for none.
+func (u *Upgrader) chooseSubprotocol(offered []string, responseHeader http.Header) (string, error) {
+	if u.Subprotocols != nil {
+		for _, protocol := range u.Subprotocols {
+			if protocol != "" && !httphead.IsSubprotocol(protocol) {
+				return "", refusal(http.StatusInternalServerError, malformedSubprotocol("Upgrader.Subprotocols", protocol))
+			}
+		}
+		return selectSubprotocol(u.Subprotocols, offered), nil
+	}
+	values := fieldValues(responseHeader, headerProtocol)
+	if len(values) == 0 || values[0] == "" {
+		return "", nil
+	}
+	if !httphead.IsSubprotocol(values[0]) {
+		return "", refusal(http.StatusInternalServerError, malformedSubprotocol("the application's response header", values[0]))
+	}
+	return values[0], nil
 }
 
 // open makes a Conn of what was granted. It is a function of its own for the
