@@ -33,10 +33,17 @@ type Compression struct {
 	// that does not fit into its buffer is long enough.
 	Threshold int
 
-	// Server and Client are the wishes for what each of the two sends. A
-	// client may ask the server for anything; a server can always have a client
-	// do without takeover, and limit its window if the client offers it.
+	// Server and Client are what is wished for each side's messages. A Dialer
+	// may ask the server for anything. An Upgrader can always have the client
+	// do without context takeover, and can limit its window if the client
+	// offers that.
 	Server, Client CompressionSide
+
+	// Required makes the handshake fail if the peer does not agree to Server
+	// and Client. The default, false, is a connection with what the peer does
+	// agree to: a larger window, context takeover, or no compression at all.
+	// [Conn.Extensions] returns what was agreed on.
+	Required bool
 }
 
 // A CompressionSide is how one side of a connection compresses.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/seed23105783/websocket/internal/deflate"
@@ -73,6 +74,16 @@ func (e HandshakeError) Status() int { return e.status }
 
 func refusal(status int, message string) error {
 	return HandshakeError{message: message, status: status}
+}
+
+// quote returns the start of what a peer sent, in quotes and in ASCII, for the
+// message of an error.
+func quote(s string) string {
+	const longest = 100
+	if len(s) > longest {
+		s = s[:longest] + "..."
+	}
+	return strconv.QuoteToASCII(s)
 }
 
 func badAnswer(message string) error {
@@ -162,30 +173,39 @@ func acceptExtensions(h http.Header, wish *Compression) (agreement, error) {
 	if wish == nil {
 		return agreement{}, nil
 	}
-	params, answer, ok := deflate.Accept(offers, wish.params())
-	if !ok {
-		return agreement{}, nil
+	params, answer, ok := deflate.Accept(offers, wish.params(), wish.Required)
+	switch {
+	case ok:
+		return agreement{wish, params, answer}, nil
+	case wish.Required:
+		return agreement{}, refusal(http.StatusBadRequest, "the client does not offer the compression that Compression.Required asks for")
 	}
-	return agreement{wish, params, answer}, nil
+	return agreement{}, nil
 }
 
-// checkExtensions checks the extensions in a server's answer to an offer of
-// what wish says, nil if there was none.
+// checkExtensions checks the extensions in a server's answer to the offers
+// that wish stands for, nil if there were none.
 func checkExtensions(h http.Header, wish *Compression) (agreement, error) {
 	answer, err := httphead.Extensions(h[headerExtensions], maxExtensions)
 	switch {
 	case err != nil:
 		return agreement{}, badAnswer("Sec-WebSocket-Extensions: " + err.Error())
+	case len(answer) == 0 && wish != nil && wish.Required:
+		return agreement{}, badAnswer("no compression, and Compression.Required is set")
 	case len(answer) == 0:
 		return agreement{}, nil
 	case wish == nil || len(answer) > 1:
 		return agreement{}, badAnswer("an extension that was not asked for")
 	}
-	params, ok := deflate.Agree(answer[0], wish.params())
-	if !ok {
-		return agreement{}, badAnswer("an extension that was not asked for, or not in this way")
+	extensions := strings.Join(h[headerExtensions], ", ")
+	params, ok := deflate.Agree(answer[0], wish.params(), wish.Required)
+	switch {
+	case ok:
+		return agreement{wish, params, extensions}, nil
+	case wish.Required:
+		return agreement{}, badAnswer("the extension " + quote(extensions) + " is not what was asked for, and Compression.Required is set")
 	}
-	return agreement{wish, params, strings.Join(h[headerExtensions], ", ")}, nil
+	return agreement{}, badAnswer("the extension " + quote(extensions) + " was not asked for, or not in this way")
 }
 
 // selectSubprotocol returns the first of the server's subprotocols that the
@@ -397,7 +417,7 @@ func requestHeader(caller http.Header, key string, subprotocols []string, wish *
 		h["Sec-WebSocket-Protocol"] = []string{strings.Join(subprotocols, ", ")}
 	}
 	if wish != nil {
-		h["Sec-WebSocket-Extensions"] = []string{deflate.Offer(wish.params())}
+		h["Sec-WebSocket-Extensions"] = []string{deflate.Offer(wish.params(), wish.Required)}
 	}
 	return h, nil
 }
