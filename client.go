@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -240,7 +241,7 @@ func (d *Dialer) newTransport(request *http.Request) (*http.Transport, error) {
 	t := &http.Transport{
 		DialContext:            d.netDial(),
 		DialTLSContext:         d.NetDialTLSContext,
-		TLSClientConfig:        d.TLSClientConfig,
+		TLSClientConfig:        d.tlsConfig(),
 		DisableKeepAlives:      true,
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: maxResponseHeader,
@@ -261,12 +262,34 @@ func (d *Dialer) newTransport(request *http.Request) (*http.Transport, error) {
 			t.DialContext = d.tunnel(proxy)
 			return t, nil
 		}
+		if t.DialTLSContext == nil {
+			t.DialTLSContext = d.dialTLSProxy(proxy)
+		}
+		t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
+			return proxyError("tcp", checkConnectResponse(proxy, resp))
+		}
 	case "socks5", "socks5h":
 	default: // net/http would take it for an HTTP proxy
 		return nil, HandshakeError{message: "unknown proxy scheme: " + proxy.Scheme}
 	}
 	t.Proxy = http.ProxyURL(proxy)
 	return t, nil
+}
+
+// tlsConfig returns the configuration for the server of a wss URL, with the
+// protocols to offer by ALPN. HTTP/2 is not among them: on a connection that
+// agrees to it there is no upgrade.
+func (d *Dialer) tlsConfig() *tls.Config {
+	config := &tls.Config{}
+	if d.TLSClientConfig != nil {
+		config = d.TLSClientConfig.Clone()
+	}
+	isHTTP2 := func(protocol string) bool { return protocol == "h2" }
+	config.NextProtos = slices.DeleteFunc(slices.Clone(config.NextProtos), isHTTP2)
+	if len(config.NextProtos) == 0 {
+		config.NextProtos = []string{"http/1.1"}
+	}
+	return config
 }
 
 // netDial returns the function that connects to a server or a proxy.

@@ -207,6 +207,7 @@ func TestDialSends(t *testing.T) {
 				"Origin":                 {"http://example.com"},
 				"X":                      {"1", "2"},
 			}, r.Header)
+			assert.Contains(t, s.requests[i], "\r\nUpgrade: websocket\r\n", "no space behind it")
 			assert.Contains(t, s.requests[i], "\r\nSec-WebSocket-Key: ", "spelt as in the RFC")
 			assert.Contains(t, s.requests[i], "\r\nSec-WebSocket-Version: 13\r\n")
 			assert.Contains(t, s.requests[i], "\r\nSec-WebSocket-Protocol: a, b\r\n")

@@ -409,7 +409,9 @@ func requestHeader(caller http.Header, key string, subprotocols []string, wish *
 		}
 	}
 	// Written as RFC 6455 spells them: some servers compare the case.
-	h[headerUpgrade] = []string{"websocket"}
+	// The space makes net/http keep TLSClientConfig.NextProtos, which it drops
+	// for a request with "websocket". It is not sent: values are trimmed.
+	h[headerUpgrade] = []string{"websocket "}
 	h[headerConnection] = []string{"Upgrade"}
 	h["Sec-WebSocket-Key"] = []string{key}
 	h["Sec-WebSocket-Version"] = []string{handshakeVersion}

@@ -400,7 +400,7 @@ func TestRequestHeader(t *testing.T) {
 	assert.Equal(t, http.Header{
 		"Origin":                 {"http://example.com"},
 		"x-Odd":                  {"1", "2"},
-		"Upgrade":                {"websocket"},
+		"Upgrade":                {"websocket "}, // net/http sends it without the space
 		"Connection":             {"Upgrade"},
 		"Sec-WebSocket-Key":      {sampleKey},
 		"Sec-WebSocket-Version":  {"13"},

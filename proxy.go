@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 )
@@ -21,7 +22,7 @@ func (d *Dialer) tunnel(proxy *url.URL) func(ctx context.Context, network, addr 
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := d.dialProxy(ctx, network, proxy)
 		if err != nil {
-			return nil, &net.OpError{Op: "proxyconnect", Net: network, Err: err}
+			return nil, proxyError(network, err)
 		}
 		// Closing is what ends reads and writes under way when ctx ends.
 		stop := context.AfterFunc(ctx, func() { conn.Close() })
@@ -31,10 +32,18 @@ func (d *Dialer) tunnel(proxy *url.URL) func(ctx context.Context, network, addr 
 		}
 		if err != nil {
 			conn.Close()
-			return nil, &net.OpError{Op: "proxyconnect", Net: network, Err: err}
+			return nil, proxyError(network, err)
 		}
 		return conn, nil
 	}
+}
+
+// proxyError returns an error that net/http could have returned, nil for nil.
+func proxyError(network string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &net.OpError{Op: "proxyconnect", Net: network, Err: err}
 }
 
 // withoutZone returns an address without the zone of its IPv6 host, which has a
@@ -51,24 +60,50 @@ func withoutZone(addr string) string {
 // dialProxy connects to the proxy itself.
 func (d *Dialer) dialProxy(ctx context.Context, network string, proxy *url.URL) (net.Conn, error) {
 	addr := net.JoinHostPort(proxy.Hostname(), portOr(proxy, proxy.Scheme))
+	if proxy.Scheme == "https" && d.NetDialTLSContext != nil {
+		return d.NetDialTLSContext(ctx, network, addr)
+	}
 	conn, err := d.netDial()(ctx, network, addr)
 	if err != nil || proxy.Scheme != "https" {
 		return conn, err
 	}
-	config := &tls.Config{}
-	if d.TLSClientConfig != nil {
-		config = d.TLSClientConfig.Clone()
-	}
+	config := d.tlsConfig()
 	if config.ServerName == "" {
 		config.ServerName = proxy.Hostname()
 	}
-	config.NextProtos = nil // the proxy is spoken to in HTTP/1.1
+	config.NextProtos = []string{"http/1.1"} // those of the application are for the server
 	tlsConn := tls.Client(conn, config)
-	if err := tlsConn.HandshakeContext(ctx); err != nil {
+	if err := handshakeTLS(ctx, tlsConn); err != nil {
 		conn.Close()
 		return nil, err
 	}
 	return tlsConn, nil
+}
+
+// handshakeTLS does the handshake and calls the hooks for it.
+func handshakeTLS(ctx context.Context, conn *tls.Conn) error {
+	trace := httptrace.ContextClientTrace(ctx)
+	if trace != nil && trace.TLSHandshakeStart != nil {
+		trace.TLSHandshakeStart()
+	}
+	err := conn.HandshakeContext(ctx)
+	if trace != nil && trace.TLSHandshakeDone != nil {
+		trace.TLSHandshakeDone(conn.ConnectionState(), err)
+	}
+	return err
+}
+
+// dialTLSProxy returns a dial function for net/http, which asks the proxy for
+// a tunnel itself when the server has TLS.
+func (d *Dialer) dialTLSProxy(proxy *url.URL) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	return func(ctx context.Context, network, _ string) (net.Conn, error) {
+		conn, err := d.dialProxy(ctx, network, proxy)
+		if tlsConn, ok := conn.(*tls.Conn); ok {
+			// To a *tls.Conn net/http does a handshake, and reports it twice.
+			conn = struct{ *tls.Conn }{tlsConn}
+		}
+		return conn, err
+	}
 }
 
 // connect asks the proxy on conn for a tunnel to addr: RFC 9110,
@@ -98,8 +133,8 @@ func connect(conn net.Conn, proxy *url.URL, addr string) error {
 		return err
 	}
 	// The body is not read: of a tunnel it is the stream to the server.
-	if resp.StatusCode/100 != 2 {
-		return errors.New("proxy answered " + resp.Status)
+	if err := checkConnectResponse(proxy, resp); err != nil {
+		return err
 	}
 	// A server says nothing before it is asked, so that these bytes would be
 	// the proxy's, and lost.
@@ -107,4 +142,16 @@ func connect(conn net.Conn, proxy *url.URL, addr string) error {
 		return errors.New("proxy sent data behind its answer")
 	}
 	return nil
+}
+
+// checkConnectResponse checks what a proxy answers to CONNECT.
+func checkConnectResponse(proxy *url.URL, resp *http.Response) error {
+	if resp.StatusCode/100 == 2 {
+		return nil
+	}
+	message := "proxy " + proxy.Host + " answered " + quote(resp.Status)
+	if resp.StatusCode == http.StatusProxyAuthRequired {
+		message += ": the URL that Dialer.Proxy returns needs the right user and password"
+	}
+	return errors.New(message)
 }

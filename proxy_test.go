@@ -262,46 +262,53 @@ func TestProxyRequest(t *testing.T) {
 	})
 }
 
-// TestProxyFails: what is no tunnel. For wss URLs the errors are net/http's,
-// which says less.
+// TestProxyFails: what is no tunnel. A status is reported in the same words for
+// both kinds of URLs; what is no HTTP net/http reports for wss, and says less.
 func TestProxyFails(t *testing.T) {
-	for _, test := range []struct{ name, answer, reason string }{
-		{"refused", "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n", "Proxy Authentication Required"},
-		{"refused with a body", "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 1000\r\n\r\nsorry", "Bad Gateway"},
-		{"a redirect", "HTTP/1.1 302 Found\r\nLocation: http://example.org\r\n\r\n", "Found"},
-		{"a switch of protocols", "HTTP/1.1 101 Switching Protocols\r\n\r\n", "Switching Protocols"},
-		{"garbage", "\x05\x00\x00 no proxy at all\r\n\r\n", "malformed"},
-		{"too large a head", "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", maxResponseHeader) + "\r\n\r\n", "too long"},
-		{"too many lines", "HTTP/1.1 200 OK\r\n" + strings.Repeat("X: y\r\n", maxResponseHeader/6) + "\r\n", "too long"},
+	const answered = "proxyconnect tcp: proxy proxy.example:3128 answered "
+	for _, test := range []struct{ name, answer, reason, wssReason string }{
+		{"refused", "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
+			answered + `"407 Proxy Authentication Required": the URL that Dialer.Proxy returns needs the right user and password`, answered},
+		{"refused with a body", "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 1000\r\n\r\nsorry", answered + `"502 Bad Gateway"`, answered},
+		{"a redirect", "HTTP/1.1 302 Found\r\nLocation: http://example.org\r\n\r\n", answered + `"302 Found"`, answered},
+		{"a switch of protocols", "HTTP/1.1 101 Switching Protocols\r\n\r\n", answered + `"101 Switching Protocols"`, answered},
+		{"no reason", "HTTP/1.1 500\r\n\r\n", answered + `"500"`, answered},
+		{"a reason with escapes", "HTTP/1.1 403 \x1b[1mno\r\n\r\n", answered + `"403 \x1b[1mno"`, answered},
+		{"garbage", "\x05\x00\x00 no proxy at all\r\n\r\n", "proxyconnect tcp: malformed", "malformed"},
+		{"too large a head", "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", maxResponseHeader) + "\r\n\r\n", "proxyconnect tcp: proxy's answer is too long", ""},
+		{"too many lines", "HTTP/1.1 200 OK\r\n" + strings.Repeat("X: y\r\n", maxResponseHeader/6) + "\r\n", "proxyconnect tcp: proxy's answer is too long", ""},
 	} {
-		for _, server := range []string{"ws://example.com/", "wss://example.com/"} {
+		if test.wssReason == answered {
+			test.wssReason = test.reason
+		}
+		for server, reason := range map[string]string{"ws://example.com/": test.reason, "wss://example.com/": test.wssReason} {
 			t.Run(test.name+" "+server, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					testProxyFails(t, server, test.answer, test.reason)
-				})
+				synctest.Test(t, func(t *testing.T) { testProxyFails(t, server, test.answer, reason) })
 			})
 		}
 	}
 	// Over TLS it is TLS that notices.
-	t.Run("bytes behind the answer", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			testProxyFails(t, "ws://example.com/", "HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 101 ", "data behind")
+	for _, behind := range []string{"H", "HTTP/1.1 101 "} {
+		t.Run("bytes behind the answer "+behind, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				testProxyFails(t, "ws://example.com/", "HTTP/1.1 200 OK\r\n\r\n"+behind, "proxyconnect tcp: proxy sent data behind its answer")
+			})
 		})
-	})
+	}
 }
 
+// testProxyFails dials through a proxy that answers CONNECT, and expects an
+// error that says reason.
 func testProxyFails(t *testing.T, server, answer, reason string) {
 	s := answering(func(*http.Request) string { return answer })
-	proxy := &url.URL{Scheme: "http", Host: "proxy.example"}
+	proxy := &url.URL{Scheme: "http", Host: "proxy.example:3128", User: url.UserPassword("user", "secret")}
 	c, resp, err := (&Dialer{NetDialContext: s.dial, Proxy: http.ProxyURL(proxy)}).Dial(server, nil)
-	if strings.HasPrefix(server, "wss:") && reason == "too long" {
-		reason = ""
-	}
 	require.ErrorContains(t, err, reason)
+	assert.NotContains(t, err.Error(), "secret")
 	assert.NotErrorIs(t, err, ErrBadHandshake)
 	assert.Nil(t, c)
 	assert.Nil(t, resp, "the answer is not the server's")
-	if strings.HasPrefix(server, "ws:") {
+	if strings.HasPrefix(reason, "proxyconnect") {
 		var failed *net.OpError
 		require.ErrorAs(t, err, &failed)
 		assert.Equal(t, "proxyconnect", failed.Op)
@@ -320,6 +327,7 @@ func TestUntrustedProxy(t *testing.T) {
 				c, resp, err := (&Dialer{NetDialContext: s.dial, Proxy: http.ProxyURL(proxy)}).Dial(server, nil)
 				var failed *tls.CertificateVerificationError
 				require.ErrorAs(t, err, &failed)
+				assert.Contains(t, err.Error(), "proxyconnect", "which of the two is not trusted")
 				assert.Nil(t, c)
 				assert.Nil(t, resp)
 				s.open.Wait()
