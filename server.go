@@ -204,15 +204,21 @@ func (u *Upgrader) open(netConn net.Conn, early []byte, r *http.Request, granted
 	return c
 }
 
+// checkOrigin checks where the request comes from: RFC 6455, Section 4.2.2,
+// step 4.
 func (u *Upgrader) checkOrigin(r *http.Request) error {
 	check := u.CheckOrigin
 	if check == nil {
 		check = checkSameOrigin
 	}
-	if !check(r) {
-		return refusal(http.StatusForbidden, "the origin is not allowed")
+	if check(r) {
+		return nil
 	}
-	return nil
+	origin, host := quote(strings.Join(r.Header["Origin"], ", ")), quote(r.Host)
+	if u.CheckOrigin != nil {
+		return refusal(http.StatusForbidden, "Upgrader.CheckOrigin refuses the origin "+origin+" at the host "+host)
+	}
+	return refusal(http.StatusForbidden, "the origin "+origin+" is not of the host "+host+": set Upgrader.CheckOrigin to allow it")
 }
 
 func (u *Upgrader) acceptExtensions(r *http.Request) (agreement, error) {
@@ -257,7 +263,7 @@ func (u *Upgrader) refuse(w http.ResponseWriter, r *http.Request, err error) err
 func hijack(w http.ResponseWriter) (conn net.Conn, early []byte, err error) {
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		return nil, nil, HandshakeError{"cannot hijack the connection: " + err.Error(), http.StatusInternalServerError, err}
+		return nil, nil, hijackError(w, err)
 	}
 	if n := buffered.Reader.Buffered(); n > 0 {
 		early, _ = buffered.Reader.Peek(n)
@@ -271,6 +277,23 @@ func hijack(w http.ResponseWriter) (conn net.Conn, early []byte, err error) {
 	}
 	conn.SetDeadline(time.Time{})
 	return conn, early, nil
+}
+
+// hijackError returns an error that names the type which is in the way.
+func hijackError(w http.ResponseWriter, err error) error {
+	message := "cannot hijack the connection: "
+	for {
+		switch t := w.(type) {
+		case http.Hijacker:
+			message += fmt.Sprintf("%T.Hijack: %v", w, err)
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = t.Unwrap()
+			continue
+		default:
+			message += fmt.Sprintf("%T has neither a Hijack nor an Unwrap method: %v", w, err)
+		}
+		return HandshakeError{message, http.StatusInternalServerError, err}
+	}
 }
 
 // answer sends the server's half of the handshake.

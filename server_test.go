@@ -12,6 +12,7 @@ import (
 	"net/textproto"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -211,6 +212,8 @@ func TestUpgradeRefusesOrigin(t *testing.T) {
 		{"repeated", "http://example.com\r\nOrigin: http://example.com", nil, 403},
 		{"another host, welcome", "http://evil.org", yes, 101},
 		{"same host, not welcome", "http://example.com", no, 403},
+		{"none", "", no, 403},
+		{"long, with escapes", "http://" + strings.Repeat("\u00fc\u2028", 1000), nil, 403},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			d := newDoor(t)
@@ -226,7 +229,15 @@ func TestUpgradeRefusesOrigin(t *testing.T) {
 			var refused HandshakeError
 			require.ErrorAs(t, err, &refused)
 			assert.Equal(t, 403, refused.Status())
-			assert.Contains(t, answer.body, "origin")
+			origin := strings.ReplaceAll(test.origin, "\r\nOrigin:", ",")
+			if len(origin) < 100 {
+				assert.Contains(t, err.Error(), `origin "`+origin+`"`)
+			}
+			assert.Contains(t, err.Error(), `host "example.com"`)
+			assert.Contains(t, err.Error(), "Upgrader.CheckOrigin")
+			assert.Less(t, len(err.Error()), 1000)
+			assert.NotContains(t, err.Error(), "\u2028")
+			assert.Contains(t, answer.body, err.Error())
 			assert.Equal(t, []string{"close"}, answer.header["Connection"])
 			assert.Zero(t, d.hijacks.Load())
 		})
@@ -264,13 +275,19 @@ func TestUpgradeRefusesResponseHeader(t *testing.T) {
 func TestUpgradeWithoutHijacker(t *testing.T) {
 	broken := errors.New("not today")
 	for _, test := range []struct {
-		name  string
-		wrap  func(http.ResponseWriter) http.ResponseWriter
-		cause error
+		name   string
+		wrap   func(http.ResponseWriter) http.ResponseWriter
+		cause  error
+		reason string
 	}{
-		{"cannot", func(w http.ResponseWriter) http.ResponseWriter { return opaqueWriter{w} }, http.ErrNotSupported},
-		{"cannot behind Unwrap", func(w http.ResponseWriter) http.ResponseWriter { return unwrapper{opaqueWriter{w}} }, http.ErrNotSupported},
-		{"fails", func(w http.ResponseWriter) http.ResponseWriter { return brokenHijacker{w, broken} }, broken},
+		{"cannot", func(w http.ResponseWriter) http.ResponseWriter { return opaqueWriter{w} }, http.ErrNotSupported,
+			"websocket.opaqueWriter has neither a Hijack nor an Unwrap method"},
+		{"cannot behind Unwrap", func(w http.ResponseWriter) http.ResponseWriter { return unwrapper{opaqueWriter{w}} }, http.ErrNotSupported,
+			"websocket.opaqueWriter has neither a Hijack nor an Unwrap method"},
+		{"fails", func(w http.ResponseWriter) http.ResponseWriter { return brokenHijacker{w, broken} }, broken,
+			"websocket.brokenHijacker.Hijack"},
+		{"fails behind Unwrap", func(w http.ResponseWriter) http.ResponseWriter { return unwrapper{brokenHijacker{w, broken}} }, broken,
+			"websocket.brokenHijacker.Hijack"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			d := newDoor(t)
@@ -279,6 +296,7 @@ func TestUpgradeWithoutHijacker(t *testing.T) {
 			assert.Equal(t, http.StatusInternalServerError, answer.status)
 			assert.Equal(t, []string{"close"}, answer.header["Connection"])
 			assert.Contains(t, answer.body, test.cause.Error())
+			assert.Contains(t, answer.body, test.reason)
 			err := <-d.outcomes
 			var refused HandshakeError
 			require.ErrorAs(t, err, &refused)
