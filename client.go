@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -300,7 +301,13 @@ func (d *Dialer) netDial() func(ctx context.Context, network, addr string) (net.
 	case d.NetDial != nil:
 		return func(_ context.Context, network, addr string) (net.Conn, error) { return d.NetDial(network, addr) }
 	}
-	return new(net.Dialer).DialContext
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if err != nil && runtime.GOOS == "js" {
+			err = fmt.Errorf("%w: GOOS=js has no sockets: set Dialer.NetDialContext", err)
+		}
+		return conn, err
+	}
 }
 
 // roundTrip sends the request and waits for the head of the answer.
