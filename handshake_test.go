@@ -283,6 +283,24 @@ func TestCheckSameOrigin(t *testing.T) {
 	}
 }
 
+func TestIsPlainHost(t *testing.T) {
+	for b := range 256 {
+		c := byte(b)
+		want := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '.'
+		assert.Equal(t, want, isPlainHost(string([]byte{c})), "%q", c)
+		assert.Equal(t, want, isPlainHost("x"+string([]byte{c})+"y:80"), "%q", c)
+		digit := '0' <= c && c <= '9'
+		assert.Equal(t, digit, isPlainHost("example.com:"+string([]byte{c})), "%q", c)
+		assert.Equal(t, digit, isPlainHost("example.com:1"+string([]byte{c})+"1"), "%q", c)
+	}
+	for host, want := range map[string]bool{
+		"example.com": true, "example.com:80": true, "127.0.0.1:65535": true, "0": true,
+		"": false, ":": false, ":80": false, "example.com:": false, "[::1]": false, "::1": false,
+	} {
+		assert.Equal(t, want, isPlainHost(host), host)
+	}
+}
+
 // refusedResponseHeaders are what an application must not add to the answer.
 var refusedResponseHeaders = map[string]http.Header{
 	"Upgrade":                {"Upgrade": {"h2c"}},

@@ -321,7 +321,11 @@ func requestedURL(r *http.Request) string {
 	if strings.HasPrefix(r.RequestURI, "/") && !strings.Contains(r.RequestURI, "#") && isPlainHost(r.Host) {
 		return scheme + "://" + r.Host + r.RequestURI
 	}
-	u := url.URL{Scheme: scheme, Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
+	u := url.URL{Scheme: scheme, Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath}
+	u.RawQuery = strings.ReplaceAll(r.URL.RawQuery, "#", "%23") // a request has no fragment
+	if u.Path == "" {
+		u.Path = "/"
+	}
 	return u.String()
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -158,6 +159,31 @@ func TestServerConnTells(t *testing.T) {
 				assert.IsType(t, &net.TCPConn{}, c.NetConn())
 			}
 		})
+	}
+}
+
+// TestRequestedURL: Conn.URL of a server, for request targets of all forms.
+func TestRequestedURL(t *testing.T) {
+	for target, want := range map[string]string{
+		"/":                                "ws://example.com/",
+		"/chat%2F1?room=1&x=%23":           "ws://example.com/chat%2F1?room=1&x=%23",
+		"http://example.org/chat?room=1":   "ws://example.org/chat?room=1",
+		"http://example.org:8080":          "ws://example.org:8080/",
+		"https://user@example.org/a%2Fb?c": "ws://example.org/a%2Fb?c",
+		"/a#b":                             "ws://example.com/a%23b",
+		"/a?b#c":                           "ws://example.com/a?b%23c",
+		"//other.example/":                 "ws://example.com//other.example/",
+	} {
+		text := strings.Replace(sampleRequest, "/chat?room=1", target, 1)
+		d := newDoor(t)
+		urls := make(chan string, 1)
+		d.serve = func(c *Conn) { urls <- c.URL() }
+		answer := doorAnswer(t, d.listen(t).Listener.Addr(), text)
+		require.Equal(t, 101, answer.status, target)
+		got := <-urls
+		assert.Equal(t, want, got, target)
+		_, err := parseURL(got)
+		assert.NoError(t, err, "it can be dialed")
 	}
 }
 
