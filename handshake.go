@@ -16,7 +16,7 @@ import (
 )
 
 // The opening handshake (RFC 6455, Section 4): what both sides check and
-// compute. server.go and client.go do the talking.
+// compute. server.go and client.go send and receive it.
 
 const (
 	// handshakeVersion is the value of Sec-WebSocket-Version.
@@ -31,8 +31,8 @@ const (
 	// keyLength is the length of the key as it is sent, in base64.
 	keyLength = 24
 
-	// maxSubprotocols bounds the subprotocols that one request may offer, and
-	// maxExtensions the extensions and the parameters of each.
+	// maxSubprotocols is the maximum number of subprotocols in a request, and
+	// maxExtensions that of extensions, and of parameters of one extension.
 	maxSubprotocols = 100
 	maxExtensions   = 100
 )
@@ -48,28 +48,29 @@ const (
 	headerVersion    = "Sec-Websocket-Version"
 )
 
-// ErrBadHandshake is returned by [Dialer.Dial] when the server's answer does
-// not open a WebSocket connection: as it is when the status is not 101, else
-// wrapped in a [HandshakeError] that says what was wrong with it. The
-// response comes with it.
+// ErrBadHandshake is returned by [Dialer.Dial] if the server's response does not
+// open a WebSocket connection. If the status is not 101, it is returned as it
+// is. Otherwise it is wrapped in a [HandshakeError] that gives the reason. Dial
+// returns the response with it.
 var ErrBadHandshake = errors.New("websocket: bad handshake")
 
-// A HandshakeError says why an opening handshake failed.
+// A HandshakeError is returned by [Upgrader.Upgrade] and [Dialer.Dial] and says
+// why an opening handshake failed.
 type HandshakeError struct {
 	message string
-	status  int   // what a server answers
+	status  int   // of the server's response
 	cause   error // what the error wraps, or nil
 }
 
 // Error returns the reason.
 func (e HandshakeError) Error() string { return "websocket: " + e.message }
 
-// Unwrap returns what lies behind the failure: [ErrBadHandshake] when it was
-// the server's answer, else the cause if there is one.
+// Unwrap returns the cause of the failure or nil. It is [ErrBadHandshake] if the
+// server's response was wrong.
 func (e HandshakeError) Unwrap() error { return e.cause }
 
-// Status returns the HTTP status that the client was answered with, zero in
-// an error of a client.
+// Status returns the HTTP status of the response that [Upgrader.Upgrade] has
+// written. It is zero in an error from Dial.
 func (e HandshakeError) Status() int { return e.status }
 
 func refusal(status int, message string) error {
@@ -91,15 +92,14 @@ func badAnswer(message string) error {
 }
 
 // IsWebSocketUpgrade reports whether the request asks for an upgrade to the
-// WebSocket protocol: by its Connection and Upgrade headers alone, whether it
-// would be granted or not.
+// WebSocket protocol. It checks the Connection and Upgrade headers only.
 func IsWebSocketUpgrade(r *http.Request) bool {
 	return httphead.HasToken(r.Header[headerConnection], "upgrade") &&
 		httphead.HasToken(r.Header[headerUpgrade], "websocket")
 }
 
-// Subprotocols returns the subprotocols that the client offers, most wanted
-// first. It is nil if there are none or the header is malformed.
+// Subprotocols returns the subprotocols that the client offers, in order of
+// preference. It returns nil if there are none or the header is malformed.
 func Subprotocols(r *http.Request) []string {
 	offered, _ := httphead.Subprotocols(r.Header[headerProtocol], maxSubprotocols)
 	return offered
@@ -164,8 +164,8 @@ type agreement struct {
 // acceptExtensions answers a client's offers of extensions. wish is nil if the
 // server wants no compression.
 func acceptExtensions(h http.Header, wish *Compression) (agreement, error) {
-	// RFC 6455, Section 9.1: what does not conform to the grammar fails the
-	// handshake, whether it was of use or not.
+	// RFC 6455, Section 9.1: a malformed header fails the handshake, even if no
+	// extension is wanted.
 	offers, err := httphead.Extensions(h[headerExtensions], maxExtensions)
 	if err != nil {
 		return agreement{}, HandshakeError{"Sec-WebSocket-Extensions: " + err.Error(), http.StatusBadRequest, err}
@@ -225,10 +225,9 @@ func malformedSubprotocol(field, protocol string) string {
 	return fmt.Sprintf("malformed subprotocol %+q in %s: it must be visible ASCII without spaces, commas and quotes", protocol, field)
 }
 
-// checkSameOrigin reports whether the request comes from a page of the host
-// that it is sent to, or from no page at all (RFC 6455, Section 10.2). A
-// port that is left out is the default of the origin's scheme, in the origin
-// and in the Host header, which does not tell its own.
+// checkSameOrigin reports whether the request has the origin of the host that it
+// is sent to, or none (RFC 6455, Section 10.2). Without a port, the origin and
+// the host both have the default port of the origin's scheme.
 func checkSameOrigin(r *http.Request) bool {
 	origins := r.Header["Origin"]
 	if len(origins) == 0 {
@@ -238,24 +237,23 @@ func checkSameOrigin(r *http.Request) bool {
 		return false
 	}
 	if isPlainHost(r.Host) && hasOrigin(origins[0], r.Host) {
-		return true // nothing in it needs to be parsed
+		return true // without parsing
 	}
 	origin, err := url.Parse(origins[0])
 	if err != nil || origin.Hostname() == "" || origin.User != nil {
-		return false // "null" ends here
+		return false // "null" among them
 	}
 	host, err := url.Parse("//" + r.Host)
 	if err != nil || host.Host != r.Host {
 		return false
 	}
-	// Letters outside ASCII that fold to one inside are longer than that.
+	// The same length excludes letters outside ASCII that fold to ASCII.
 	a, b := origin.Hostname(), host.Hostname()
 	return len(a) == len(b) && strings.EqualFold(a, b) &&
 		portOr(origin, origin.Scheme) == portOr(host, origin.Scheme)
 }
 
-// hasOrigin reports whether origin is a web page's, followed by nothing but
-// the host.
+// hasOrigin reports whether origin is an http or https scheme and the host.
 func hasOrigin(origin, host string) bool {
 	for _, scheme := range []string{"http://", "https://"} {
 		if rest, ok := strings.CutPrefix(origin, scheme); ok && rest == host {
@@ -297,8 +295,8 @@ func portOr(u *url.URL, scheme string) string {
 }
 
 // checkResponseHeader checks the fields that the application adds to the
-// server's answer. Those of the handshake are not its to set, except for the
-// subprotocol, which Upgrade takes from there.
+// response. Those of the handshake are not allowed, except for the subprotocol,
+// which Upgrade reads.
 func checkResponseHeader(h http.Header) error {
 	for name, values := range h {
 		if !httphead.IsToken(name) {
@@ -375,8 +373,8 @@ func parseURL(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// webSocketURL returns the URL under which a page would know the connection:
-// without credentials, with a WebSocket scheme.
+// webSocketURL returns u as Conn.URL does: with a WebSocket scheme and without
+// credentials.
 func webSocketURL(u *url.URL) string {
 	v := *u
 	v.User = nil
@@ -388,15 +386,14 @@ func webSocketURL(u *url.URL) string {
 }
 
 // requestHeader returns the header of a client's opening handshake
-// (RFC 6455, Section 4.1). The caller's fields may be anything but the
-// handshake's own.
+// (RFC 6455, Section 4.1), with the caller's fields.
 func requestHeader(caller http.Header, key string, subprotocols []string, wish *Compression) (http.Header, error) {
 	h := make(http.Header, len(caller)+5)
 	for name, values := range caller {
 		if err := checkRequestField(name, values, len(subprotocols) > 0); err != nil {
 			return nil, err
 		}
-		// What net/http sets or leaves out itself it knows by this name alone.
+		// net/http sets or omits these fields, and knows them in this spelling only.
 		switch canonical := http.CanonicalHeaderKey(name); canonical {
 		case "Content-Length", "Cookie", "Host", "Trailer", "Transfer-Encoding", "User-Agent":
 			name = canonical
@@ -408,7 +405,7 @@ func requestHeader(caller http.Header, key string, subprotocols []string, wish *
 			return nil, HandshakeError{message: malformedSubprotocol("Dialer.Subprotocols", protocol)}
 		}
 	}
-	// Written as RFC 6455 spells them: some servers compare the case.
+	// Spelled as in RFC 6455: some servers are case-sensitive.
 	// The space makes net/http keep TLSClientConfig.NextProtos, which it drops
 	// for a request with "websocket". It is not sent: values are trimmed.
 	h[headerUpgrade] = []string{"websocket "}

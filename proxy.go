@@ -14,17 +14,16 @@ import (
 	"strings"
 )
 
-// tunnel returns a dial function that asks an HTTP proxy to connect to the
-// server: RFC 6455, Section 4.1, item 3. net/http does so for https alone,
-// and sends anything else to the proxy as a request, which few of them would
-// upgrade.
+// tunnel returns a dial function that asks an HTTP proxy for a connection to
+// the server: RFC 6455, Section 4.1, item 3. net/http does that for https URLs
+// only. It would send the handshake to the proxy, which few proxies upgrade.
 func (d *Dialer) tunnel(proxy *url.URL) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := d.dialProxy(ctx, network, proxy)
 		if err != nil {
 			return nil, proxyError(network, err)
 		}
-		// Closing is what ends reads and writes under way when ctx ends.
+		// Closing ends a read or a write that is in progress when ctx ends.
 		stop := context.AfterFunc(ctx, func() { conn.Close() })
 		err = connect(conn, proxy, withoutZone(addr))
 		if !stop() {
@@ -38,7 +37,7 @@ func (d *Dialer) tunnel(proxy *url.URL) func(ctx context.Context, network, addr 
 	}
 }
 
-// proxyError returns an error that net/http could have returned, nil for nil.
+// proxyError wraps an error as net/http does. It returns nil for nil.
 func proxyError(network string, err error) error {
 	if err == nil {
 		return nil
@@ -46,8 +45,8 @@ func proxyError(network string, err error) error {
 	return &net.OpError{Op: "proxyconnect", Net: network, Err: err}
 }
 
-// withoutZone returns an address without the zone of its IPv6 host, which has a
-// meaning on this machine alone and may have spaces in it: RFC 6874, Section 4.
+// withoutZone returns an address without the zone of its IPv6 host. A zone means
+// nothing to other hosts and may contain spaces: RFC 6874, Section 4.
 func withoutZone(addr string) string {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -80,7 +79,7 @@ func (d *Dialer) dialProxy(ctx context.Context, network string, proxy *url.URL) 
 	return tlsConn, nil
 }
 
-// handshakeTLS does the handshake and calls the hooks for it.
+// handshakeTLS does a TLS handshake and calls the hooks of httptrace.
 func handshakeTLS(ctx context.Context, conn *tls.Conn) error {
 	trace := httptrace.ContextClientTrace(ctx)
 	if trace != nil && trace.TLSHandshakeStart != nil {
@@ -93,13 +92,13 @@ func handshakeTLS(ctx context.Context, conn *tls.Conn) error {
 	return err
 }
 
-// dialTLSProxy returns a dial function for net/http, which asks the proxy for
-// a tunnel itself when the server has TLS.
+// dialTLSProxy returns a function that connects to an https proxy, for the
+// DialTLSContext of a transport.
 func (d *Dialer) dialTLSProxy(proxy *url.URL) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	return func(ctx context.Context, network, _ string) (net.Conn, error) {
 		conn, err := d.dialProxy(ctx, network, proxy)
 		if tlsConn, ok := conn.(*tls.Conn); ok {
-			// To a *tls.Conn net/http does a handshake, and reports it twice.
+			// With a *tls.Conn net/http would call the hooks a second time.
 			conn = struct{ *tls.Conn }{tlsConn}
 		}
 		return conn, err
@@ -127,24 +126,24 @@ func connect(conn net.Conn, proxy *url.URL, addr string) error {
 	reader := bufio.NewReader(limited)
 	resp, err := http.ReadResponse(reader, request)
 	if err != nil && limited.N == 0 {
-		err = errors.New("proxy's answer is too long")
+		err = errors.New("the proxy's response is too long")
 	}
 	if err != nil {
 		return err
 	}
-	// The body is not read: of a tunnel it is the stream to the server.
+	// The body is not read. It is the stream to the server.
 	if err := checkConnectResponse(proxy, resp); err != nil {
 		return err
 	}
-	// A server says nothing before it is asked, so that these bytes would be
-	// the proxy's, and lost.
+	// The server sends nothing before the request. These bytes are from the
+	// proxy.
 	if reader.Buffered() > 0 {
-		return errors.New("proxy sent data behind its answer")
+		return errors.New("proxy sent data after its response")
 	}
 	return nil
 }
 
-// checkConnectResponse checks what a proxy answers to CONNECT.
+// checkConnectResponse checks a proxy's response to CONNECT.
 func checkConnectResponse(proxy *url.URL, resp *http.Response) error {
 	if resp.StatusCode/100 == 2 {
 		return nil

@@ -275,8 +275,8 @@ func TestProxyFails(t *testing.T) {
 		{"no reason", "HTTP/1.1 500\r\n\r\n", answered + `"500"`, answered},
 		{"a reason with escapes", "HTTP/1.1 403 \x1b[1mno\r\n\r\n", answered + `"403 \x1b[1mno"`, answered},
 		{"garbage", "\x05\x00\x00 no proxy at all\r\n\r\n", "proxyconnect tcp: malformed", "malformed"},
-		{"too large a head", "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", maxResponseHeader) + "\r\n\r\n", "proxyconnect tcp: proxy's answer is too long", ""},
-		{"too many lines", "HTTP/1.1 200 OK\r\n" + strings.Repeat("X: y\r\n", maxResponseHeader/6) + "\r\n", "proxyconnect tcp: proxy's answer is too long", ""},
+		{"too large a head", "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", maxResponseHeader) + "\r\n\r\n", "proxyconnect tcp: the proxy's response is too long", ""},
+		{"too many lines", "HTTP/1.1 200 OK\r\n" + strings.Repeat("X: y\r\n", maxResponseHeader/6) + "\r\n", "proxyconnect tcp: the proxy's response is too long", ""},
 	} {
 		if test.wssReason == answered {
 			test.wssReason = test.reason
@@ -291,7 +291,7 @@ func TestProxyFails(t *testing.T) {
 	for _, behind := range []string{"H", "HTTP/1.1 101 "} {
 		t.Run("bytes behind the answer "+behind, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				testProxyFails(t, "ws://example.com/", "HTTP/1.1 200 OK\r\n\r\n"+behind, "proxyconnect tcp: proxy sent data behind its answer")
+				testProxyFails(t, "ws://example.com/", "HTTP/1.1 200 OK\r\n\r\n"+behind, "proxyconnect tcp: proxy sent data after its response")
 			})
 		})
 	}
