@@ -3,6 +3,7 @@ package websocket
 import (
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -44,21 +45,29 @@ var negotiators = map[string]negotiator{
 		}
 		return echoParams(offer, func(p httphead.Param) bool { return p.HasValue || p.Name != "client_max_window_bits" })
 	},
-	// Node's ws with serverNoContextTakeover: false and serverMaxWindowBits: 12.
+	// Node's ws with serverNoContextTakeover: false and windows of 12 bits for
+	// both sides: it declines smaller ones, and clients that do not offer any.
 	"ws with limits": func(offer httphead.Extension) (string, bool) {
-		if hasParam(offer, "server_no_context_takeover") {
-			return "", false
-		}
+		ok, answer := false, "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12"
 		for _, p := range offer.Params {
-			if p.Name == "server_max_window_bits" && (p.Value == "8" || p.Value == "9" || p.Value == "10" || p.Value == "11") {
+			bits, _ := strconv.Atoi(p.Value)
+			switch p.Name {
+			case "server_no_context_takeover":
 				return "", false
+			case "client_no_context_takeover":
+				answer += "; client_no_context_takeover"
+			case "server_max_window_bits", "client_max_window_bits":
+				if p.HasValue && bits < 12 {
+					return "", false
+				}
+				ok = ok || p.Name == "client_max_window_bits"
 			}
 		}
-		return "permessage-deflate; server_max_window_bits=12", true
+		return answer, ok
 	},
 	// A server that knows no parameters.
 	"plain": func(offer httphead.Extension) (string, bool) { return "permessage-deflate", len(offer.Params) == 0 },
-	// A server that answers to an element that is not permessage-deflate.
+	// A server that knows no compression.
 	"none": func(httphead.Extension) (string, bool) { return "", false },
 }
 
@@ -158,10 +167,11 @@ var fallBackTests = []struct {
 	{"Java-WebSocket 1.6", "takeover", "permessage-deflate", true},
 	{"Java-WebSocket 1.6", "server's window", "permessage-deflate", false},
 	{"Java-WebSocket 1.6", "everything", "permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits=10", false},
-	{"ws with limits", "EnableCompression", "permessage-deflate; server_max_window_bits=12", false},
-	{"ws with limits", "takeover", "permessage-deflate; server_max_window_bits=12", true},
-	{"ws with limits", "server's window", "permessage-deflate; server_max_window_bits=12", false},
-	{"ws with limits", "everything", "permessage-deflate; server_max_window_bits=12", false},
+	{"ws with limits", "EnableCompression", "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12; client_no_context_takeover", false},
+	{"ws with limits", "takeover", "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12", true},
+	{"ws with limits", "server's window", "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12", false},
+	{"ws with limits", "client's window", "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12", false},
+	{"ws with limits", "everything", "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12; client_no_context_takeover", false},
 	{"plain", "EnableCompression", "permessage-deflate", false},
 	{"plain", "takeover", "permessage-deflate", false},
 	{"plain", "server's window", "permessage-deflate", false},
@@ -176,6 +186,7 @@ var wishes = map[string]Compression{
 	"EnableCompression": noTakeover,
 	"takeover":          {},
 	"server's window":   {Server: CompressionSide{WindowBits: 9}},
+	"client's window":   {Client: CompressionSide{WindowBits: 9}},
 	"everything":        {Server: CompressionSide{true, 9}, Client: CompressionSide{true, 10}},
 }
 

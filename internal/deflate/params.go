@@ -165,10 +165,11 @@ func (e element) accept(wish Params) (agreed Params, answer element) {
 }
 
 // offers returns what a client offers for a wish, most wanted first: RFC 7692,
-// Section 5.1. Unless the wish is required, offers that ask less of the server
-// follow: not to limit its window, not to do without context takeover, and
-// nothing at all, for servers that know no parameters. All but the last say
-// that the client's window can be limited, which it always can.
+// Section 5.1. Unless the wish is required, offers follow that ask less of the
+// server: without a limit for its window, without anything about how it
+// compresses, and without any parameter. All but the last say that the client's
+// window can be limited, which it always can. What the client wishes for its own
+// messages it can do whatever the answer is.
 func offers(wish Params, required bool) []element {
 	for _, side := range []*Side{&wish.Server, &wish.Client} {
 		if side.WindowBits == MaxWindowBits {
@@ -183,8 +184,8 @@ func offers(wish Params, required bool) []element {
 		wish.Server.WindowBits = 0
 		list = append(list, element{wish, true})
 	}
-	if wish.Server.NoContextTakeover {
-		wish.Server.NoContextTakeover = false
+	if wish.Server.NoContextTakeover || wish.Client.WindowBits != 0 {
+		wish.Server.NoContextTakeover, wish.Client.WindowBits = false, 0
 		list = append(list, element{wish, true})
 	}
 	return append(list, element{})

@@ -101,11 +101,12 @@ func TestOffer(t *testing.T) {
 			"permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits",
 			", permessage-deflate; client_no_context_takeover; client_max_window_bits, permessage-deflate"},
 		{Params{Server: Side{false, 9}}, "permessage-deflate; server_max_window_bits=9; client_max_window_bits", ", " + hint + ", permessage-deflate"},
-		{Params{Client: Side{true, 9}}, "permessage-deflate; client_no_context_takeover; client_max_window_bits=9", ", permessage-deflate"},
+		{Params{Client: Side{true, 9}}, "permessage-deflate; client_no_context_takeover; client_max_window_bits=9",
+			", permessage-deflate; client_no_context_takeover; client_max_window_bits, permessage-deflate"},
 		{Params{Side{true, 8}, Side{true, 14}},
 			"permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=8; client_max_window_bits=14",
 			", permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits=14" +
-				", permessage-deflate; client_no_context_takeover; client_max_window_bits=14, permessage-deflate"},
+				", permessage-deflate; client_no_context_takeover; client_max_window_bits, permessage-deflate"},
 	} {
 		assert.Equal(t, test.first, Offer(test.wish, true), "%+v", test.wish)
 		assert.Equal(t, test.first+test.rest, Offer(test.wish, false), "%+v", test.wish)

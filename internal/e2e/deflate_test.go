@@ -218,7 +218,7 @@ func TestDeflateMatrix(t *testing.T) {
 				for _, wish := range deflateWishes {
 					t.Run(fmt.Sprintf("ws %v we %v", options, wish), func(t *testing.T) {
 						if role.dials && wsDeclines(options, wish) {
-							testDeclined(t, n, wish, options)
+							testFallBack(t, n, wish, options, messages)
 							return
 						}
 						testEcho(t, role, n, wish, options, messages)
@@ -230,17 +230,26 @@ func TestDeflateMatrix(t *testing.T) {
 }
 
 // wsDeclines reports whether ws, as a server with the options, declines our
-// offer: the size that it is given for a window is the only one that it takes,
-// and none that is larger than what is offered.
+// first offer: the size that it is given for a window is the only one that it
+// takes, and none that is larger than what is offered.
 func wsDeclines(options, wish parameters) bool {
 	return options.ServerMaxWindowBits > bits(wish.ServerMaxWindowBits) ||
 		options.ClientMaxWindowBits > bits(wish.ClientMaxWindowBits)
 }
 
-// testDeclined expects that ws refuses the handshake.
-func testDeclined(t *testing.T, n *peer, wish, options parameters) {
+// testFallBack expects that ws takes another of our offers, and refuses the
+// handshake if there is only the first.
+func testFallBack(t *testing.T, n *peer, wish, options parameters, messages []message) {
 	t.Helper()
-	_, response, err := tryDialDeflate(t, n, wish, options)
+	conn := dialDeflate(t, n, wish, options)
+	exchange(t, conn, messages, sendVariously)
+	report := finish(t, conn)
+	requireAgreed(t, parseExtensions(t, conn.Extensions()), conn, report)
+	requireCompressed(t, messages, report)
+
+	required := wish.compression()
+	required.Required = true
+	_, response, err := tryDialDeflate(t, n, required, options)
 	require.ErrorIs(t, err, websocket.ErrBadHandshake)
 	require.Equal(t, http.StatusBadRequest, response.StatusCode)
 }
@@ -325,7 +334,12 @@ func TestDeflateSmallestWindow(t *testing.T) {
 	t.Run("our client asks for it", func(t *testing.T) {
 		conn := dialDeflate(t, n, ours[0], parameters{})
 		exchange(t, conn, messages, sendVariously)
-		require.Empty(t, conn.Extensions())
-		require.Empty(t, finish(t, conn).Extensions)
+		requireAgreed(t, parameters{}.and(parameters{}), conn, finish(t, conn))
+
+		required := ours[0].compression()
+		required.Required = true
+		_, response, err := tryDialDeflate(t, n, required, parameters{})
+		require.ErrorIs(t, err, websocket.ErrBadHandshake)
+		require.Equal(t, http.StatusSwitchingProtocols, response.StatusCode, "without the extension")
 	})
 }
