@@ -91,7 +91,7 @@ func startPython(t *testing.T, script string) *peer {
 	t.Helper()
 	const program = ".venv/bin/python"
 	_, err := os.Stat(program)
-	require.NoError(t, err, "Python with the websockets package is missing: run this in internal/e2e:\n"+
+	require.NoError(t, err, "Python with the packages of requirements.txt is missing: run this in internal/e2e:\n"+
 		"python3 -m venv .venv && .venv/bin/pip install -r requirements.txt")
 	return startPeer(t, program, "python/"+script)
 }

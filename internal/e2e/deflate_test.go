@@ -343,3 +343,28 @@ func TestDeflateSmallestWindow(t *testing.T) {
 		require.Equal(t, http.StatusSwitchingProtocols, response.StatusCode, "without the extension")
 	})
 }
+
+// TestDeflateTornado dials a server that ignores all parameters without a value.
+func TestDeflateTornado(t *testing.T) {
+	n := startPython(t, "echo_tornado.py")
+	url := fmt.Sprintf("ws://127.0.0.1:%d/", n.expect(t, "listening").Port)
+	messages := mixture(100)
+	for name, test := range map[string]struct {
+		dialer websocket.Dialer
+		agreed parameters
+	}{
+		"EnableCompression": {websocket.Dialer{EnableCompression: true}, parameters{}},
+		"takeover":          {websocket.Dialer{Compression: parameters{}.compression()}, parameters{}},
+		"windows": {
+			websocket.Dialer{Compression: parameters{true, true, 9, 10}.compression()},
+			parameters{ServerMaxWindowBits: 9, ClientMaxWindowBits: 10},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, _, err := test.dialer.Dial(url, nil)
+			require.NoError(t, err)
+			exchange(t, prepareDeflate(t, conn), messages, sendVariously)
+			require.Equal(t, test.agreed.and(parameters{}), parseExtensions(t, conn.Extensions()))
+		})
+	}
+}
