@@ -29,7 +29,7 @@ func (a *alpnRecorder) serve(t *testing.T, handler http.Handler, protocols ...st
 	cert, roots := exampleCertificate(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	doorServe(t, &http.Server{Handler: handler}, hiddenTLS{tls.NewListener(listener, &tls.Config{
+	startServing(t, &http.Server{Handler: handler}, hiddenTLS{tls.NewListener(listener, &tls.Config{
 		Certificates: []tls.Certificate{cert},
 		NextProtos:   append(protocols, "h2", "http/1.1"),
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
@@ -64,14 +64,14 @@ func TestNextProtos(t *testing.T) {
 	proxies := map[string]func(*testing.T, *alpnRecorder) *url.URL{
 		"no proxy": func(*testing.T, *alpnRecorder) *url.URL { return nil },
 		"http": func(t *testing.T, _ *alpnRecorder) *url.URL {
-			return &url.URL{Scheme: "http", Host: startedServer(t, httptest.NewServer(newMiddleman(t)))}
+			return &url.URL{Scheme: "http", Host: startedServer(t, httptest.NewServer(newTestProxy(t)))}
 		},
 		"https": func(t *testing.T, a *alpnRecorder) *url.URL {
-			addr, _ := a.serve(t, newMiddleman(t))
+			addr, _ := a.serve(t, newTestProxy(t))
 			return &url.URL{Scheme: "https", Host: addr}
 		},
 		"socks5": func(t *testing.T, _ *alpnRecorder) *url.URL {
-			return &url.URL{Scheme: "socks5", Host: newMiddleman(t).serveSOCKS(t).Addr().String()}
+			return &url.URL{Scheme: "socks5", Host: newTestProxy(t).serveSOCKS(t).Addr().String()}
 		},
 	}
 	for _, test := range []struct {
@@ -89,7 +89,7 @@ func TestNextProtos(t *testing.T) {
 		for name, start := range proxies {
 			t.Run(test.name+"/"+name, func(t *testing.T) {
 				var atServer, atProxy alpnRecorder
-				addr, roots := atServer.serve(t, newDoor(t), "custom")
+				addr, roots := atServer.serve(t, newTestHandler(t), "custom")
 				proxy := start(t, &atProxy)
 				config := &tls.Config{RootCAs: roots, NextProtos: test.nextProtos}
 				c, _, err := (&Dialer{TLSClientConfig: config, Proxy: http.ProxyURL(proxy)}).Dial("wss://"+addr, nil)
@@ -110,7 +110,7 @@ func TestNextProtos(t *testing.T) {
 // TestNextProtosWithoutConfig: a nil TLSClientConfig offers HTTP/1.1.
 func TestNextProtosWithoutConfig(t *testing.T) {
 	var a alpnRecorder
-	addr, _ := a.serve(t, newDoor(t))
+	addr, _ := a.serve(t, newTestHandler(t))
 	_, _, err := (&Dialer{}).Dial("wss://"+addr, nil)
 	var untrusted *tls.CertificateVerificationError
 	require.ErrorAs(t, err, &untrusted)
@@ -121,9 +121,9 @@ func TestNextProtosWithoutConfig(t *testing.T) {
 // whatever the server's URL is.
 func TestNetDialTLSContextForProxy(t *testing.T) {
 	for _, serve := range []func(http.Handler) *httptest.Server{httptest.NewServer, httptest.NewTLSServer} {
-		s := serve(newDoor(t))
+		s := serve(newTestHandler(t))
 		t.Cleanup(s.Close)
-		proxy := httptest.NewTLSServer(newMiddleman(t))
+		proxy := httptest.NewTLSServer(newTestProxy(t))
 		t.Cleanup(proxy.Close)
 		var dialed []string
 		d := &Dialer{
@@ -146,7 +146,7 @@ func TestNetDialTLSContextForProxy(t *testing.T) {
 // TestTraceOfTLSHandshakes: the hooks see every TLS handshake, that with an
 // https proxy included.
 func TestTraceOfTLSHandshakes(t *testing.T) {
-	proxy := httptest.NewTLSServer(newMiddleman(t))
+	proxy := httptest.NewTLSServer(newTestProxy(t))
 	t.Cleanup(proxy.Close)
 	for _, test := range []struct {
 		name    string
@@ -159,7 +159,7 @@ func TestTraceOfTLSHandshakes(t *testing.T) {
 		{"wss through a proxy", httptest.NewTLSServer, true, 2},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := test.serve(newDoor(t))
+			s := test.serve(newTestHandler(t))
 			t.Cleanup(s.Close)
 			d := &Dialer{TLSClientConfig: trusting(proxy)}
 			if test.proxied {

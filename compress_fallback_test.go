@@ -246,7 +246,7 @@ func TestCompressionRequired(t *testing.T) {
 // takeover, its messages are read with the context that they refer to.
 func TestFallBackKeepsContexts(t *testing.T) {
 	const text = "a message that is sent twice, and refers to itself the second time"
-	s := answering(func(r *http.Request) string {
+	s := newFakeNetwork(func(r *http.Request) string {
 		var p peer
 		compressor := deflate.NewCompressor(deflate.MaxWindowBits, deflate.Speed)
 		first := string(compressor.Append(nil, []byte(text)))
@@ -258,7 +258,7 @@ func TestFallBackKeepsContexts(t *testing.T) {
 	c, _, err := (&Dialer{NetDialContext: s.dial, EnableCompression: true}).Dial("ws://example.com/", nil)
 	require.NoError(t, err)
 	defer c.Close()
-	require.NoError(t, c.SetReadDeadline(time.Now().Add(doorPatience)))
+	require.NoError(t, c.SetReadDeadline(time.Now().Add(testTimeout)))
 	expectMessages(t, c, []string{text, text})
 }
 
@@ -276,10 +276,10 @@ func TestUpgradeCompressionRequired(t *testing.T) {
 		{"permessage-deflate; client_max_window_bits", "permessage-deflate; client_max_window_bits=9"},
 		{"permessage-deflate, permessage-deflate; client_max_window_bits", "permessage-deflate; client_max_window_bits=9"},
 	} {
-		s := newDoor(t)
+		s := newTestHandler(t)
 		s.Compression = &wish
 		s.serve = func(*Conn) {}
-		answer := doorAnswer(t, s.listen(t).Listener.Addr(), addedLine("", "Sec-WebSocket-Extensions: "+test.offers).text(t))
+		answer := rawExchange(t, s.listen(t).Listener.Addr(), addedLine("", "Sec-WebSocket-Extensions: "+test.offers).text(t))
 		err := <-s.outcomes
 		if test.answer != "" {
 			require.NoError(t, err, test.offers)

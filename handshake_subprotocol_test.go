@@ -33,7 +33,7 @@ func TestSubprotocolsOnTheWire(t *testing.T) {
 	header := func(value string) http.Header { return http.Header{"Sec-WebSocket-Protocol": {value}} }
 	for _, protocol := range goodSubprotocols {
 		for _, byHeader := range []bool{false, true} {
-			s := newDoor(t)
+			s := newTestHandler(t)
 			d := &Dialer{}
 			var request http.Header
 			if byHeader {
@@ -82,14 +82,14 @@ func TestServerRefusesSubprotocols(t *testing.T) {
 // TestEmptySubprotocolOfServer: as in gorilla/websocket, an empty value is none.
 func TestEmptySubprotocolOfServer(t *testing.T) {
 	for _, byHeader := range []bool{false, true} {
-		s := newDoor(t)
+		s := newTestHandler(t)
 		if byHeader {
 			s.header = http.Header{"Sec-WebSocket-Protocol": {""}}
 		} else {
 			s.Subprotocols = []string{"", "b"}
 		}
 		s.serve = func(*Conn) {}
-		answer := doorAnswer(t, s.listen(t).Listener.Addr(), addedLine("", "Sec-WebSocket-Protocol: a").text(t))
+		answer := rawExchange(t, s.listen(t).Listener.Addr(), addedLine("", "Sec-WebSocket-Protocol: a").text(t))
 		require.NoError(t, <-s.outcomes)
 		assert.Empty(t, answer.header["Sec-Websocket-Protocol"])
 	}
@@ -106,7 +106,7 @@ func TestClientRefusesSubprotocols(t *testing.T) {
 			"Dialer.Subprotocols": {subprotocols: []string{"fine", bad}},
 			"request header":      {header: http.Header{"Sec-WebSocket-Protocol": {"fine, " + bad}}},
 		} {
-			s := answering(justAccept)
+			s := newFakeNetwork(acceptHandshake)
 			_, _, err := (&Dialer{NetDialContext: s.dial, Subprotocols: test.subprotocols}).Dial("ws://example.com/", test.header)
 			var failed HandshakeError
 			require.ErrorAs(t, err, &failed, "%q in %s", bad, field)
@@ -125,7 +125,7 @@ func TestClientRefusesAnsweredSubprotocols(t *testing.T) {
 			continue // not one value of a header that net/http accepts
 		}
 		synctest.Test(t, func(t *testing.T) {
-			s := answering(func(r *http.Request) string { return accepted(r, "Sec-WebSocket-Protocol: "+bad) })
+			s := newFakeNetwork(func(r *http.Request) string { return accepted(r, "Sec-WebSocket-Protocol: "+bad) })
 			_, _, err := (&Dialer{NetDialContext: s.dial, Subprotocols: []string{"chat"}}).Dial("ws://example.com/", nil)
 			require.ErrorIs(t, err, ErrBadHandshake)
 			assert.Contains(t, err.Error(), "Sec-WebSocket-Protocol")

@@ -47,12 +47,12 @@ func TestUpgradeWriteFails(t *testing.T) {
 // of HandshakeTimeout outlast the handshake.
 func TestDeadlinesOfTheServerEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDoor(t)
+		d := newTestHandler(t)
 		d.HandshakeTimeout = time.Second
 		local, remote := wstest.Pipe(0, wstest.Whole)
-		doorServe(t, &http.Server{
+		startServing(t, &http.Server{
 			Handler: d, ReadTimeout: time.Second, ReadHeaderTimeout: time.Second, WriteTimeout: time.Second, IdleTimeout: time.Second,
-		}, newHallway(local))
+		}, newOneConnListener(local))
 		c, _, err := (&Dialer{NetDial: func(string, string) (net.Conn, error) { return remote, nil }}).Dial("ws://example.com/", nil)
 		require.NoError(t, err)
 		for range 3 {
@@ -69,7 +69,7 @@ func TestDeadlinesOfTheServerEnd(t *testing.T) {
 // TestDeadlinesOfTheServerEndOnSockets is the same in real time.
 func TestDeadlinesOfTheServerEndOnSockets(t *testing.T) {
 	const timeout = 200 * time.Millisecond // in which the handshake has to be done
-	d := newDoor(t)
+	d := newTestHandler(t)
 	s := httptest.NewUnstartedServer(d)
 	s.Config.ReadTimeout, s.Config.WriteTimeout = timeout, timeout
 	s.Start()
@@ -98,31 +98,31 @@ func TestDeadlinesOfForeignHijackerEnd(t *testing.T) {
 	})
 }
 
-// A hallway is a net.Listener with one connection.
-type hallway struct {
+// A oneConnListener is a net.Listener with one connection.
+type oneConnListener struct {
 	conns chan net.Conn
 	once  sync.Once
 }
 
-func newHallway(conn net.Conn) *hallway {
-	h := &hallway{conns: make(chan net.Conn, 1)}
+func newOneConnListener(conn net.Conn) *oneConnListener {
+	h := &oneConnListener{conns: make(chan net.Conn, 1)}
 	h.conns <- conn
 	return h
 }
 
-func (h *hallway) Accept() (net.Conn, error) {
+func (h *oneConnListener) Accept() (net.Conn, error) {
 	if conn, ok := <-h.conns; ok {
 		return conn, nil
 	}
 	return nil, net.ErrClosed
 }
 
-func (h *hallway) Close() error {
+func (h *oneConnListener) Close() error {
 	h.once.Do(func() { close(h.conns) })
 	return nil
 }
 
-func (h *hallway) Addr() net.Addr { return &net.UnixAddr{Name: "hallway", Net: "unix"} }
+func (h *oneConnListener) Addr() net.Addr { return &net.UnixAddr{Name: "listener", Net: "unix"} }
 
 // TestServerConnTells: what a connection of a server says of itself.
 func TestServerConnTells(t *testing.T) {
@@ -134,7 +134,7 @@ func TestServerConnTells(t *testing.T) {
 		"TLS":   {httptest.NewTLSServer, "wss://example.com/chat%2F1?room=1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDoor(t)
+			d := newTestHandler(t)
 			conns := make(chan *Conn, 1)
 			d.serve = func(c *Conn) {
 				conns <- c
@@ -175,10 +175,10 @@ func TestRequestedURL(t *testing.T) {
 		"//other.example/":                 "ws://example.com//other.example/",
 	} {
 		text := strings.Replace(sampleRequest, "/chat?room=1", target, 1)
-		d := newDoor(t)
+		d := newTestHandler(t)
 		urls := make(chan string, 1)
 		d.serve = func(c *Conn) { urls <- c.URL() }
-		answer := doorAnswer(t, d.listen(t).Listener.Addr(), text)
+		answer := rawExchange(t, d.listen(t).Listener.Addr(), text)
 		require.Equal(t, 101, answer.status, target)
 		got := <-urls
 		assert.Equal(t, want, got, target)
