@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/tls"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -271,48 +270,6 @@ func TestUpgradeRefusesResponseHeader(t *testing.T) {
 		})
 	}
 }
-
-func TestUpgradeWithoutHijacker(t *testing.T) {
-	broken := errors.New("not today")
-	for _, test := range []struct {
-		name   string
-		wrap   func(http.ResponseWriter) http.ResponseWriter
-		cause  error
-		reason string
-	}{
-		{"cannot", func(w http.ResponseWriter) http.ResponseWriter { return opaqueWriter{w} }, http.ErrNotSupported,
-			"websocket.opaqueWriter has neither a Hijack nor an Unwrap method"},
-		{"cannot behind Unwrap", func(w http.ResponseWriter) http.ResponseWriter { return unwrapper{opaqueWriter{w}} }, http.ErrNotSupported,
-			"websocket.opaqueWriter has neither a Hijack nor an Unwrap method"},
-		{"fails", func(w http.ResponseWriter) http.ResponseWriter { return brokenHijacker{w, broken} }, broken,
-			"websocket.brokenHijacker.Hijack"},
-		{"fails behind Unwrap", func(w http.ResponseWriter) http.ResponseWriter { return unwrapper{brokenHijacker{w, broken}} }, broken,
-			"websocket.brokenHijacker.Hijack"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			d := newTestHandler(t)
-			d.wrap = test.wrap
-			answer := rawExchange(t, d.listen(t).Listener.Addr(), sampleRequest)
-			assert.Equal(t, http.StatusInternalServerError, answer.status)
-			assert.Equal(t, []string{"close"}, answer.header["Connection"])
-			assert.Contains(t, answer.body, test.cause.Error())
-			assert.Contains(t, answer.body, test.reason)
-			err := <-d.outcomes
-			var refused HandshakeError
-			require.ErrorAs(t, err, &refused)
-			assert.Equal(t, 500, refused.Status())
-			assert.ErrorIs(t, err, test.cause)
-		})
-	}
-}
-
-// A brokenHijacker fails to hijack.
-type brokenHijacker struct {
-	http.ResponseWriter
-	err error
-}
-
-func (w brokenHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, w.err }
 
 // TestUpgradeOverHTTP2 refuses what HTTP/2 has no Upgrade for, with an answer
 // that HTTP/2 allows.

@@ -1,7 +1,9 @@
 package websocket
 
 import (
+	"bufio"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -186,6 +188,48 @@ func TestRequestedURL(t *testing.T) {
 		assert.NoError(t, err, "it can be dialed")
 	}
 }
+
+func TestUpgradeWithoutHijacker(t *testing.T) {
+	broken := errors.New("not today")
+	for _, test := range []struct {
+		name   string
+		wrap   func(http.ResponseWriter) http.ResponseWriter
+		cause  error
+		reason string
+	}{
+		{"cannot", func(w http.ResponseWriter) http.ResponseWriter { return opaqueWriter{w} }, http.ErrNotSupported,
+			"websocket.opaqueWriter has neither a Hijack nor an Unwrap method"},
+		{"cannot behind Unwrap", func(w http.ResponseWriter) http.ResponseWriter { return unwrapper{opaqueWriter{w}} }, http.ErrNotSupported,
+			"websocket.opaqueWriter has neither a Hijack nor an Unwrap method"},
+		{"fails", func(w http.ResponseWriter) http.ResponseWriter { return brokenHijacker{w, broken} }, broken,
+			"websocket.brokenHijacker.Hijack"},
+		{"fails behind Unwrap", func(w http.ResponseWriter) http.ResponseWriter { return unwrapper{brokenHijacker{w, broken}} }, broken,
+			"websocket.brokenHijacker.Hijack"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d := newTestHandler(t)
+			d.wrap = test.wrap
+			answer := rawExchange(t, d.listen(t).Listener.Addr(), sampleRequest)
+			assert.Equal(t, http.StatusInternalServerError, answer.status)
+			assert.Equal(t, []string{"close"}, answer.header["Connection"])
+			assert.Contains(t, answer.body, test.cause.Error())
+			assert.Contains(t, answer.body, test.reason)
+			err := <-d.outcomes
+			var refused HandshakeError
+			require.ErrorAs(t, err, &refused)
+			assert.Equal(t, 500, refused.Status())
+			assert.ErrorIs(t, err, test.cause)
+		})
+	}
+}
+
+// A brokenHijacker fails to hijack.
+type brokenHijacker struct {
+	http.ResponseWriter
+	err error
+}
+
+func (w brokenHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, w.err }
 
 // TestDeprecatedUpgradeLeavesTheAnswerAlone: the caller may serve a page.
 func TestDeprecatedUpgradeLeavesTheAnswerAlone(t *testing.T) {
