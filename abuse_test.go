@@ -261,9 +261,9 @@ func (s *babbler) Close() error {
 func TestStalledHandshakesDoNotStopAServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const stalled, timeout = 1000, 10 * time.Second
-		listener := newHallway(nil)
+		listener := newOneConnListener(nil)
 		<-listener.conns
-		doorServe(t, &http.Server{Handler: newDoor(t), ReadHeaderTimeout: timeout}, listener)
+		startServing(t, &http.Server{Handler: newTestHandler(t), ReadHeaderTimeout: timeout}, listener)
 		var clients sync.WaitGroup
 		start := time.Now()
 		for i := range stalled {

@@ -13,82 +13,91 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"runtime"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/seed23105783/websocket/internal/httphead"
 )
 
-// A Dialer opens WebSocket connections. Its zero value is ready to use. It is
-// safe for use by several goroutines as long as its fields are not changed.
+// A Dialer opens WebSocket connections. The zero value is ready to use. A Dialer
+// is safe for concurrent use as long as its fields are not changed.
 //
-// Dialing is left to net/http's Transport: proxies, TLS, and the hooks of
-// net/http/httptrace are what they are there.
+// It connects through an http.Transport. Proxies, TLS, and the hooks of
+// net/http/httptrace work as they do there.
 type Dialer struct {
-	// NetDial connects to the server or the proxy. NetDialContext comes
-	// before it. The default is that of net.Dialer.
+	// NetDial connects to the server or the proxy. It is not used if
+	// NetDialContext is set. The default, nil, is the Dial method of net.Dialer.
 	NetDial func(network, addr string) (net.Conn, error)
 
-	// NetDialContext connects to the server or the proxy: over a Unix socket,
-	// for example. The default, nil, is NetDial.
+	// NetDialContext connects to the server or the proxy, over a Unix socket for
+	// example. The default, nil, is NetDial.
 	NetDialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	// NetDialTLSContext connects to the server of a wss URL, TLS handshake
-	// included; TLSClientConfig has no effect then. Through a proxy it is not
-	// used for the server but, if that is an https one, for the proxy. The
-	// default, nil, is NetDialContext with a TLS handshake.
+	// NetDialTLSContext connects to what is spoken to first, if that is over
+	// TLS: to an https proxy, or without a proxy to the server of a wss URL. It
+	// does the TLS handshake; TLSClientConfig does not apply to it. The
+	// default, nil, is NetDialContext and a handshake with TLSClientConfig.
 	NetDialTLSContext func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	// Proxy returns the proxy for a request, nil for none: an http, https,
-	// socks5 or socks5h URL, with credentials if need be. If it returns an
-	// error Dial fails with that. The default, nil, is no proxy; that of
-	// [DefaultDialer] is http.ProxyFromEnvironment.
+	// Proxy returns the URL of the proxy for a request, or nil for none. The
+	// scheme is http, https, socks5 or socks5h. A user and a password in the
+	// URL are sent to the proxy. If Proxy returns an error, Dial fails with it.
+	// The default, nil, is no proxy. [DefaultDialer] has
+	// http.ProxyFromEnvironment.
 	Proxy func(*http.Request) (*url.URL, error)
 
-	// TLSClientConfig configures TLS, with the server of a wss URL and with
-	// an https proxy. The default, nil, is that of crypto/tls.
+	// TLSClientConfig configures TLS with the server of a wss URL and with an
+	// https proxy. The default, nil, is the zero tls.Config.
+	//
+	// The server is offered the protocols of NextProtos by ALPN, without "h2",
+	// or else "http/1.1". An https proxy is offered "http/1.1".
 	TLSClientConfig *tls.Config
 
-	// HandshakeTimeout bounds Dial as a whole. The default, zero, is no limit.
+	// HandshakeTimeout limits how long Dial may take. Zero means no limit.
 	HandshakeTimeout time.Duration
 
-	// ReadBufferSize and WriteBufferSize are those of [Upgrader].
+	// ReadBufferSize and WriteBufferSize are as in [Upgrader].
 	ReadBufferSize, WriteBufferSize int
 
-	// WriteBufferPool is that of [Upgrader].
+	// WriteBufferPool is as in [Upgrader].
 	WriteBufferPool BufferPool
 
-	// Subprotocols are the subprotocols to offer, most wanted first.
+	// Subprotocols lists the subprotocols to offer, in order of preference. A
+	// subprotocol is visible ASCII without spaces, commas and quotes; with any
+	// other Dial fails.
 	Subprotocols []string
 
-	// EnableCompression offers to compress messages, each on its own. It stands
-	// for a Compression without context takeover.
+	// EnableCompression offers compression without context takeover in either
+	// direction. The server may agree to less than that, see
+	// Compression.Required. It has no effect if Compression is set.
 	EnableCompression bool
 
-	// Compression offers to compress messages in this way. The default, nil,
-	// is not to, unless EnableCompression is set.
+	// Compression offers compression. The default, nil, is no compression,
+	// unless EnableCompression is set.
 	Compression *Compression
 
-	// Jar provides the cookies for the request and takes those of the answer.
-	// The default, nil, is no cookies.
+	// Jar provides cookies for the request and stores those of the response. The
+	// default, nil, is no cookies.
 	Jar http.CookieJar
 
-	// ReadLimit, SendQueueLimit, BatchWrites and WriteTimeout are those of
+	// ReadLimit, SendQueueLimit, BatchWrites and WriteTimeout are as in
 	// [Upgrader].
 	ReadLimit      int64
 	SendQueueLimit int64
 	BatchWrites    bool
 	WriteTimeout   time.Duration
 
-	// KeepAlive is that of [Upgrader].
+	// KeepAlive is as in [Upgrader].
 	KeepAlive KeepAlive
 
-	// Trace is that of [Upgrader].
+	// Trace is as in [Upgrader].
 	Trace *Trace
 }
 
 // DefaultDialer is a Dialer with the proxies of the environment (see
-// http.ProxyFromEnvironment) and 45 seconds for the handshake.
+// http.ProxyFromEnvironment) and a HandshakeTimeout of 45 seconds.
 var DefaultDialer = &Dialer{
 	Proxy:            http.ProxyFromEnvironment,
 	HandshakeTimeout: 45 * time.Second,
@@ -98,34 +107,34 @@ var DefaultDialer = &Dialer{
 var nilDialer = *DefaultDialer
 
 const (
-	// maxResponseHeader bounds the head of the server's answer in bytes, and
-	// that of a proxy's.
+	// maxResponseHeader limits the header of the response of a server or a
+	// proxy in bytes.
 	maxResponseHeader = 64 << 10
 
-	// maxErrorBody is how much of the body comes with a refusal.
+	// maxErrorBody limits the body of a response that comes with an error.
 	maxErrorBody = 1 << 10
 )
 
-// Dial is [Dialer.DialContext] without a context.
+// Dial calls [Dialer.DialContext] with the background context.
 func (d *Dialer) Dial(urlStr string, requestHeader http.Header) (*Conn, *http.Response, error) {
 	return d.DialContext(context.Background(), urlStr, requestHeader)
 }
 
-// DialContext connects to the server of a ws or wss URL (http and https stand
-// for them) and does the opening handshake (RFC 6455, Section 4.1). Credentials
-// in the URL become an Authorization header, unless requestHeader has one.
-// When ctx ends before the handshake does, Dial fails; after that ctx does not
-// matter any more.
+// DialContext connects to the server of a ws or wss URL, or an http or https URL
+// that stands for it, and does the opening handshake (RFC 6455, Section 4.1).
+// A user and a password in the URL are sent as an Authorization header, unless
+// requestHeader has one. If ctx ends before the handshake is done, DialContext
+// fails. After that ctx has no effect on the connection.
 //
-// requestHeader, which may be nil, is added to the request: Origin, Cookie,
-// Authorization and the like. Host replaces that of the URL. The fields of the
-// handshake are not the caller's to set, except for Sec-WebSocket-Protocol
-// where d.Subprotocols is empty.
+// The fields of requestHeader, which may be nil, are added to the request:
+// Origin, Cookie and Authorization, for example. Host replaces the host of the
+// URL. They may not be those of the handshake, except for
+// Sec-WebSocket-Protocol if d.Subprotocols is empty.
 //
-// When the server answers something else than a handshake the error is, or
-// wraps, [ErrBadHandshake] and the response comes with it, with up to 1 KiB of
-// its body, which needs no closing: to see a redirect, which is not followed,
-// or a demand for authentication. In all other failures the response is nil.
+// If the server responds, but does not open a WebSocket connection, the error is
+// [ErrBadHandshake] or wraps it, and the response is returned, too. Redirects
+// are not followed. The body of the response has at most 1 KiB and does not
+// have to be closed. With any other error the response is nil.
 func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader http.Header) (conn *Conn, resp *http.Response, err error) {
 	if d == nil {
 		d = &nilDialer
@@ -150,7 +159,7 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 		}
 	}
 	if resp.StatusCode != http.StatusSwitchingProtocols {
-		keepStart(resp)
+		truncateBody(resp)
 		hs.close()
 		return nil, resp, ErrBadHandshake
 	}
@@ -167,12 +176,12 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 		resp.Body = http.NoBody
 		return nil, resp, err
 	}
-	conn = hs.handOver(resp, subprotocol, agreed)
+	conn = hs.open(resp, subprotocol, agreed)
 	resp.Body = http.NoBody
 	return conn, resp, nil
 }
 
-// A clientHandshake is a Dial under way.
+// A clientHandshake is the state of a Dial.
 type clientHandshake struct {
 	dialer    *Dialer
 	transport *http.Transport
@@ -183,7 +192,7 @@ type clientHandshake struct {
 	conn      net.Conn     // what the request went out on
 }
 
-// newHandshake makes the request and what it is to be sent through.
+// newHandshake returns a handshake with the request and the transport for it.
 func (d *Dialer) newHandshake(ctx context.Context, urlStr string, caller http.Header) (*clientHandshake, error) {
 	u, err := parseURL(urlStr)
 	if err != nil {
@@ -198,14 +207,14 @@ func (d *Dialer) newHandshake(ctx context.Context, urlStr string, caller http.He
 		return nil, err
 	}
 	if len(d.Subprotocols) == 0 {
-		hs.offered, _ = httphead.Tokens(fieldValues(caller, headerProtocol), maxSubprotocols)
+		hs.offered, _ = httphead.Subprotocols(fieldValues(caller, headerProtocol), maxSubprotocols)
 	}
 	hs.request = (&http.Request{
 		Method: http.MethodGet,
 		URL:    u,
 		Header: header,
 		Host:   header.Get("Host"),
-	}).WithContext(hs.traced(ctx))
+	}).WithContext(hs.withTrace(ctx))
 	if u.User != nil && len(fieldValues(caller, "Authorization")) == 0 {
 		password, _ := u.User.Password()
 		hs.request.SetBasicAuth(u.User.Username(), password)
@@ -223,21 +232,20 @@ func (d *Dialer) newHandshake(ctx context.Context, urlStr string, caller http.He
 	return hs, err
 }
 
-// traced returns ctx with a hook that keeps the connection: deadlines and
-// NetConn want it, and net/http hands over no more than an io.ReadWriteCloser.
-func (hs *clientHandshake) traced(ctx context.Context) context.Context {
+// withTrace returns ctx with a hook that keeps the connection. It is needed for
+// deadlines and NetConn; net/http returns an io.ReadWriteCloser only.
+func (hs *clientHandshake) withTrace(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) { hs.conn = info.Conn },
 	})
 }
 
-// newTransport returns a transport for this one request, or rather for the
-// one connection that is to be had from it.
+// newTransport returns a transport for one request.
 func (d *Dialer) newTransport(request *http.Request) (*http.Transport, error) {
 	t := &http.Transport{
 		DialContext:            d.netDial(),
 		DialTLSContext:         d.NetDialTLSContext,
-		TLSClientConfig:        d.TLSClientConfig,
+		TLSClientConfig:        d.tlsConfig(),
 		DisableKeepAlives:      true,
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: maxResponseHeader,
@@ -258,12 +266,34 @@ func (d *Dialer) newTransport(request *http.Request) (*http.Transport, error) {
 			t.DialContext = d.tunnel(proxy)
 			return t, nil
 		}
+		if t.DialTLSContext == nil {
+			t.DialTLSContext = d.dialTLSProxy(proxy)
+		}
+		t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
+			return proxyError("tcp", checkConnectResponse(proxy, resp))
+		}
 	case "socks5", "socks5h":
 	default: // net/http would take it for an HTTP proxy
 		return nil, HandshakeError{message: "unknown proxy scheme: " + proxy.Scheme}
 	}
 	t.Proxy = http.ProxyURL(proxy)
 	return t, nil
+}
+
+// tlsConfig returns the configuration for the server of a wss URL, with the
+// protocols to offer by ALPN. HTTP/2 is not among them: on a connection that
+// agrees to it there is no upgrade.
+func (d *Dialer) tlsConfig() *tls.Config {
+	config := &tls.Config{}
+	if d.TLSClientConfig != nil {
+		config = d.TLSClientConfig.Clone()
+	}
+	isHTTP2 := func(protocol string) bool { return protocol == "h2" }
+	config.NextProtos = slices.DeleteFunc(slices.Clone(config.NextProtos), isHTTP2)
+	if len(config.NextProtos) == 0 {
+		config.NextProtos = []string{"http/1.1"}
+	}
+	return config
 }
 
 // netDial returns the function that connects to a server or a proxy.
@@ -274,10 +304,16 @@ func (d *Dialer) netDial() func(ctx context.Context, network, addr string) (net.
 	case d.NetDial != nil:
 		return func(_ context.Context, network, addr string) (net.Conn, error) { return d.NetDial(network, addr) }
 	}
-	return new(net.Dialer).DialContext
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if err != nil && runtime.GOOS == "js" {
+			err = fmt.Errorf("%w: GOOS=js has no sockets: set Dialer.NetDialContext", err)
+		}
+		return conn, err
+	}
 }
 
-// roundTrip sends the request and waits for the head of the answer.
+// roundTrip sends the request and waits for the header of the response.
 func (hs *clientHandshake) roundTrip() (*http.Response, error) {
 	resp, err := hs.transport.RoundTrip(hs.request)
 	if err == nil {
@@ -290,7 +326,7 @@ func (hs *clientHandshake) roundTrip() (*http.Response, error) {
 	return nil, err
 }
 
-// close leaves nothing of a handshake that failed.
+// close closes the connection of a handshake that failed.
 func (hs *clientHandshake) close() {
 	if hs.conn != nil {
 		hs.conn.Close()
@@ -298,13 +334,13 @@ func (hs *clientHandshake) close() {
 	hs.transport.CloseIdleConnections()
 }
 
-// handOver makes a Conn of the connection that the answer came on.
+// open returns a Conn on the connection that the response came on.
 //
-// The response's body reads first what net/http has read ahead, and then the
-// connection. The former is no more than handOverSize bytes and comes with one
-// Read: a Conn reads the first time from the body, into a buffer that holds
-// that much, and from then on from the connection.
-func (hs *clientHandshake) handOver(resp *http.Response, subprotocol string, agreed agreement) *Conn {
+// The first Read of the response's body returns what net/http has read ahead,
+// which is at most handOverSize bytes. Later ones read from the connection. So
+// the Conn reads once from the body, into a buffer of at least that size, and
+// then from the connection.
+func (hs *clientHandshake) open(resp *http.Response, subprotocol string, agreed agreement) *Conn {
 	d := hs.dialer
 	hs.conn.SetDeadline(time.Time{}) // NetDial may have set one for the handshake
 	c := newConn(hs.conn, connConfig{
@@ -326,9 +362,9 @@ func (hs *clientHandshake) handOver(resp *http.Response, subprotocol string, agr
 	return c
 }
 
-// keepStart replaces the body of a response by its start. A body that does
-// not come is not waited for beyond the end of the request's context.
-func keepStart(resp *http.Response) {
+// truncateBody replaces the body of a response by its start. It does not wait
+// for the body after the end of the request's context.
+func truncateBody(resp *http.Response) {
 	body := resp.Body
 	defer body.Close()
 	start, _ := io.ReadAll(io.LimitReader(body, maxErrorBody))
@@ -342,7 +378,7 @@ func newKey() string {
 	return base64.StdEncoding.EncodeToString(key[:])
 }
 
-// fieldValues returns the values of a header field however its name is spelt.
+// fieldValues returns the values of a header field in any spelling of its name.
 func fieldValues(h http.Header, name string) (values []string) {
 	for key := range h {
 		if http.CanonicalHeaderKey(key) == name {

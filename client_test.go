@@ -26,10 +26,10 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
-// A scene is a network in memory for a Dialer. It notes what is dialed and
-// plays the server.
-type scene struct {
-	play     func(conn net.Conn)
+// A fakeNetwork is a network in memory for a Dialer. It records what is dialed
+// and runs the server.
+type fakeNetwork struct {
+	serve    func(conn net.Conn)
 	delay    time.Duration // before a connection is there, whatever the context says
 	hang     bool          // no connection until the context ends
 	mu       sync.Mutex
@@ -39,7 +39,7 @@ type scene struct {
 }
 
 // dialed returns what was dialed.
-func (s *scene) dialed() []string {
+func (s *fakeNetwork) dialed() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.dials
@@ -73,7 +73,7 @@ func (o *openCount) Wait() {
 }
 
 // dial is for Dialer.NetDialContext.
-func (s *scene) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+func (s *fakeNetwork) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	s.mu.Lock()
 	s.dials = append(s.dials, network+" "+addr)
 	s.mu.Unlock()
@@ -86,37 +86,38 @@ func (s *scene) dial(ctx context.Context, network, addr string) (net.Conn, error
 	local, remote := wstest.Pipe(64<<10, wstest.Whole)
 	go func() {
 		defer remote.Close()
-		s.play(remote)
+		s.serve(remote)
 	}()
-	return &sceneConn{local, sync.OnceFunc(func() { s.open.Add(-1) })}, nil
+	return &fakeNetworkConn{local, sync.OnceFunc(func() { s.open.Add(-1) })}, nil
 }
 
-// A sceneConn reports that it has been closed.
-type sceneConn struct {
+// A fakeNetworkConn calls a function when it is closed.
+type fakeNetworkConn struct {
 	*wstest.Conn
 	closed func()
 }
 
-func (c *sceneConn) Close() error {
+func (c *fakeNetworkConn) Close() error {
 	c.closed()
 	return c.Conn.Close()
 }
 
-// answering returns a scene whose server answers each request with what
+// newFakeNetwork returns a network whose server answers each request with what
 // answer returns, and then waits for the client to close.
-func answering(answer func(r *http.Request) string) *scene {
-	s := &scene{}
-	s.play = func(conn net.Conn) { s.exchange(conn, answer) }
+func newFakeNetwork(answer func(r *http.Request) string) *fakeNetwork {
+	s := &fakeNetwork{}
+	s.serve = func(conn net.Conn) { s.answerOne(conn, answer) }
 	return s
 }
 
-func (s *scene) exchange(conn net.Conn, answer func(r *http.Request) string) {
-	s.hear(conn, answer)
+func (s *fakeNetwork) answerOne(conn net.Conn, answer func(r *http.Request) string) {
+	s.answer(conn, answer)
 	io.Copy(io.Discard, conn)
 }
 
-// hear notes and answers a request, with which the client waits for the answer.
-func (s *scene) hear(conn net.Conn, answer func(r *http.Request) string) {
+// answer records and answers a request. The client sends nothing more before
+// it has the answer.
+func (s *fakeNetwork) answer(conn net.Conn, answer func(r *http.Request) string) {
 	var text bytes.Buffer
 	r, err := http.ReadRequest(bufio.NewReader(io.TeeReader(conn, &text)))
 	if err != nil {
@@ -134,10 +135,10 @@ func accepted(r *http.Request, lines ...string) string {
 	return strings.TrimSuffix(text, "\r\n") + strings.Join(append(lines, ""), "\r\n") + "\r\n"
 }
 
-func justAccept(r *http.Request) string { return accepted(r) }
+func acceptHandshake(r *http.Request) string { return accepted(r) }
 
-// hush is a server that says nothing.
-func hush(conn net.Conn) { io.Copy(io.Discard, conn) }
+// discardAll is a server that says nothing.
+func discardAll(conn net.Conn) { io.Copy(io.Discard, conn) }
 
 // TestDialURL: where a URL leads to, and what is asked for there.
 func TestDialURL(t *testing.T) {
@@ -159,7 +160,7 @@ func TestDialURL(t *testing.T) {
 	} {
 		t.Run(test.url, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := answering(justAccept)
+				s := newFakeNetwork(acceptHandshake)
 				d := &Dialer{NetDialContext: s.dial, NetDialTLSContext: s.dial}
 				c, resp, err := d.Dial(test.url, nil)
 				require.NoError(t, err)
@@ -179,7 +180,7 @@ func TestDialURL(t *testing.T) {
 // TestDialSends: what a request looks like.
 func TestDialSends(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := answering(func(r *http.Request) string { return accepted(r, "Sec-WebSocket-Protocol: b", "X-Answer: yes") })
+		s := newFakeNetwork(func(r *http.Request) string { return accepted(r, "Sec-WebSocket-Protocol: b", "X-Answer: yes") })
 		d := &Dialer{NetDialContext: s.dial, Subprotocols: []string{"a", "b"}}
 		keys := make(map[string]bool)
 		for i := range 3 {
@@ -207,6 +208,7 @@ func TestDialSends(t *testing.T) {
 				"Origin":                 {"http://example.com"},
 				"X":                      {"1", "2"},
 			}, r.Header)
+			assert.Contains(t, s.requests[i], "\r\nUpgrade: websocket\r\n", "no space behind it")
 			assert.Contains(t, s.requests[i], "\r\nSec-WebSocket-Key: ", "spelt as in the RFC")
 			assert.Contains(t, s.requests[i], "\r\nSec-WebSocket-Version: 13\r\n")
 			assert.Contains(t, s.requests[i], "\r\nSec-WebSocket-Protocol: a, b\r\n")
@@ -234,7 +236,7 @@ func TestDialAuthorization(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := answering(justAccept)
+				s := newFakeNetwork(acceptHandshake)
 				c, _, err := (&Dialer{NetDialContext: s.dial}).Dial("ws://"+test.userinfo+"example.com/", test.header)
 				require.NoError(t, err)
 				assert.Equal(t, test.want, parseRequest(t, s.requests[0]).Header["Authorization"])
@@ -254,7 +256,7 @@ func TestDialCallersSpelling(t *testing.T) {
 				jar, err := cookiejar.New(nil)
 				require.NoError(t, err)
 				jar.SetCookies(&url.URL{Scheme: "http", Host: "example.com"}, []*http.Cookie{{Name: "jar", Value: "1"}})
-				s := answering(justAccept)
+				s := newFakeNetwork(acceptHandshake)
 				c, _, err := (&Dialer{NetDialContext: s.dial, Jar: jar}).Dial("ws://example.com/", http.Header{
 					spell("Host"):              {"other.example"},
 					spell("User-Agent"):        {"tester"},
@@ -303,12 +305,13 @@ func TestDialMisuse(t *testing.T) {
 	}
 	for _, bad := range []string{"", "a b", "a:b", "a\r\nb", "a\n", "ä"} {
 		tests[fmt.Sprintf("name %q", bad)] = misuse{header: http.Header{bad: {"x"}}}
+	}
+	for _, bad := range append(badSubprotocols, "", "a,b") {
 		tests[fmt.Sprintf("subprotocol %q", bad)] = misuse{subprotocols: []string{"fine", bad}}
 	}
-	tests["subprotocols in a list"] = misuse{subprotocols: []string{"a,b"}}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			s := answering(justAccept)
+			s := newFakeNetwork(acceptHandshake)
 			if !strings.HasPrefix(name, "URL ") {
 				test.url = "ws://example.com/"
 			}
@@ -344,7 +347,7 @@ func TestDialAcceptsAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := answering(func(r *http.Request) string { return answer(r) + string((&peer{}).text("hello")) })
+				s := newFakeNetwork(func(r *http.Request) string { return answer(r) + string((&peer{}).text("hello")) })
 				c, _, err := (&Dialer{NetDialContext: s.dial, Subprotocols: []string{"chat"}}).Dial("ws://example.com/", nil)
 				require.NoError(t, err)
 				expectMessages(t, c, []string{"hello"})
@@ -367,7 +370,7 @@ func exampleCertificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 func TestEarlyBytesOnClient(t *testing.T) {
 	for _, scheme := range []string{"ws", "wss"} {
 		t.Run(scheme, func(t *testing.T) {
-			b := newBarker(t, scheme)
+			b := newEarlyServer(t, scheme)
 			eachEarly(t, func(t *testing.T, messages []string, late, buffer int) {
 				early, rest := earlyFrames(messages, false, late)
 				b.early <- early
@@ -375,7 +378,7 @@ func TestEarlyBytesOnClient(t *testing.T) {
 				c, _, err := d.Dial(b.url, nil)
 				require.NoError(t, err)
 				defer c.Close()
-				require.NoError(t, c.SetReadDeadline(time.Now().Add(doorPatience)))
+				require.NoError(t, c.SetReadDeadline(time.Now().Add(testTimeout)))
 				b.rest <- rest
 				expectMessages(t, c, messages)
 			})
@@ -383,20 +386,20 @@ func TestEarlyBytesOnClient(t *testing.T) {
 	}
 }
 
-// A barker is a server that says something with its answer, and the rest when
+// An earlyServer is a server that sends frames with its answer, and the rest when
 // it is told to: rest is not buffered, so that the next connection's does not
 // go to the one before.
-type barker struct {
+type earlyServer struct {
 	url         string
 	trust       *tls.Config
 	early, rest chan []byte
 }
 
-func newBarker(t *testing.T, scheme string) *barker {
+func newEarlyServer(t *testing.T, scheme string) *earlyServer {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	cert, roots := exampleCertificate(t)
-	b := &barker{scheme + "://" + listener.Addr().String(), &tls.Config{RootCAs: roots}, make(chan []byte, 1), make(chan []byte)}
+	b := &earlyServer{scheme + "://" + listener.Addr().String(), &tls.Config{RootCAs: roots}, make(chan []byte, 1), make(chan []byte)}
 	if scheme == "wss" {
 		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{cert}})
 	}
@@ -415,7 +418,7 @@ func newBarker(t *testing.T, scheme string) *barker {
 	return b
 }
 
-func (b *barker) serve(conn net.Conn) {
+func (b *earlyServer) serve(conn net.Conn) {
 	defer conn.Close()
 	r, err := http.ReadRequest(bufio.NewReader(conn))
 	if err != nil {

@@ -6,42 +6,49 @@ import (
 	"github.com/seed23105783/websocket/internal/deflate"
 )
 
-// Compression says how messages are compressed where the peer agrees to it:
-// permessage-deflate, RFC 7692. The zero value is ready to use.
+// Compression configures the compression of messages with permessage-deflate
+// (RFC 7692). The zero value is context takeover and windows of 32 KiB.
 //
-// With context takeover a message may refer to those before it, which makes
-// streams of similar messages several times smaller. It costs memory for the
-// life of the connection: for what is sent up to twice the size of the window,
-// five times from level 4 on, and for what is received the window. Below 4 KiB
-// the share is larger, and the memory some 2 KiB at most.
+// With context takeover a message can refer to earlier ones. Similar messages
+// become several times smaller, and each connection keeps memory: for receiving
+// the size of the window; for sending up to twice that, and from level 4 on up
+// to five times that. Small windows take relatively more.
 type Compression struct {
-	// Level is how much time is spent on a better ratio, as in compress/flate:
-	// 1 to 3 are for speed, 4 to 6 in between, 7 to 9 for ratio, -1 is 6, and -2
-	// does without matches. Zero, the default, is 1 and not NoCompression: for
-	// that there is [Conn.EnableWriteCompression].
+	// Level is the compression level, as in compress/flate. 1 to 3 are the
+	// fastest, 7 to 9 compress best, -1 means 6, and -2 is Huffman coding only.
+	// Zero means 1. To send without compression, use
+	// [Conn.EnableWriteCompression].
 	Level int
 
-	// Threshold is the length in bytes from which on messages are compressed.
-	// Zero is the default: 128 with context takeover and 512 without. A
-	// negative value compresses them all. Without context takeover, WriteMessage
-	// sends what would not become shorter as it is. For NextWriter a message
-	// that does not fit into its buffer is long enough.
+	// Threshold is the minimum length in bytes of a message that is compressed.
+	// Zero means 128 with context takeover and 512 without. With a negative
+	// value all messages are compressed. Without context takeover, WriteMessage
+	// does not send a message compressed that does not become shorter.
+	// NextWriter compresses messages that do not fit into the write buffer
+	// whatever their length is.
 	Threshold int
 
-	// Server and Client are the wishes for what each of the two sends. A
-	// client may ask the server for anything; a server can always have a client
-	// do without takeover, and limit its window if the client offers it.
+	// Server and Client are the parameters to negotiate for the messages of each
+	// side. A Dialer can ask the server for anything. An Upgrader can always
+	// require that the client does without context takeover. It can limit the
+	// client's window only if the client offers that.
 	Server, Client CompressionSide
+
+	// Required makes the handshake fail if the peer does not agree to Server
+	// and Client. By default the connection is opened with what the peer agrees
+	// to: larger windows, context takeover, or no compression at all. See
+	// [Conn.Extensions].
+	Required bool
 }
 
-// A CompressionSide is how one side of a connection compresses.
+// A CompressionSide has the parameters for the messages of one side.
 type CompressionSide struct {
 	// NoContextTakeover compresses each message on its own.
 	NoContextTakeover bool
 
-	// WindowBits is the size of the window, how far back a message may refer:
-	// 2 to the power of 8 to 15 bytes. Zero is 15. Peers that use zlib cannot
-	// compress with 8, and some refuse the handshake when they are asked to.
+	// WindowBits is the base-two logarithm of the window size in bytes, from 8
+	// to 15. Zero means 15. The window is how far back a message can refer.
+	// Peers that use zlib cannot compress with 8.
 	WindowBits int
 }
 
@@ -50,14 +57,14 @@ var (
 	errCompressionWindow = errors.New("websocket: Compression.WindowBits is not from 8 to 15")
 )
 
-// noTakeover is what EnableCompression stands for.
+// noTakeover is the Compression that EnableCompression stands for.
 var noTakeover = Compression{
 	Server: CompressionSide{NoContextTakeover: true},
 	Client: CompressionSide{NoContextTakeover: true},
 }
 
-// compressionWish returns what an Upgrader or Dialer wishes for, nil if it
-// does not want compression.
+// compressionWish returns the compression that an Upgrader or a Dialer is to
+// negotiate, or nil for none.
 func compressionWish(c *Compression, enabled bool) (*Compression, error) {
 	if c == nil {
 		if enabled {
@@ -76,7 +83,7 @@ func compressionWish(c *Compression, enabled bool) (*Compression, error) {
 	return c, nil
 }
 
-// params returns the wishes as the negotiation wants them.
+// params returns the parameters to negotiate.
 func (c *Compression) params() deflate.Params {
 	return deflate.Params{Server: deflate.Side(c.Server), Client: deflate.Side(c.Client)}
 }

@@ -25,31 +25,31 @@ func TestDialEnds(t *testing.T) {
 	const forever = -1
 	cert, roots := exampleCertificate(t)
 	untilRequest := func(answer string) func(net.Conn) {
-		return func(conn net.Conn) { (&scene{}).exchange(conn, func(*http.Request) string { return answer }) }
+		return func(conn net.Conn) { (&fakeNetwork{}).answerOne(conn, func(*http.Request) string { return answer }) }
 	}
 	for _, test := range []struct {
 		name, url, proxy string
 		delay            time.Duration
-		play             func(net.Conn)
+		serve            func(net.Conn)
 	}{
-		{"dialing", "ws://example.com/", "", forever, hush},
-		{"dialing for TLS", "wss://example.com/", "", forever, hush},
-		{"dialing a proxy", "ws://example.com/", "http://proxy.example/", forever, hush},
-		{"dialing deaf", "ws://example.com/", "", time.Hour, hush},
-		{"dialing deaf for TLS", "wss://example.com/", "", time.Hour, hush},
-		{"dialing a proxy deaf", "ws://example.com/", "http://proxy.example/", time.Hour, hush},
-		{"TLS handshake", "wss://example.com/", "", 0, hush},
-		{"TLS handshake with a proxy", "ws://example.com/", "https://example.com/", 0, hush},
-		{"TLS handshake with a proxy for TLS", "wss://example.com/", "https://example.com/", 0, hush},
-		{"CONNECT", "ws://example.com/", "http://proxy.example/", 0, hush},
-		{"CONNECT for TLS", "wss://example.com/", "http://proxy.example/", 0, hush},
+		{"dialing", "ws://example.com/", "", forever, discardAll},
+		{"dialing for TLS", "wss://example.com/", "", forever, discardAll},
+		{"dialing a proxy", "ws://example.com/", "http://proxy.example/", forever, discardAll},
+		{"dialing deaf", "ws://example.com/", "", time.Hour, discardAll},
+		{"dialing deaf for TLS", "wss://example.com/", "", time.Hour, discardAll},
+		{"dialing a proxy deaf", "ws://example.com/", "http://proxy.example/", time.Hour, discardAll},
+		{"TLS handshake", "wss://example.com/", "", 0, discardAll},
+		{"TLS handshake with a proxy", "ws://example.com/", "https://example.com/", 0, discardAll},
+		{"TLS handshake with a proxy for TLS", "wss://example.com/", "https://example.com/", 0, discardAll},
+		{"CONNECT", "ws://example.com/", "http://proxy.example/", 0, discardAll},
+		{"CONNECT for TLS", "wss://example.com/", "http://proxy.example/", 0, discardAll},
 		{"half an answer to CONNECT", "ws://example.com/", "http://proxy.example/", 0, untilRequest("HTTP/1.1 200 OK\r\n")},
-		{"SOCKS", "ws://example.com/", "socks5://proxy.example/", 0, hush},
+		{"SOCKS", "ws://example.com/", "socks5://proxy.example/", 0, discardAll},
 		{"behind a tunnel", "ws://example.com/", "http://proxy.example/", 0, untilRequest("HTTP/1.1 200 OK\r\n\r\n")},
 		{"TLS handshake behind a tunnel", "wss://example.com/", "http://proxy.example/", 0, untilRequest("HTTP/1.1 200 OK\r\n\r\n")},
-		{"no answer", "ws://example.com/", "", 0, hush},
+		{"no answer", "ws://example.com/", "", 0, discardAll},
 		{"no answer under TLS", "wss://example.com/", "", 0, func(conn net.Conn) {
-			hush(tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{cert}}))
+			discardAll(tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{cert}}))
 		}},
 		{"half an answer", "ws://example.com/", "", 0, untilRequest("HTTP/1.1 101 Switching Proto")},
 		{"Early Hints alone", "ws://example.com/", "", 0, untilRequest("HTTP/1.1 103 Early Hints\r\n\r\n")},
@@ -57,7 +57,7 @@ func TestDialEnds(t *testing.T) {
 		for name, end := range dialEnds {
 			t.Run(test.name+"/"+name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					s := &scene{play: test.play, delay: test.delay, hang: test.delay == forever}
+					s := &fakeNetwork{serve: test.serve, delay: test.delay, hang: test.delay == forever}
 					d := &Dialer{NetDialContext: s.dial, TLSClientConfig: &tls.Config{RootCAs: roots}}
 					if test.proxy != "" {
 						d.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(test.proxy) }
@@ -118,7 +118,7 @@ func TestDialEndsInErrorBody(t *testing.T) {
 	for name, end := range dialEnds {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := answering(func(*http.Request) string { return "HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nbecause" })
+				s := newFakeNetwork(func(*http.Request) string { return "HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nbecause" })
 				d := &Dialer{NetDialContext: s.dial}
 				start := time.Now()
 				c, resp, err := d.DialContext(end.start(t, d), "ws://example.com/", nil)
@@ -135,7 +135,7 @@ func TestDialEndsInErrorBody(t *testing.T) {
 }
 
 func TestDialWithEndedContext(t *testing.T) {
-	s := answering(justAccept)
+	s := newFakeNetwork(acceptHandshake)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, resp, err := (&Dialer{NetDialContext: s.dial}).DialContext(ctx, "ws://example.com/", nil)
@@ -150,12 +150,12 @@ func TestContextEndsAfterDial(t *testing.T) {
 	for _, scheme := range []string{"ws", "wss"} {
 		t.Run(scheme, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &scene{}
-				s.play = func(conn net.Conn) {
+				s := &fakeNetwork{}
+				s.serve = func(conn net.Conn) {
 					if scheme == "wss" {
 						conn = tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{cert}})
 					}
-					s.exchange(conn, func(r *http.Request) string {
+					s.answerOne(conn, func(r *http.Request) string {
 						time.AfterFunc(time.Hour, func() { conn.Write((&peer{}).text("late")) })
 						return accepted(r)
 					})
@@ -200,7 +200,7 @@ func TestDialRefusesAnswers(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := answering(test.answer)
+				s := newFakeNetwork(test.answer)
 				c, resp, err := (&Dialer{NetDialContext: s.dial, Subprotocols: []string{"chat"}}).Dial("ws://example.com/", nil)
 				require.ErrorIs(t, err, ErrBadHandshake)
 				var failed HandshakeError
@@ -236,9 +236,9 @@ func TestDialRefused(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &scene{}
-				s.play = func(conn net.Conn) {
-					s.hear(conn, func(*http.Request) string { return "HTTP/1.1 " + test.head + "\r\n\r\n" + test.body })
+				s := &fakeNetwork{}
+				s.serve = func(conn net.Conn) {
+					s.answer(conn, func(*http.Request) string { return "HTTP/1.1 " + test.head + "\r\n\r\n" + test.body })
 				}
 				c, resp, err := (&Dialer{NetDialContext: s.dial}).Dial("ws://example.com/", nil)
 				require.True(t, err == ErrBadHandshake, "%v", err)
@@ -266,7 +266,7 @@ func TestDialNoHTTP(t *testing.T) {
 			}
 		}
 	}
-	for name, play := range map[string]func(net.Conn){
+	for name, serve := range map[string]func(net.Conn){
 		"nothing":                        func(conn net.Conn) {},
 		"half a head":                    func(conn net.Conn) { io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgr") },
 		"another protocol":               func(conn net.Conn) { io.WriteString(conn, "SSH-2.0-OpenSSH_9.9\r\n") },
@@ -279,10 +279,10 @@ func TestDialNoHTTP(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &scene{}
-				s.play = func(conn net.Conn) {
+				s := &fakeNetwork{}
+				s.serve = func(conn net.Conn) {
 					http.ReadRequest(bufio.NewReader(conn))
-					play(conn)
+					serve(conn)
 				}
 				c, resp, err := (&Dialer{NetDialContext: s.dial}).Dial("ws://example.com/", nil)
 				require.Error(t, err)

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/http/httptrace"
 	"net/url"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -62,7 +63,7 @@ func TestDialFunctions(t *testing.T) {
 }
 
 func TestDialNetDialTLSContext(t *testing.T) {
-	s := httptest.NewTLSServer(newDoor(t))
+	s := httptest.NewTLSServer(newTestHandler(t))
 	t.Cleanup(s.Close)
 	dialer := &tls.Dialer{Config: trusting(s)}
 	d := &Dialer{NetDialTLSContext: dialer.DialContext, TLSClientConfig: &tls.Config{ServerName: "has no effect"}}
@@ -73,7 +74,7 @@ func TestDialNetDialTLSContext(t *testing.T) {
 }
 
 func TestDialUnixSocket(t *testing.T) {
-	path := unixDoor(t, newDoor(t))
+	path := listenUnix(t, newTestHandler(t))
 	d := &Dialer{NetDialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", path)
 	}}
@@ -90,7 +91,7 @@ func TestDialIPv6(t *testing.T) {
 	if err != nil {
 		t.Skip("no IPv6 on the loopback interface: ", err)
 	}
-	doorServe(t, &http.Server{Handler: newDoor(t)}, listener)
+	startServing(t, &http.Server{Handler: newTestHandler(t)}, listener)
 	origin := http.Header{"Origin": {"http://" + listener.Addr().String()}}
 	c, _, err := (&Dialer{}).Dial("ws://"+listener.Addr().String(), origin)
 	require.NoError(t, err)
@@ -105,10 +106,23 @@ func TestDialRefusedConnection(t *testing.T) {
 	c, resp, err := (&Dialer{}).Dial("ws://"+listener.Addr().String(), nil)
 	var failed *net.OpError
 	require.ErrorAs(t, err, &failed)
-	assert.ErrorIs(t, err, syscall.ECONNREFUSED)
+	if runtime.GOOS != "js" { // where there are no system calls
+		assert.ErrorIs(t, err, syscall.ECONNREFUSED)
+	}
 	assert.NotErrorIs(t, err, ErrBadHandshake)
 	assert.Nil(t, c)
 	assert.Nil(t, resp)
+}
+
+// TestDialUnderJS: the error says why there is no connection.
+func TestDialUnderJS(t *testing.T) {
+	if runtime.GOOS != "js" {
+		t.Skip("other systems have sockets")
+	}
+	for _, url := range []string{"ws://127.0.0.1:1/", "wss://example.com/"} {
+		_, _, err := (&Dialer{}).Dial(url, nil)
+		require.ErrorContains(t, err, "GOOS=js has no sockets: set Dialer.NetDialContext")
+	}
 }
 
 func TestDialUntrustedServer(t *testing.T) {
@@ -123,7 +137,7 @@ func TestDialUntrustedServer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &scene{play: func(conn net.Conn) { hush(tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{cert}})) }}
+				s := &fakeNetwork{serve: func(conn net.Conn) { discardAll(tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{cert}})) }}
 				c, resp, err := (&Dialer{NetDialContext: s.dial, TLSClientConfig: test.config}).Dial(test.url, nil)
 				var failed *tls.CertificateVerificationError
 				require.ErrorAs(t, err, &failed)
@@ -140,7 +154,7 @@ func TestDialJar(t *testing.T) {
 		jar, err := cookiejar.New(nil)
 		require.NoError(t, err)
 		status := ""
-		s := answering(func(r *http.Request) string {
+		s := newFakeNetwork(func(r *http.Request) string {
 			return strings.Replace(accepted(r, "Set-Cookie: a="+status+"1", "Set-Cookie: b=2; Path=/other", "Content-Length: 0"), "101", status+"1", 1)
 		})
 		d := &Dialer{NetDialContext: s.dial, Jar: jar}
@@ -163,7 +177,7 @@ func TestDialJar(t *testing.T) {
 }
 
 func TestDialTrace(t *testing.T) {
-	s := httptest.NewTLSServer(newDoor(t))
+	s := httptest.NewTLSServer(newTestHandler(t))
 	t.Cleanup(s.Close)
 	var (
 		mu     sync.Mutex
@@ -206,7 +220,7 @@ func TestDialOffersCallersSubprotocols(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := answering(func(r *http.Request) string { return accepted(r, "Sec-WebSocket-Protocol: b") })
+				s := newFakeNetwork(func(r *http.Request) string { return accepted(r, "Sec-WebSocket-Protocol: b") })
 				c, _, err := (&Dialer{NetDialContext: s.dial}).Dial("ws://example.com/", header)
 				require.NoError(t, err)
 				assert.Equal(t, "b", c.Subprotocol())
@@ -218,7 +232,7 @@ func TestDialOffersCallersSubprotocols(t *testing.T) {
 }
 
 func TestDialLeavesTheCallersHeader(t *testing.T) {
-	s := answering(justAccept)
+	s := newFakeNetwork(acceptHandshake)
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
 	jar.SetCookies(&url.URL{Scheme: "http", Host: "example.com"}, []*http.Cookie{{Name: "jar", Value: "1"}})
@@ -230,7 +244,7 @@ func TestDialLeavesTheCallersHeader(t *testing.T) {
 }
 
 func TestClientConnTells(t *testing.T) {
-	s := newDoor(t).listen(t)
+	s := newTestHandler(t).listen(t)
 	var d *Dialer // nil is the zero value
 	c, resp, err := d.Dial(s.URL+"/chat?a=b", nil)
 	require.NoError(t, err)
@@ -247,7 +261,7 @@ func TestClientConnTells(t *testing.T) {
 }
 
 func TestNewClient(t *testing.T) {
-	s := newDoor(t).listen(t)
+	s := newTestHandler(t).listen(t)
 	netConn, err := net.Dial("tcp", s.Listener.Addr().String())
 	require.NoError(t, err)
 	u, err := url.Parse("ws://example.com/chat")
@@ -263,7 +277,7 @@ func TestNewClient(t *testing.T) {
 
 func TestNewClientFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := answering(func(*http.Request) string { return "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n" })
+		s := newFakeNetwork(func(*http.Request) string { return "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n" })
 		netConn, err := s.dial(t.Context(), "", "")
 		require.NoError(t, err)
 		c, resp, err := NewClient(netConn, &url.URL{Scheme: "ws", Host: "example.com"}, nil, 0, 0)
@@ -277,16 +291,16 @@ func TestNewClientFails(t *testing.T) {
 func TestDefaultDialer(t *testing.T) {
 	assert.Equal(t, 45*time.Second, DefaultDialer.HandshakeTimeout)
 	require.NotNil(t, DefaultDialer.Proxy)
-	c, _, err := DefaultDialer.Dial(newDoor(t).listen(t).URL, nil) // which is never behind a proxy
+	c, _, err := DefaultDialer.Dial(newTestHandler(t).listen(t).URL, nil) // which is never behind a proxy
 	require.NoError(t, err)
 	defer c.Close()
 	expectEcho(t, c)
 }
 
 func TestDialerIsSafeForConcurrentUse(t *testing.T) {
-	s := httptest.NewTLSServer(newDoor(t))
+	s := httptest.NewTLSServer(newTestHandler(t))
 	t.Cleanup(s.Close)
-	d := &Dialer{TLSClientConfig: trusting(s), Subprotocols: []string{"chat"}, HandshakeTimeout: doorPatience}
+	d := &Dialer{TLSClientConfig: trusting(s), Subprotocols: []string{"chat"}, HandshakeTimeout: testTimeout}
 	errs := make(chan error, 10)
 	for range cap(errs) {
 		go func() {

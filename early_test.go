@@ -85,12 +85,12 @@ func testEarlyBytesOnServer(t *testing.T, start func(*httptest.Server)) {
 	eachEarly(t, func(t *testing.T, messages []string, late, buffer int) {
 		early, rest := earlyFrames(messages, true, late)
 		request := strings.Replace(sampleRequest, "room=1", fmt.Sprint("buffer=", buffer), 1)
-		conn := doorKnock(t, s.Listener.Addr(), config, request+string(early))
+		conn := dialAndSend(t, s.Listener.Addr(), config, request+string(early))
 		_, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		require.NoError(t, err)
 		c := <-conns
 		defer c.Close()
-		require.NoError(t, c.SetReadDeadline(time.Now().Add(doorPatience)))
+		require.NoError(t, c.SetReadDeadline(time.Now().Add(testTimeout)))
 		_, err = conn.Write(rest)
 		require.NoError(t, err)
 		expectMessages(t, c, messages)

@@ -98,7 +98,8 @@ func TestCheckExtensions(t *testing.T) {
 		{&Compression{}, []string{"permessage-deflate"}, true},
 		{&Compression{}, []string{"", "permessage-deflate; client_max_window_bits=8"}, true},
 		{&noTakeover, []string{"permessage-deflate; server_no_context_takeover"}, true},
-		{&noTakeover, []string{"permessage-deflate"}, false},
+		{&noTakeover, []string{"permessage-deflate"}, true}, // the fall-back
+		{&noTakeover, []string{"permessage-deflate; server_no_context_takeover=1"}, false},
 		{&Compression{}, []string{"permessage-deflate, permessage-deflate"}, false},
 		{&Compression{}, []string{"permessage-deflate", "x"}, false},
 		{&Compression{}, []string{"permessage-deflate; client_max_window_bits"}, false},

@@ -4,9 +4,11 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/seed23105783/websocket/internal/deflate"
@@ -14,7 +16,7 @@ import (
 )
 
 // The opening handshake (RFC 6455, Section 4): what both sides check and
-// compute. server.go and client.go do the talking.
+// compute. server.go and client.go send and receive it.
 
 const (
 	// handshakeVersion is the value of Sec-WebSocket-Version.
@@ -29,8 +31,8 @@ const (
 	// keyLength is the length of the key as it is sent, in base64.
 	keyLength = 24
 
-	// maxSubprotocols bounds the subprotocols that one request may offer, and
-	// maxExtensions the extensions and the parameters of each.
+	// maxSubprotocols is the maximum number of subprotocols in a request, and
+	// maxExtensions that of extensions, and of parameters of one extension.
 	maxSubprotocols = 100
 	maxExtensions   = 100
 )
@@ -46,32 +48,43 @@ const (
 	headerVersion    = "Sec-Websocket-Version"
 )
 
-// ErrBadHandshake is returned by [Dialer.Dial] when the server's answer does
-// not open a WebSocket connection: as it is when the status is not 101, else
-// wrapped in a [HandshakeError] that says what was wrong with it. The
-// response comes with it.
+// ErrBadHandshake is returned by [Dialer.Dial] if the server's response does not
+// open a WebSocket connection. If the status is not 101, it is returned as it
+// is. Otherwise it is wrapped in a [HandshakeError] that gives the reason. Dial
+// returns the response with it.
 var ErrBadHandshake = errors.New("websocket: bad handshake")
 
-// A HandshakeError says why an opening handshake failed.
+// A HandshakeError is returned by [Upgrader.Upgrade] and [Dialer.Dial] and says
+// why an opening handshake failed.
 type HandshakeError struct {
 	message string
-	status  int   // what a server answers
+	status  int   // of the server's response
 	cause   error // what the error wraps, or nil
 }
 
 // Error returns the reason.
 func (e HandshakeError) Error() string { return "websocket: " + e.message }
 
-// Unwrap returns what lies behind the failure: [ErrBadHandshake] when it was
-// the server's answer, else the cause if there is one.
+// Unwrap returns the cause of the failure or nil. It is [ErrBadHandshake] if the
+// server's response was wrong.
 func (e HandshakeError) Unwrap() error { return e.cause }
 
-// Status returns the HTTP status that the client was answered with, zero in
-// an error of a client.
+// Status returns the HTTP status of the response that [Upgrader.Upgrade] has
+// written. It is zero in an error from Dial.
 func (e HandshakeError) Status() int { return e.status }
 
 func refusal(status int, message string) error {
 	return HandshakeError{message: message, status: status}
+}
+
+// quote returns the start of what a peer sent, in quotes and in ASCII, for the
+// message of an error.
+func quote(s string) string {
+	const longest = 100
+	if len(s) > longest {
+		s = s[:longest] + "..."
+	}
+	return strconv.QuoteToASCII(s)
 }
 
 func badAnswer(message string) error {
@@ -79,17 +92,16 @@ func badAnswer(message string) error {
 }
 
 // IsWebSocketUpgrade reports whether the request asks for an upgrade to the
-// WebSocket protocol: by its Connection and Upgrade headers alone, whether it
-// would be granted or not.
+// WebSocket protocol. It checks the Connection and Upgrade headers only.
 func IsWebSocketUpgrade(r *http.Request) bool {
 	return httphead.HasToken(r.Header[headerConnection], "upgrade") &&
 		httphead.HasToken(r.Header[headerUpgrade], "websocket")
 }
 
-// Subprotocols returns the subprotocols that the client offers, most wanted
-// first. It is nil if there are none or the header is malformed.
+// Subprotocols returns the subprotocols that the client offers, in order of
+// preference. It returns nil if there are none or the header is malformed.
 func Subprotocols(r *http.Request) []string {
-	offered, _ := httphead.Tokens(r.Header[headerProtocol], maxSubprotocols)
+	offered, _ := httphead.Subprotocols(r.Header[headerProtocol], maxSubprotocols)
 	return offered
 }
 
@@ -125,7 +137,7 @@ func checkRequest(r *http.Request) (key string, offered []string, err error) {
 	if len(keys) != 1 || !isKey(keys[0]) {
 		return "", nil, refusal(http.StatusBadRequest, "the Sec-WebSocket-Key is not one key of 16 bytes in base64")
 	}
-	offered, err = httphead.Tokens(r.Header[headerProtocol], maxSubprotocols)
+	offered, err = httphead.Subprotocols(r.Header[headerProtocol], maxSubprotocols)
 	if err != nil {
 		return "", nil, HandshakeError{"Sec-WebSocket-Protocol: " + err.Error(), http.StatusBadRequest, err}
 	}
@@ -145,8 +157,8 @@ func isKey(key string) bool {
 // acceptExtensions answers a client's offers of extensions. wish is nil if the
 // server wants no compression.
 func acceptExtensions(h http.Header, wish *Compression) (agreement, error) {
-	// RFC 6455, Section 9.1: what does not conform to the grammar fails the
-	// handshake, whether it was of use or not.
+	// RFC 6455, Section 9.1: a malformed header fails the handshake, even if no
+	// extension is wanted.
 	offers, err := httphead.Extensions(h[headerExtensions], maxExtensions)
 	if err != nil {
 		return agreement{}, HandshakeError{"Sec-WebSocket-Extensions: " + err.Error(), http.StatusBadRequest, err}
@@ -154,30 +166,39 @@ func acceptExtensions(h http.Header, wish *Compression) (agreement, error) {
 	if wish == nil {
 		return agreement{}, nil
 	}
-	params, answer, ok := deflate.Accept(offers, wish.params())
-	if !ok {
-		return agreement{}, nil
+	params, answer, ok := deflate.Accept(offers, wish.params(), wish.Required)
+	switch {
+	case ok:
+		return agreement{wish, params, answer}, nil
+	case wish.Required:
+		return agreement{}, refusal(http.StatusBadRequest, "the client does not offer the compression that Compression.Required asks for")
 	}
-	return agreement{wish, params, answer}, nil
+	return agreement{}, nil
 }
 
-// checkExtensions checks the extensions in a server's answer to an offer of
-// what wish says, nil if there was none.
+// checkExtensions checks the extensions in a server's answer to the offers
+// that wish stands for, nil if there were none.
 func checkExtensions(h http.Header, wish *Compression) (agreement, error) {
 	answer, err := httphead.Extensions(h[headerExtensions], maxExtensions)
 	switch {
 	case err != nil:
 		return agreement{}, badAnswer("Sec-WebSocket-Extensions: " + err.Error())
+	case len(answer) == 0 && wish != nil && wish.Required:
+		return agreement{}, badAnswer("no compression, and Compression.Required is set")
 	case len(answer) == 0:
 		return agreement{}, nil
 	case wish == nil || len(answer) > 1:
 		return agreement{}, badAnswer("an extension that was not asked for")
 	}
-	params, ok := deflate.Agree(answer[0], wish.params())
-	if !ok {
-		return agreement{}, badAnswer("an extension that was not asked for, or not in this way")
+	extensions := strings.Join(h[headerExtensions], ", ")
+	params, ok := deflate.Agree(answer[0], wish.params(), wish.Required)
+	switch {
+	case ok:
+		return agreement{wish, params, extensions}, nil
+	case wish.Required:
+		return agreement{}, badAnswer("the extension " + quote(extensions) + " is not what was asked for, and Compression.Required is set")
 	}
-	return agreement{wish, params, strings.Join(h[headerExtensions], ", ")}, nil
+	return agreement{}, badAnswer("the extension " + quote(extensions) + " was not asked for, or not in this way")
 }
 
 // selectSubprotocol returns the first of the server's subprotocols that the
@@ -191,10 +212,15 @@ func selectSubprotocol(server, offered []string) string {
 	return ""
 }
 
-// checkSameOrigin reports whether the request comes from a page of the host
-// that it is sent to, or from no page at all (RFC 6455, Section 10.2). A
-// port that is left out is the default of the origin's scheme, in the origin
-// and in the Host header, which does not tell its own.
+// malformedSubprotocol returns the message of an error about a subprotocol in
+// one of the application's fields.
+func malformedSubprotocol(field, protocol string) string {
+	return fmt.Sprintf("malformed subprotocol %+q in %s: it must be visible ASCII without spaces, commas and quotes", protocol, field)
+}
+
+// checkSameOrigin reports whether the request has the origin of the host that it
+// is sent to, or none (RFC 6455, Section 10.2). Without a port, the origin and
+// the host both have the default port of the origin's scheme.
 func checkSameOrigin(r *http.Request) bool {
 	origins := r.Header["Origin"]
 	if len(origins) == 0 {
@@ -204,24 +230,23 @@ func checkSameOrigin(r *http.Request) bool {
 		return false
 	}
 	if isPlainHost(r.Host) && hasOrigin(origins[0], r.Host) {
-		return true // nothing in it needs to be parsed
+		return true // without parsing
 	}
 	origin, err := url.Parse(origins[0])
 	if err != nil || origin.Hostname() == "" || origin.User != nil {
-		return false // "null" ends here
+		return false // "null" among them
 	}
 	host, err := url.Parse("//" + r.Host)
 	if err != nil || host.Host != r.Host {
 		return false
 	}
-	// Letters outside ASCII that fold to one inside are longer than that.
+	// The same length excludes letters outside ASCII that fold to ASCII.
 	a, b := origin.Hostname(), host.Hostname()
 	return len(a) == len(b) && strings.EqualFold(a, b) &&
 		portOr(origin, origin.Scheme) == portOr(host, origin.Scheme)
 }
 
-// hasOrigin reports whether origin is a web page's, followed by nothing but
-// the host.
+// hasOrigin reports whether origin is an http or https scheme and the host.
 func hasOrigin(origin, host string) bool {
 	for _, scheme := range []string{"http://", "https://"} {
 		if rest, ok := strings.CutPrefix(origin, scheme); ok && rest == host {
@@ -263,8 +288,8 @@ func portOr(u *url.URL, scheme string) string {
 }
 
 // checkResponseHeader checks the fields that the application adds to the
-// server's answer. Those of the handshake are not its to set, except for the
-// subprotocol, which Upgrade takes from there.
+// response. Those of the handshake are not allowed, except for the subprotocol,
+// which Upgrade reads.
 func checkResponseHeader(h http.Header) error {
 	for name, values := range h {
 		if !httphead.IsToken(name) {
@@ -341,8 +366,8 @@ func parseURL(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// webSocketURL returns the URL under which a page would know the connection:
-// without credentials, with a WebSocket scheme.
+// webSocketURL returns u as Conn.URL does: with a WebSocket scheme and without
+// credentials.
 func webSocketURL(u *url.URL) string {
 	v := *u
 	v.User = nil
@@ -354,15 +379,14 @@ func webSocketURL(u *url.URL) string {
 }
 
 // requestHeader returns the header of a client's opening handshake
-// (RFC 6455, Section 4.1). The caller's fields may be anything but the
-// handshake's own.
+// (RFC 6455, Section 4.1), with the caller's fields.
 func requestHeader(caller http.Header, key string, subprotocols []string, wish *Compression) (http.Header, error) {
 	h := make(http.Header, len(caller)+5)
 	for name, values := range caller {
 		if err := checkRequestField(name, values, len(subprotocols) > 0); err != nil {
 			return nil, err
 		}
-		// What net/http sets or leaves out itself it knows by this name alone.
+		// net/http sets or omits these fields, and knows them in this spelling only.
 		switch canonical := http.CanonicalHeaderKey(name); canonical {
 		case "Content-Length", "Cookie", "Host", "Trailer", "Transfer-Encoding", "User-Agent":
 			name = canonical
@@ -370,12 +394,14 @@ func requestHeader(caller http.Header, key string, subprotocols []string, wish *
 		h[name] = slices.Concat(h[name], values)
 	}
 	for _, protocol := range subprotocols {
-		if !httphead.IsToken(protocol) {
-			return nil, HandshakeError{message: "a subprotocol is not a token"}
+		if !httphead.IsSubprotocol(protocol) {
+			return nil, HandshakeError{message: malformedSubprotocol("Dialer.Subprotocols", protocol)}
 		}
 	}
-	// Written as RFC 6455 spells them: some servers compare the case.
-	h[headerUpgrade] = []string{"websocket"}
+	// Spelled as in RFC 6455: some servers are case-sensitive.
+	// The space makes net/http keep TLSClientConfig.NextProtos, which it drops
+	// for a request with "websocket". It is not sent: values are trimmed.
+	h[headerUpgrade] = []string{"websocket "}
 	h[headerConnection] = []string{"Upgrade"}
 	h["Sec-WebSocket-Key"] = []string{key}
 	h["Sec-WebSocket-Version"] = []string{handshakeVersion}
@@ -383,7 +409,7 @@ func requestHeader(caller http.Header, key string, subprotocols []string, wish *
 		h["Sec-WebSocket-Protocol"] = []string{strings.Join(subprotocols, ", ")}
 	}
 	if wish != nil {
-		h["Sec-WebSocket-Extensions"] = []string{deflate.Offer(wish.params())}
+		h["Sec-WebSocket-Extensions"] = []string{deflate.Offer(wish.params(), wish.Required)}
 	}
 	return h, nil
 }
@@ -398,6 +424,9 @@ func checkRequestField(name string, values []string, haveSubprotocols bool) erro
 	case headerProtocol:
 		if haveSubprotocols {
 			return HandshakeError{message: "duplicate header not allowed: " + name}
+		}
+		if _, err := httphead.Subprotocols(values, maxSubprotocols); err != nil {
+			return HandshakeError{message: "request header " + name + ": " + err.Error(), cause: err}
 		}
 	}
 	for _, value := range values {
@@ -420,7 +449,7 @@ func checkResponse(h http.Header, key string, offered []string) (subprotocol str
 	case !slices.Equal(h[headerAccept], []string{acceptKey(key)}):
 		return "", badAnswer("the Sec-WebSocket-Accept is not the answer to the key")
 	}
-	chosen, err := httphead.Tokens(h[headerProtocol], maxSubprotocols)
+	chosen, err := httphead.Subprotocols(h[headerProtocol], maxSubprotocols)
 	switch {
 	case err != nil || len(chosen) > 1:
 		return "", badAnswer("the Sec-WebSocket-Protocol is not one subprotocol")

@@ -78,7 +78,7 @@ func fuzzRequest(t *testing.T, text string) {
 	require.True(t, IsWebSocketUpgrade(r))
 	require.Zero(t, r.ContentLength)
 	for _, protocol := range offered {
-		require.True(t, httphead.IsToken(protocol))
+		require.True(t, httphead.IsSubprotocol(protocol))
 	}
 	require.Contains(t, append(offered, ""), selectSubprotocol([]string{"chat", "x"}, offered))
 }

@@ -84,7 +84,7 @@ var refusedRequests = []struct {
 	{requestEdit{"body", "\r\n\r\n", "\r\nContent-Length: 5\r\n\r\nhello"}, 400, "body"},
 	{requestEdit{"chunked body", "\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"}, 400, "body"},
 	{requestEdit{"empty chunked body", "\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"}, 400, "body"},
-	{addedLine("subprotocol no token", "Sec-WebSocket-Protocol: chat, a/b"), 400, "Sec-WebSocket-Protocol"},
+	{addedLine("subprotocol in quotes", "Sec-WebSocket-Protocol: chat, \"a\""), 400, "Sec-WebSocket-Protocol"},
 	{addedLine("too many subprotocols", "Sec-WebSocket-Protocol: "+strings.Repeat("a,", maxSubprotocols+1)), 400, "Sec-WebSocket-Protocol"},
 }
 
@@ -148,7 +148,7 @@ func TestSubprotocolsOfARequest(t *testing.T) {
 		{[]string{"chat, superchat"}, []string{"chat", "superchat"}},
 		{[]string{"b,a", "c"}, []string{"b", "a", "c"}},
 		{[]string{" , chat ,, "}, []string{"chat"}},
-		{[]string{"chat", "no token"}, nil},
+		{[]string{"chat", "with space"}, nil},
 	} {
 		r := &http.Request{Header: http.Header{"Sec-Websocket-Protocol": test.lines}}
 		assert.Equal(t, test.want, Subprotocols(r), "%q", test.lines)
@@ -283,6 +283,24 @@ func TestCheckSameOrigin(t *testing.T) {
 	}
 }
 
+func TestIsPlainHost(t *testing.T) {
+	for b := range 256 {
+		c := byte(b)
+		want := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '.'
+		assert.Equal(t, want, isPlainHost(string([]byte{c})), "%q", c)
+		assert.Equal(t, want, isPlainHost("x"+string([]byte{c})+"y:80"), "%q", c)
+		digit := '0' <= c && c <= '9'
+		assert.Equal(t, digit, isPlainHost("example.com:"+string([]byte{c})), "%q", c)
+		assert.Equal(t, digit, isPlainHost("example.com:1"+string([]byte{c})+"1"), "%q", c)
+	}
+	for host, want := range map[string]bool{
+		"example.com": true, "example.com:80": true, "127.0.0.1:65535": true, "0": true,
+		"": false, ":": false, ":80": false, "example.com:": false, "[::1]": false, "::1": false,
+	} {
+		assert.Equal(t, want, isPlainHost(host), host)
+	}
+}
+
 // refusedResponseHeaders are what an application must not add to the answer.
 var refusedResponseHeaders = map[string]http.Header{
 	"Upgrade":                {"Upgrade": {"h2c"}},
@@ -400,7 +418,7 @@ func TestRequestHeader(t *testing.T) {
 	assert.Equal(t, http.Header{
 		"Origin":                 {"http://example.com"},
 		"x-Odd":                  {"1", "2"},
-		"Upgrade":                {"websocket"},
+		"Upgrade":                {"websocket "}, // net/http sends it without the space
 		"Connection":             {"Upgrade"},
 		"Sec-WebSocket-Key":      {sampleKey},
 		"Sec-WebSocket-Version":  {"13"},
@@ -454,7 +472,7 @@ func TestCheckResponse(t *testing.T) {
 		{"a subprotocol in another case", headerProtocol, []string{"Chat"}, "", "subprotocol"},
 		{"two subprotocols", headerProtocol, []string{"chat, superchat"}, "", "Sec-WebSocket-Protocol"},
 		{"two subprotocol lines", headerProtocol, []string{"chat", "chat"}, "", "Sec-WebSocket-Protocol"},
-		{"subprotocol no token", headerProtocol, []string{"chat/1"}, "", "Sec-WebSocket-Protocol"},
+		{"subprotocol with a space", headerProtocol, []string{"chat 1"}, "", "Sec-WebSocket-Protocol"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h := sampleAnswer.Clone()

@@ -60,10 +60,10 @@ func TestServerRefusesMalformedRequests(t *testing.T) {
 		{addedLine("empty Origin", "Origin:"), 403},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			d := newDoor(t)
+			d := newTestHandler(t)
 			d.EnableCompression = true
 			smuggled := strings.Replace(sampleRequest, "/chat?room=1", "/smuggled", 1)
-			answer := doorAnswer(t, d.listen(t).Listener.Addr(), test.text(t)+smuggled)
+			answer := rawExchange(t, d.listen(t).Listener.Addr(), test.text(t)+smuggled)
 			require.Equal(t, test.status, answer.status, answer.body)
 			assert.Equal(t, "close", answer.header["Connection"][0])
 			assert.NotContains(t, answer.body, "101 Switching")
@@ -74,19 +74,19 @@ func TestServerRefusesMalformedRequests(t *testing.T) {
 
 // hostileHeaders are values of header fields that are as long as they are told.
 var hostileHeaders = map[string]func(n int) string{
-	"commas":            func(n int) string { return strings.Repeat(",", n) },
-	"spaces":            func(n int) string { return strings.Repeat(" ", n) },
-	"spaces and commas": func(n int) string { return strings.Repeat(" ,", n/2) },
-	"tokens":            func(n int) string { return strings.Repeat("a,", n/2) },
-	"one token":         func(n int) string { return strings.Repeat("a", n) },
-	"no token":          func(n int) string { return strings.Repeat("a", n) + "/" },
-	"parameters":        func(n int) string { return "a" + strings.Repeat(";b", n/2) },
-	"many parameters":   func(n int) string { return strings.Repeat("a"+strings.Repeat(";b=1", 100)+",", n/402+1) },
-	"the same offer":    func(n int) string { return strings.Repeat("permessage-deflate; x,", n/22+1) },
-	"quoted":            func(n int) string { return `a;b="` + strings.Repeat("c", n) + `"` },
-	"escaped":           func(n int) string { return `a;b="` + strings.Repeat(`\c`, n/2) + `"` },
-	"unended":           func(n int) string { return `a;b="` + strings.Repeat(`\`, n) },
-	"spaces in between": func(n int) string { return "a" + strings.Repeat(" ", n/2) + ";" + strings.Repeat(" ", n/2) + "b" },
+	"commas":             func(n int) string { return strings.Repeat(",", n) },
+	"spaces":             func(n int) string { return strings.Repeat(" ", n) },
+	"spaces and commas":  func(n int) string { return strings.Repeat(" ,", n/2) },
+	"tokens":             func(n int) string { return strings.Repeat("a,", n/2) },
+	"one token":          func(n int) string { return strings.Repeat("a", n) },
+	"a quote at the end": func(n int) string { return strings.Repeat("a", n) + `"` },
+	"parameters":         func(n int) string { return "a" + strings.Repeat(";b", n/2) },
+	"many parameters":    func(n int) string { return strings.Repeat("a"+strings.Repeat(";b=1", 100)+",", n/402+1) },
+	"the same offer":     func(n int) string { return strings.Repeat("permessage-deflate; x,", n/22+1) },
+	"quoted":             func(n int) string { return `a;b="` + strings.Repeat("c", n) + `"` },
+	"escaped":            func(n int) string { return `a;b="` + strings.Repeat(`\c`, n/2) + `"` },
+	"unended":            func(n int) string { return `a;b="` + strings.Repeat(`\`, n) },
+	"spaces in between":  func(n int) string { return "a" + strings.Repeat(" ", n/2) + ";" + strings.Repeat(" ", n/2) + "b" },
 }
 
 // hostileParsers are what reads them, for a server and for a client.
@@ -177,18 +177,18 @@ func TestNothingBreaksOutOfARequest(t *testing.T) {
 }
 
 func testNothingBreaksOut(t *testing.T, u, proxy *url.URL) {
-	s := answering(justAccept)
-	var heard bytes.Buffer // requests are not in s.requests if they are none
+	s := newFakeNetwork(acceptHandshake)
+	var written bytes.Buffer // requests are not in s.requests if they are none
 	d := &Dialer{HandshakeTimeout: time.Minute}
 	d.NetDialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := s.dial(ctx, network, addr)
-		return &wiretap{conn, &heard}, err
+		return &recordingConn{conn, &written}, err
 	}
 	if proxy != nil {
 		d.Proxy = http.ProxyURL(proxy)
-		s.play = func(conn net.Conn) {
-			s.hear(conn, func(*http.Request) string { return "HTTP/1.1 200 OK\r\n\r\n" })
-			s.exchange(conn, justAccept)
+		s.serve = func(conn net.Conn) {
+			s.answer(conn, func(*http.Request) string { return "HTTP/1.1 200 OK\r\n\r\n" })
+			s.answerOne(conn, acceptHandshake)
 		}
 	}
 	if c, _, err := d.Dial(u.String(), nil); err == nil {
@@ -196,21 +196,21 @@ func testNothingBreaksOut(t *testing.T, u, proxy *url.URL) {
 	}
 	s.open.Wait()
 	synctest.Wait()
-	for _, request := range strings.SplitAfter(heard.String(), "\r\n\r\n") {
+	for _, request := range strings.SplitAfter(written.String(), "\r\n\r\n") {
 		assert.NotContains(t, strings.ToLower(request), "\nevil:")
 		line, _, _ := strings.Cut(request, "\r\n")
 		assert.LessOrEqual(t, strings.Count(line, " "), 2, "no more than the method, the target and the version")
 	}
 }
 
-// A wiretap keeps what is written.
-type wiretap struct {
+// A recordingConn keeps what is written.
+type recordingConn struct {
 	net.Conn
-	heard *bytes.Buffer
+	written *bytes.Buffer
 }
 
-func (w *wiretap) Write(p []byte) (int, error) {
-	w.heard.Write(p)
+func (w *recordingConn) Write(p []byte) (int, error) {
+	w.written.Write(p)
 	return w.Conn.Write(p)
 }
 
@@ -219,10 +219,10 @@ func (w *wiretap) Write(p []byte) (int, error) {
 func TestZonesStayAtHome(t *testing.T) {
 	for _, zone := range []string{"eth0", "Ethernet%202", "a%20HTTP"} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &scene{}
-			s.play = func(conn net.Conn) {
-				s.hear(conn, func(*http.Request) string { return "HTTP/1.1 200 OK\r\n\r\n" })
-				hush(conn)
+			s := &fakeNetwork{}
+			s.serve = func(conn net.Conn) {
+				s.answer(conn, func(*http.Request) string { return "HTTP/1.1 200 OK\r\n\r\n" })
+				discardAll(conn)
 			}
 			proxy := &url.URL{Scheme: "http", Host: "proxy.example"}
 			d := &Dialer{NetDialContext: s.dial, Proxy: http.ProxyURL(proxy), HandshakeTimeout: time.Minute}
@@ -254,7 +254,7 @@ func TestZonesDoNotConfuseNoProxy(t *testing.T) {
 		"ws://[fe80::1%25www.example.com]/":  "tcp proxy.example:3128",
 		"ws://[2001:db8::1%25.example.com]/": "tcp proxy.example:3128",
 	} {
-		s := &scene{play: func(net.Conn) {}}
+		s := &fakeNetwork{serve: func(net.Conn) {}}
 		d := *DefaultDialer
 		d.NetDialContext = s.dial
 		_, _, err := d.Dial(server, nil)

@@ -9,21 +9,21 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 )
 
-// tunnel returns a dial function that asks an HTTP proxy to connect to the
-// server: RFC 6455, Section 4.1, item 3. net/http does so for https alone,
-// and sends anything else to the proxy as a request, which few of them would
-// upgrade.
+// tunnel returns a dial function that asks an HTTP proxy for a connection to
+// the server: RFC 6455, Section 4.1, item 3. net/http does that for https URLs
+// only. It would send the handshake to the proxy, which few proxies upgrade.
 func (d *Dialer) tunnel(proxy *url.URL) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := d.dialProxy(ctx, network, proxy)
 		if err != nil {
-			return nil, &net.OpError{Op: "proxyconnect", Net: network, Err: err}
+			return nil, proxyError(network, err)
 		}
-		// Closing is what ends reads and writes under way when ctx ends.
+		// Closing ends a read or a write that is in progress when ctx ends.
 		stop := context.AfterFunc(ctx, func() { conn.Close() })
 		err = connect(conn, proxy, withoutZone(addr))
 		if !stop() {
@@ -31,14 +31,22 @@ func (d *Dialer) tunnel(proxy *url.URL) func(ctx context.Context, network, addr 
 		}
 		if err != nil {
 			conn.Close()
-			return nil, &net.OpError{Op: "proxyconnect", Net: network, Err: err}
+			return nil, proxyError(network, err)
 		}
 		return conn, nil
 	}
 }
 
-// withoutZone returns an address without the zone of its IPv6 host, which has a
-// meaning on this machine alone and may have spaces in it: RFC 6874, Section 4.
+// proxyError wraps an error as net/http does. It returns nil for nil.
+func proxyError(network string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &net.OpError{Op: "proxyconnect", Net: network, Err: err}
+}
+
+// withoutZone returns an address without the zone of its IPv6 host. A zone means
+// nothing to other hosts and may contain spaces: RFC 6874, Section 4.
 func withoutZone(addr string) string {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -51,24 +59,50 @@ func withoutZone(addr string) string {
 // dialProxy connects to the proxy itself.
 func (d *Dialer) dialProxy(ctx context.Context, network string, proxy *url.URL) (net.Conn, error) {
 	addr := net.JoinHostPort(proxy.Hostname(), portOr(proxy, proxy.Scheme))
+	if proxy.Scheme == "https" && d.NetDialTLSContext != nil {
+		return d.NetDialTLSContext(ctx, network, addr)
+	}
 	conn, err := d.netDial()(ctx, network, addr)
 	if err != nil || proxy.Scheme != "https" {
 		return conn, err
 	}
-	config := &tls.Config{}
-	if d.TLSClientConfig != nil {
-		config = d.TLSClientConfig.Clone()
-	}
+	config := d.tlsConfig()
 	if config.ServerName == "" {
 		config.ServerName = proxy.Hostname()
 	}
-	config.NextProtos = nil // the proxy is spoken to in HTTP/1.1
+	config.NextProtos = []string{"http/1.1"} // those of the application are for the server
 	tlsConn := tls.Client(conn, config)
-	if err := tlsConn.HandshakeContext(ctx); err != nil {
+	if err := handshakeTLS(ctx, tlsConn); err != nil {
 		conn.Close()
 		return nil, err
 	}
 	return tlsConn, nil
+}
+
+// handshakeTLS does a TLS handshake and calls the hooks of httptrace.
+func handshakeTLS(ctx context.Context, conn *tls.Conn) error {
+	trace := httptrace.ContextClientTrace(ctx)
+	if trace != nil && trace.TLSHandshakeStart != nil {
+		trace.TLSHandshakeStart()
+	}
+	err := conn.HandshakeContext(ctx)
+	if trace != nil && trace.TLSHandshakeDone != nil {
+		trace.TLSHandshakeDone(conn.ConnectionState(), err)
+	}
+	return err
+}
+
+// dialTLSProxy returns a function that connects to an https proxy, for the
+// DialTLSContext of a transport.
+func (d *Dialer) dialTLSProxy(proxy *url.URL) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	return func(ctx context.Context, network, _ string) (net.Conn, error) {
+		conn, err := d.dialProxy(ctx, network, proxy)
+		if tlsConn, ok := conn.(*tls.Conn); ok {
+			// With a *tls.Conn net/http would call the hooks a second time.
+			conn = struct{ *tls.Conn }{tlsConn}
+		}
+		return conn, err
+	}
 }
 
 // connect asks the proxy on conn for a tunnel to addr: RFC 9110,
@@ -92,19 +126,31 @@ func connect(conn net.Conn, proxy *url.URL, addr string) error {
 	reader := bufio.NewReader(limited)
 	resp, err := http.ReadResponse(reader, request)
 	if err != nil && limited.N == 0 {
-		err = errors.New("proxy's answer is too long")
+		err = errors.New("the proxy's response is too long")
 	}
 	if err != nil {
 		return err
 	}
-	// The body is not read: of a tunnel it is the stream to the server.
-	if resp.StatusCode/100 != 2 {
-		return errors.New("proxy answered " + resp.Status)
+	// The body is not read. It is the stream to the server.
+	if err := checkConnectResponse(proxy, resp); err != nil {
+		return err
 	}
-	// A server says nothing before it is asked, so that these bytes would be
-	// the proxy's, and lost.
+	// The server sends nothing before the request. These bytes are from the
+	// proxy.
 	if reader.Buffered() > 0 {
-		return errors.New("proxy sent data behind its answer")
+		return errors.New("proxy sent data after its response")
 	}
 	return nil
+}
+
+// checkConnectResponse checks a proxy's response to CONNECT.
+func checkConnectResponse(proxy *url.URL, resp *http.Response) error {
+	if resp.StatusCode/100 == 2 {
+		return nil
+	}
+	message := "proxy " + proxy.Host + " answered " + quote(resp.Status)
+	if resp.StatusCode == http.StatusProxyAuthRequired {
+		message += ": the URL that Dialer.Proxy returns needs the right user and password"
+	}
+	return errors.New(message)
 }

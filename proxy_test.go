@@ -19,21 +19,21 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A middleman is a proxy that makes tunnels. It notes for whom and to where.
-type middleman struct {
+// A testProxy is a proxy that makes tunnels. It records for whom and to where.
+type testProxy struct {
 	mu      sync.Mutex
 	tunnels []string // "credentials > address"
 	running sync.WaitGroup
 }
 
-func newMiddleman(t *testing.T) *middleman {
-	m := &middleman{}
+func newTestProxy(t *testing.T) *testProxy {
+	m := &testProxy{}
 	t.Cleanup(m.running.Wait)
 	return m
 }
 
 // tunnel connects a client to a server until one of them closes.
-func (m *middleman) tunnel(client net.Conn, from io.Reader, credentials, addr string, confirmation []byte) {
+func (m *testProxy) tunnel(client net.Conn, from io.Reader, credentials, addr string, confirmation []byte) {
 	defer client.Close()
 	m.mu.Lock()
 	m.tunnels = append(m.tunnels, credentials+" > "+addr)
@@ -52,7 +52,7 @@ func (m *middleman) tunnel(client net.Conn, from io.Reader, credentials, addr st
 }
 
 // ServeHTTP makes tunnels as an HTTP proxy does.
-func (m *middleman) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (m *testProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.running.Add(1)
 	defer m.running.Done()
 	if r.Method != http.MethodConnect {
@@ -68,7 +68,7 @@ func (m *middleman) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // serveSOCKS makes tunnels as a SOCKS5 proxy does: RFC 1928 and RFC 1929.
-func (m *middleman) serveSOCKS(t *testing.T) net.Listener {
+func (m *testProxy) serveSOCKS(t *testing.T) net.Listener {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { listener.Close() })
@@ -87,7 +87,7 @@ func (m *middleman) serveSOCKS(t *testing.T) net.Listener {
 	return listener
 }
 
-func (m *middleman) socks(conn net.Conn, r *bufio.Reader) {
+func (m *testProxy) socks(conn net.Conn, r *bufio.Reader) {
 	credentials := ":"
 	r.Discard(1) // version
 	if methods := shortString(r); strings.Contains(methods, "\x02") {
@@ -126,18 +126,18 @@ func shortString(r *bufio.Reader) string {
 // servers.
 func TestDialThroughProxy(t *testing.T) {
 	servers := map[string]func(http.Handler) *httptest.Server{"ws": httptest.NewServer, "wss": httptest.NewTLSServer}
-	proxies := map[string]func(*testing.T, *middleman) string{
-		"http":   func(t *testing.T, m *middleman) string { return startedServer(t, httptest.NewServer(m)) },
-		"https":  func(t *testing.T, m *middleman) string { return startedServer(t, httptest.NewTLSServer(m)) },
-		"socks5": func(t *testing.T, m *middleman) string { return m.serveSOCKS(t).Addr().String() },
+	proxies := map[string]func(*testing.T, *testProxy) string{
+		"http":   func(t *testing.T, m *testProxy) string { return startedServer(t, httptest.NewServer(m)) },
+		"https":  func(t *testing.T, m *testProxy) string { return startedServer(t, httptest.NewTLSServer(m)) },
+		"socks5": func(t *testing.T, m *testProxy) string { return m.serveSOCKS(t).Addr().String() },
 	}
 	for scheme, serve := range servers {
 		for proxyScheme, start := range proxies {
 			for _, userinfo := range []string{"", "user:s%3Acret@"} {
 				t.Run(scheme+"/"+proxyScheme+"/"+userinfo, func(t *testing.T) {
-					s := serve(newDoor(t))
+					s := serve(newTestHandler(t))
 					t.Cleanup(s.Close)
-					m := newMiddleman(t)
+					m := newTestProxy(t)
 					proxy, err := url.Parse(proxyScheme + "://" + userinfo + start(t, m))
 					require.NoError(t, err)
 					testProxied(t, s, m, proxy)
@@ -153,7 +153,7 @@ func startedServer(t *testing.T, s *httptest.Server) string {
 	return s.Listener.Addr().String()
 }
 
-func testProxied(t *testing.T, s *httptest.Server, m *middleman, proxy *url.URL) {
+func testProxied(t *testing.T, s *httptest.Server, m *testProxy, proxy *url.URL) {
 	var asked []string
 	d := &Dialer{
 		TLSClientConfig: trusting(httptestTLS(t)),
@@ -188,8 +188,8 @@ func httptestTLS(t *testing.T) *httptest.Server {
 // TestEarlyBytesBehindProxy: what a server sends with its answer is not lost
 // in a tunnel.
 func TestEarlyBytesBehindProxy(t *testing.T) {
-	b := newBarker(t, "ws")
-	m := newMiddleman(t)
+	b := newEarlyServer(t, "ws")
+	m := newTestProxy(t)
 	proxy := &url.URL{Scheme: "http", Host: startedServer(t, httptest.NewServer(m))}
 	for name, messages := range earlyMessages {
 		t.Run(name, func(t *testing.T) {
@@ -221,7 +221,7 @@ func TestProxyAddress(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					u, err := url.Parse(proxy)
 					require.NoError(t, err)
-					s := &scene{play: func(net.Conn) {}}
+					s := &fakeNetwork{serve: func(net.Conn) {}}
 					c, resp, err := (&Dialer{NetDialContext: s.dial, Proxy: http.ProxyURL(u)}).Dial(server, nil)
 					require.Error(t, err)
 					assert.NotErrorIs(t, err, ErrBadHandshake)
@@ -239,11 +239,11 @@ func TestProxyAddress(t *testing.T) {
 func TestProxyRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		proxy := &url.URL{Scheme: "http", Host: "proxy.example", User: url.UserPassword("user", "secret")}
-		s := &scene{}
-		s.play = func(conn net.Conn) {
+		s := &fakeNetwork{}
+		s.serve = func(conn net.Conn) {
 			// RFC 9110, Section 9.3.6: any 2xx, and its Content-Length means nothing.
-			s.hear(conn, func(*http.Request) string { return "HTTP/1.1 204 Fine\r\nContent-Length: 5\r\n\r\n" })
-			s.exchange(conn, justAccept) // the server's turn
+			s.answer(conn, func(*http.Request) string { return "HTTP/1.1 204 Fine\r\nContent-Length: 5\r\n\r\n" })
+			s.answerOne(conn, acceptHandshake) // the server's turn
 		}
 		c, _, err := (&Dialer{NetDialContext: s.dial, Proxy: http.ProxyURL(proxy)}).Dial("ws://[::1]/chat", http.Header{"Cookie": {"secret=1"}})
 		require.NoError(t, err)
@@ -262,46 +262,53 @@ func TestProxyRequest(t *testing.T) {
 	})
 }
 
-// TestProxyFails: what is no tunnel. For wss URLs the errors are net/http's,
-// which says less.
+// TestProxyFails: what is no tunnel. A status is reported in the same words for
+// both kinds of URLs; what is no HTTP net/http reports for wss, and says less.
 func TestProxyFails(t *testing.T) {
-	for _, test := range []struct{ name, answer, reason string }{
-		{"refused", "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n", "Proxy Authentication Required"},
-		{"refused with a body", "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 1000\r\n\r\nsorry", "Bad Gateway"},
-		{"a redirect", "HTTP/1.1 302 Found\r\nLocation: http://example.org\r\n\r\n", "Found"},
-		{"a switch of protocols", "HTTP/1.1 101 Switching Protocols\r\n\r\n", "Switching Protocols"},
-		{"garbage", "\x05\x00\x00 no proxy at all\r\n\r\n", "malformed"},
-		{"too large a head", "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", maxResponseHeader) + "\r\n\r\n", "too long"},
-		{"too many lines", "HTTP/1.1 200 OK\r\n" + strings.Repeat("X: y\r\n", maxResponseHeader/6) + "\r\n", "too long"},
+	const answered = "proxyconnect tcp: proxy proxy.example:3128 answered "
+	for _, test := range []struct{ name, answer, reason, wssReason string }{
+		{"refused", "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
+			answered + `"407 Proxy Authentication Required": the URL that Dialer.Proxy returns needs the right user and password`, answered},
+		{"refused with a body", "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 1000\r\n\r\nsorry", answered + `"502 Bad Gateway"`, answered},
+		{"a redirect", "HTTP/1.1 302 Found\r\nLocation: http://example.org\r\n\r\n", answered + `"302 Found"`, answered},
+		{"a switch of protocols", "HTTP/1.1 101 Switching Protocols\r\n\r\n", answered + `"101 Switching Protocols"`, answered},
+		{"no reason", "HTTP/1.1 500\r\n\r\n", answered + `"500"`, answered},
+		{"a reason with escapes", "HTTP/1.1 403 \x1b[1mno\r\n\r\n", answered + `"403 \x1b[1mno"`, answered},
+		{"garbage", "\x05\x00\x00 no proxy at all\r\n\r\n", "proxyconnect tcp: malformed", "malformed"},
+		{"too large a head", "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", maxResponseHeader) + "\r\n\r\n", "proxyconnect tcp: the proxy's response is too long", ""},
+		{"too many lines", "HTTP/1.1 200 OK\r\n" + strings.Repeat("X: y\r\n", maxResponseHeader/6) + "\r\n", "proxyconnect tcp: the proxy's response is too long", ""},
 	} {
-		for _, server := range []string{"ws://example.com/", "wss://example.com/"} {
+		if test.wssReason == answered {
+			test.wssReason = test.reason
+		}
+		for server, reason := range map[string]string{"ws://example.com/": test.reason, "wss://example.com/": test.wssReason} {
 			t.Run(test.name+" "+server, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					testProxyFails(t, server, test.answer, test.reason)
-				})
+				synctest.Test(t, func(t *testing.T) { testProxyFails(t, server, test.answer, reason) })
 			})
 		}
 	}
 	// Over TLS it is TLS that notices.
-	t.Run("bytes behind the answer", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			testProxyFails(t, "ws://example.com/", "HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 101 ", "data behind")
+	for _, behind := range []string{"H", "HTTP/1.1 101 "} {
+		t.Run("bytes behind the answer "+behind, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				testProxyFails(t, "ws://example.com/", "HTTP/1.1 200 OK\r\n\r\n"+behind, "proxyconnect tcp: proxy sent data after its response")
+			})
 		})
-	})
+	}
 }
 
+// testProxyFails dials through a proxy that answers CONNECT, and expects an
+// error that says reason.
 func testProxyFails(t *testing.T, server, answer, reason string) {
-	s := answering(func(*http.Request) string { return answer })
-	proxy := &url.URL{Scheme: "http", Host: "proxy.example"}
+	s := newFakeNetwork(func(*http.Request) string { return answer })
+	proxy := &url.URL{Scheme: "http", Host: "proxy.example:3128", User: url.UserPassword("user", "secret")}
 	c, resp, err := (&Dialer{NetDialContext: s.dial, Proxy: http.ProxyURL(proxy)}).Dial(server, nil)
-	if strings.HasPrefix(server, "wss:") && reason == "too long" {
-		reason = ""
-	}
 	require.ErrorContains(t, err, reason)
+	assert.NotContains(t, err.Error(), "secret")
 	assert.NotErrorIs(t, err, ErrBadHandshake)
 	assert.Nil(t, c)
 	assert.Nil(t, resp, "the answer is not the server's")
-	if strings.HasPrefix(server, "ws:") {
+	if strings.HasPrefix(reason, "proxyconnect") {
 		var failed *net.OpError
 		require.ErrorAs(t, err, &failed)
 		assert.Equal(t, "proxyconnect", failed.Op)
@@ -315,11 +322,12 @@ func TestUntrustedProxy(t *testing.T) {
 	for _, server := range []string{"ws://example.com/", "wss://example.com/"} {
 		t.Run(server, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &scene{play: func(conn net.Conn) { hush(tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{cert}})) }}
+				s := &fakeNetwork{serve: func(conn net.Conn) { discardAll(tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{cert}})) }}
 				proxy := &url.URL{Scheme: "https", Host: "example.com"}
 				c, resp, err := (&Dialer{NetDialContext: s.dial, Proxy: http.ProxyURL(proxy)}).Dial(server, nil)
 				var failed *tls.CertificateVerificationError
 				require.ErrorAs(t, err, &failed)
+				assert.Contains(t, err.Error(), "proxyconnect", "which of the two is not trusted")
 				assert.Nil(t, c)
 				assert.Nil(t, resp)
 				s.open.Wait()
@@ -333,9 +341,9 @@ func TestUntrustedProxy(t *testing.T) {
 func TestProxyIsSpokenToInHTTP1(t *testing.T) {
 	for name, serve := range map[string]func(http.Handler) *httptest.Server{"ws": httptest.NewServer, "wss": httptest.NewTLSServer} {
 		t.Run(name, func(t *testing.T) {
-			s := serve(newDoor(t))
+			s := serve(newTestHandler(t))
 			t.Cleanup(s.Close)
-			proxy := httptest.NewUnstartedServer(newMiddleman(t))
+			proxy := httptest.NewUnstartedServer(newTestProxy(t))
 			proxy.EnableHTTP2 = true
 			proxy.StartTLS()
 			t.Cleanup(proxy.Close)
@@ -354,7 +362,7 @@ func TestProxyIsSpokenToInHTTP1(t *testing.T) {
 
 func TestProxyFunctionFails(t *testing.T) {
 	cause := errors.New("no idea")
-	s := answering(justAccept)
+	s := newFakeNetwork(acceptHandshake)
 	d := &Dialer{NetDialContext: s.dial, Proxy: func(*http.Request) (*url.URL, error) { return nil, cause }}
 	c, resp, err := d.Dial("ws://example.com/", nil)
 	require.ErrorIs(t, err, cause)
@@ -365,7 +373,7 @@ func TestProxyFunctionFails(t *testing.T) {
 
 func TestProxyFunctionWantsNone(t *testing.T) {
 	d := &Dialer{Proxy: func(*http.Request) (*url.URL, error) { return nil, nil }}
-	c, _, err := d.Dial(newDoor(t).listen(t).URL, nil)
+	c, _, err := d.Dial(newTestHandler(t).listen(t).URL, nil)
 	require.NoError(t, err)
 	defer c.Close()
 	expectEcho(t, c)
@@ -375,7 +383,7 @@ func TestProxyFunctionWantsNone(t *testing.T) {
 func TestUnknownProxyScheme(t *testing.T) {
 	for _, scheme := range []string{"", "gopher", "socks4", "ws"} {
 		for _, server := range []string{"ws://example.com/", "wss://example.com/"} {
-			s := answering(justAccept)
+			s := newFakeNetwork(acceptHandshake)
 			proxy := &url.URL{Scheme: scheme, Host: "proxy.example:1"}
 			c, resp, err := (&Dialer{NetDialContext: s.dial, Proxy: http.ProxyURL(proxy)}).Dial(server, nil)
 			require.ErrorContains(t, err, "proxy", "%q for %s", scheme, server)

@@ -11,101 +11,109 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/seed23105783/websocket/internal/httphead"
 )
 
-// An Upgrader turns an HTTP request into a WebSocket connection. Its zero
-// value is ready to use. It is safe for use by several goroutines as long as
-// its fields are not changed.
+// An Upgrader upgrades HTTP requests to WebSocket connections. The zero value
+// is ready to use. An Upgrader is safe for concurrent use as long as its fields
+// are not changed.
 type Upgrader struct {
-	// HandshakeTimeout is how long writing the answer may take. The default,
-	// zero, is no limit.
+	// HandshakeTimeout limits how long writing the response may take. Zero
+	// means no limit.
 	HandshakeTimeout time.Duration
 
-	// ReadBufferSize and WriteBufferSize are the sizes in bytes of the buffers
-	// for reading and writing: zero is 4096, and anything below 256 and above
-	// 65536 is raised and lowered to that. They do not limit messages. Frames
-	// up to the size of the write buffer are copied to go out in one piece,
-	// and NextWriter sends fragments of about that size. Buffers are lent
-	// while they are in use; a waiting connection on a socket has none.
+	// ReadBufferSize and WriteBufferSize are the sizes of the I/O buffers in
+	// bytes. Zero means 4096. Other values are raised to 256 or lowered to
+	// 65536. Messages may be longer. A frame that fits into the write buffer is
+	// written with one call, and NextWriter sends fragments of about that size.
+	// Buffers come from a pool; an idle connection on a socket has none.
 	ReadBufferSize, WriteBufferSize int
 
-	// WriteBufferPool lends the write buffers. The default, nil, is a pool
+	// WriteBufferPool is a pool of write buffers. The default, nil, is a pool
 	// that all connections share.
 	WriteBufferPool BufferPool
 
-	// Subprotocols are the subprotocols that the server speaks, most wanted
-	// first. The first that the client offers is chosen, none if there is no
-	// such. If Subprotocols is nil the Sec-WebSocket-Protocol field of
-	// Upgrade's responseHeader is used as it is.
+	// Subprotocols lists the subprotocols that the server supports, in order
+	// of preference. The first one that the client offers, too, is selected.
+	// If there is none, the connection has no subprotocol. If Subprotocols is
+	// nil, the Sec-WebSocket-Protocol field of responseHeader is selected as it
+	// is.
+	//
+	// A subprotocol is visible ASCII without spaces, commas and quotes. With
+	// any other in the list, Upgrade fails with status 500.
 	Subprotocols []string
 
-	// Error answers a request that is refused with the given status for the
-	// given reason, a [HandshakeError]. The default, nil, is http.Error with
-	// the reason as text. Headers that belong to the status are set before.
+	// Error writes the response to a request that is refused. The reason is a
+	// [HandshakeError]. Header fields that belong to the status are already
+	// set. The default, nil, writes the reason with http.Error.
 	Error func(w http.ResponseWriter, r *http.Request, status int, reason error)
 
-	// CheckOrigin says whether a request is welcome from where its Origin
-	// header says it comes from. The default, nil, takes requests from pages
-	// of the same host and from clients that are no pages and send none; all
-	// else would let any page on the web use the connection with the cookies
-	// of whoever visits it (RFC 6455, Section 10.2).
+	// CheckOrigin reports whether a request with this Origin header is
+	// accepted. The default, nil, accepts an origin with the host and port of
+	// the Host header, and requests without an origin, which do not come from
+	// browsers.
+	//
+	// A browser lets any page connect, and sends the user's cookies. With a
+	// CheckOrigin that accepts everything, any page can act as the user who
+	// visits it (RFC 6455, Section 10.2).
 	CheckOrigin func(r *http.Request) bool
 
-	// EnableCompression agrees to compress messages, each on its own. It stands
-	// for a Compression without context takeover.
+	// EnableCompression accepts compression without context takeover in either
+	// direction. It has no effect if Compression is set.
 	EnableCompression bool
 
-	// Compression says how to compress messages with clients that offer it.
-	// The default, nil, is not to, unless EnableCompression is set.
+	// Compression accepts compression from clients that offer it. The default,
+	// nil, is no compression, unless EnableCompression is set.
 	Compression *Compression
 
-	// ReadLimit is the length in bytes of the longest message to be received.
-	// Zero is [DefaultReadLimit], and a negative value none. See
-	// [Conn.SetReadLimit].
+	// ReadLimit is the maximum length of a received message in bytes, after
+	// decompression. Zero means [DefaultReadLimit], and a negative value no
+	// limit. See [Conn.SetReadLimit].
 	ReadLimit int64
 
-	// SendQueueLimit is how many bytes of messages [Conn.Send] queues. Zero is
-	// [DefaultSendQueueLimit], and a negative value no limit. A message without
-	// a byte counts as one.
+	// SendQueueLimit is the maximum number of bytes that [Conn.Send] queues.
+	// Zero means [DefaultSendQueueLimit], and a negative value no limit. An
+	// empty message counts as one byte.
 	SendQueueLimit int64
 
-	// BatchWrites lets WriteMessage leave short messages in the queue of
-	// [Conn.Send] and return nil while the peer's next message has arrived
-	// already: answers to requests that came in one piece go out in one piece.
-	// They are written at the latest before a read method waits, or after a
-	// millisecond. A write that fails then is reported by the next. The
-	// default is that WriteMessage returns when the message is written.
+	// BatchWrites lets WriteMessage queue a short message and return nil if
+	// the next message from the peer has already arrived. The responses to
+	// requests that arrive together are then written together: at the latest
+	// when a read method waits, or after a millisecond. If that fails, the next
+	// write returns the error. By default WriteMessage returns when the message
+	// is written.
 	BatchWrites bool
 
-	// WriteTimeout is how long the transport may take for a frame, or for what
-	// was queued, before the connection is ended: that is how a peer that does
-	// not read is got rid of. It is in force beside the write deadline. The
-	// default, zero, is no limit.
+	// WriteTimeout limits how long the transport may take to accept a frame, or
+	// a batch of queued frames. After that the connection is closed. It ends
+	// connections whose peer does not read, and is independent of the write
+	// deadline. Zero means no limit.
 	WriteTimeout time.Duration
 
-	// Group is what the connections join when the client has been answered,
-	// before Upgrade returns. The default, nil, is none.
+	// Group is a group that each connection joins before Upgrade returns. The
+	// default, nil, is none.
 	Group *Group
 
-	// KeepAlive ends connections whose peer has vanished. The default, zero,
-	// is to wait for it.
+	// KeepAlive closes connections whose peer no longer responds. The zero
+	// value does nothing.
 	KeepAlive KeepAlive
 
-	// Trace has hooks that see what happens to connections. The default, nil,
-	// is none.
+	// Trace has functions that are called when something happens to a
+	// connection. The default, nil, is none.
 	Trace *Trace
 }
 
-// Upgrade answers an opening handshake (RFC 6455, Section 4.2) and returns the
-// connection, which the caller has to close. The http.Server forgets about it:
-// its timeouts, and Shutdown, do not reach it any more.
+// Upgrade upgrades the request to a WebSocket connection (RFC 6455, Section
+// 4.2). The caller must close it. It no longer belongs to the http.Server, whose
+// timeouts and Shutdown do not affect it.
 //
-// responseHeader, which may be nil, is added to the answer, cookies for
-// example. The fields of the handshake are not the caller's to set.
+// The fields of responseHeader, which may be nil, are added to the response.
+// They may not be those of the handshake, except for Sec-WebSocket-Protocol.
 //
-// A request that is no handshake, or is not welcome, is answered with an error
-// status; Upgrade returns a [HandshakeError] that says why, and w can be left
-// alone. Nothing is taken from the server before every check has passed.
+// If the request is not an opening handshake or is refused, Upgrade writes an
+// error response and returns a [HandshakeError]; the caller must not write to w.
+// The connection is not hijacked before all checks have passed.
 func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header) (*Conn, error) {
 	c, err := u.upgrade(w, r, responseHeader)
 	u.Trace.handshakeDone(c, err)
@@ -114,30 +122,30 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 
 // upgrade goes through the steps of RFC 6455, Section 4.2.2.
 func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header) (*Conn, error) {
-	var granted grant
-	if err := u.check(r, responseHeader, &granted); err != nil {
+	var hs serverHandshake
+	if err := u.check(r, responseHeader, &hs); err != nil {
 		return nil, u.refuse(w, r, err)
 	}
 	netConn, early, err := hijack(w)
 	if err != nil {
 		return nil, u.refuse(w, r, err)
 	}
-	if err := u.answer(netConn, &granted, responseHeader); err != nil {
+	if err := u.answer(netConn, &hs, responseHeader); err != nil {
 		netConn.Close()
 		return nil, err
 	}
-	return u.open(netConn, early, r, &granted), nil
+	return u.open(netConn, early, r, &hs), nil
 }
 
-// A grant is what a request that is welcome gets.
-type grant struct {
+// A serverHandshake is what was agreed on with a client.
+type serverHandshake struct {
 	key         string
 	subprotocol string
 	agreement   agreement
 }
 
-// check decides whether a request becomes a connection, and of what kind.
-func (u *Upgrader) check(r *http.Request, responseHeader http.Header, granted *grant) error {
+// check checks the request and sets what it is answered with.
+func (u *Upgrader) check(r *http.Request, responseHeader http.Header, hs *serverHandshake) error {
 	key, offered, err := checkRequest(r)
 	if err == nil && u.Group.isEnding() {
 		err = refusal(http.StatusServiceUnavailable, "the server is shutting down")
@@ -149,24 +157,42 @@ func (u *Upgrader) check(r *http.Request, responseHeader http.Header, granted *g
 		err = checkResponseHeader(responseHeader)
 	}
 	if err == nil {
-		granted.agreement, err = u.acceptExtensions(r)
+		hs.agreement, err = u.acceptExtensions(r)
 	}
-	granted.key = key
-	if u.Subprotocols != nil {
-		granted.subprotocol = selectSubprotocol(u.Subprotocols, offered)
-	} else if values := fieldValues(responseHeader, headerProtocol); len(values) > 0 {
-		granted.subprotocol = values[0]
+	if err == nil {
+		hs.subprotocol, err = u.chooseSubprotocol(offered, responseHeader)
 	}
+	hs.key = key
 	return err
 }
 
-// open makes a Conn of what was granted. It is a function of its own for the
-// sake of the stack: its frame is not there while the answer is written.
+// chooseSubprotocol returns the subprotocol of the answer, "" for none.
+func (u *Upgrader) chooseSubprotocol(offered []string, responseHeader http.Header) (string, error) {
+	if u.Subprotocols != nil {
+		for _, protocol := range u.Subprotocols {
+			if protocol != "" && !httphead.IsSubprotocol(protocol) {
+				return "", refusal(http.StatusInternalServerError, malformedSubprotocol("Upgrader.Subprotocols", protocol))
+			}
+		}
+		return selectSubprotocol(u.Subprotocols, offered), nil
+	}
+	values := fieldValues(responseHeader, headerProtocol)
+	if len(values) == 0 || values[0] == "" {
+		return "", nil
+	}
+	if !httphead.IsSubprotocol(values[0]) {
+		return "", refusal(http.StatusInternalServerError, malformedSubprotocol("the application's response header", values[0]))
+	}
+	return values[0], nil
+}
+
+// open returns the Conn. It is a function of its own to keep its frame off the
+// stack while the response is written.
 //
 //go:noinline
-func (u *Upgrader) open(netConn net.Conn, early []byte, r *http.Request, granted *grant) *Conn {
+func (u *Upgrader) open(netConn net.Conn, early []byte, r *http.Request, hs *serverHandshake) *Conn {
 	c := newConn(netConn, connConfig{
-		subprotocol:     granted.subprotocol,
+		subprotocol:     hs.subprotocol,
 		url:             requestedURL(r),
 		readLimit:       u.ReadLimit,
 		sendQueueLimit:  u.SendQueueLimit,
@@ -175,7 +201,7 @@ func (u *Upgrader) open(netConn net.Conn, early []byte, r *http.Request, granted
 		readBufferSize:  u.ReadBufferSize,
 		writeBufferSize: u.WriteBufferSize,
 		writeBufferPool: u.WriteBufferPool,
-		agreement:       granted.agreement,
+		agreement:       hs.agreement,
 		early:           early,
 	})
 	c.startTrace(u.Trace)
@@ -186,15 +212,21 @@ func (u *Upgrader) open(netConn net.Conn, early []byte, r *http.Request, granted
 	return c
 }
 
+// checkOrigin checks where the request comes from: RFC 6455, Section 4.2.2,
+// step 4.
 func (u *Upgrader) checkOrigin(r *http.Request) error {
 	check := u.CheckOrigin
 	if check == nil {
 		check = checkSameOrigin
 	}
-	if !check(r) {
-		return refusal(http.StatusForbidden, "the origin is not allowed")
+	if check(r) {
+		return nil
 	}
-	return nil
+	origin, host := quote(strings.Join(r.Header["Origin"], ", ")), quote(r.Host)
+	if u.CheckOrigin != nil {
+		return refusal(http.StatusForbidden, "Upgrader.CheckOrigin refuses the origin "+origin+" at the host "+host)
+	}
+	return refusal(http.StatusForbidden, "the origin "+origin+" is not of the host "+host+": set Upgrader.CheckOrigin to allow it")
 }
 
 func (u *Upgrader) acceptExtensions(r *http.Request) (agreement, error) {
@@ -205,8 +237,7 @@ func (u *Upgrader) acceptExtensions(r *http.Request) (agreement, error) {
 	return acceptExtensions(r.Header, wish)
 }
 
-// refuse answers a request that does not become a connection and returns err,
-// which is a HandshakeError.
+// refuse writes the response to a request that is refused and returns err.
 func (u *Upgrader) refuse(w http.ResponseWriter, r *http.Request, err error) error {
 	status := http.StatusInternalServerError
 	if e, ok := err.(HandshakeError); ok {
@@ -234,12 +265,12 @@ func (u *Upgrader) refuse(w http.ResponseWriter, r *http.Request, err error) err
 	return err
 }
 
-// hijack takes the connection from the server, with the bytes that the client
-// has sent right after its request, and without the server's deadlines.
+// hijack takes the connection from the server, together with the bytes that the
+// client sent right after its request. The connection has no deadlines.
 func hijack(w http.ResponseWriter) (conn net.Conn, early []byte, err error) {
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		return nil, nil, HandshakeError{"cannot hijack the connection: " + err.Error(), http.StatusInternalServerError, err}
+		return nil, nil, hijackError(w, err)
 	}
 	if n := buffered.Reader.Buffered(); n > 0 {
 		early, _ = buffered.Reader.Peek(n)
@@ -255,15 +286,32 @@ func hijack(w http.ResponseWriter) (conn net.Conn, early []byte, err error) {
 	return conn, early, nil
 }
 
-// answer sends the server's half of the handshake.
-func (u *Upgrader) answer(conn net.Conn, granted *grant, header http.Header) error {
+// hijackError returns an error that names the type which is in the way.
+func hijackError(w http.ResponseWriter, err error) error {
+	message := "cannot hijack the connection: "
+	for {
+		switch t := w.(type) {
+		case http.Hijacker:
+			message += fmt.Sprintf("%T.Hijack: %v", w, err)
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = t.Unwrap()
+			continue
+		default:
+			message += fmt.Sprintf("%T has neither a Hijack nor an Unwrap method: %v", w, err)
+		}
+		return HandshakeError{message, http.StatusInternalServerError, err}
+	}
+}
+
+// answer writes the response of the handshake.
+func (u *Upgrader) answer(conn net.Conn, hs *serverHandshake, header http.Header) error {
 	buf := bufpool.Get(minBuffer)
 	defer bufpool.Put(buf)
 	if u.HandshakeTimeout > 0 {
 		conn.SetWriteDeadline(time.Now().Add(u.HandshakeTimeout))
 		defer conn.SetWriteDeadline(time.Time{})
 	}
-	head := appendResponse(buf.B[:0], granted.key, granted.subprotocol, granted.agreement.extensions, header)
+	head := appendResponse(buf.B[:0], hs.key, hs.subprotocol, hs.agreement.extensions, header)
 	if _, err := conn.Write(head); err != nil {
 		return fmt.Errorf("websocket: writing the answer to the handshake: %w", err)
 	}
@@ -280,12 +328,16 @@ func requestedURL(r *http.Request) string {
 	if strings.HasPrefix(r.RequestURI, "/") && !strings.Contains(r.RequestURI, "#") && isPlainHost(r.Host) {
 		return scheme + "://" + r.Host + r.RequestURI
 	}
-	u := url.URL{Scheme: scheme, Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
+	u := url.URL{Scheme: scheme, Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath}
+	u.RawQuery = strings.ReplaceAll(r.URL.RawQuery, "#", "%23") // a request has no fragment
+	if u.Path == "" {
+		u.Path = "/"
+	}
 	return u.String()
 }
 
-// Upgrade upgrades the request without checking its origin, which is left to
-// the caller, and chooses the subprotocol that responseHeader names.
+// Upgrade upgrades the request without checking its origin. The subprotocol is
+// that of responseHeader. Unlike [Upgrader.Upgrade], it writes no error response.
 //
 // Deprecated: Use [Upgrader.Upgrade], which checks the origin.
 func Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header, readBufSize, writeBufSize int) (*Conn, error) {
@@ -294,7 +346,7 @@ func Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header,
 		WriteBufferSize: writeBufSize,
 		CheckOrigin:     func(*http.Request) bool { return true },
 		Error: func(w http.ResponseWriter, _ *http.Request, _ int, _ error) {
-			// The answer is the caller's, who may serve a page instead.
+			// The response is the caller's, who may serve a page instead.
 			for _, name := range []string{headerConnection, headerUpgrade, headerVersion, "Allow"} {
 				w.Header().Del(name)
 			}

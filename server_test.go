@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/tls"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -12,6 +11,7 @@ import (
 	"net/textproto"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -21,11 +21,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// doorPatience bounds what a test waits for on a real socket.
-const doorPatience = 20 * time.Second
+// testTimeout bounds what a test waits for on a real socket.
+const testTimeout = 20 * time.Second
 
-// A door is an http.Handler that upgrades every request.
-type door struct {
+// A testHandler is an http.Handler that upgrades every request.
+type testHandler struct {
 	Upgrader
 	header   http.Header                                   // added to the answer
 	wrap     func(http.ResponseWriter) http.ResponseWriter // a middleware
@@ -35,14 +35,14 @@ type door struct {
 	running  sync.WaitGroup
 }
 
-// newDoor returns a door to which the test may not leave anyone behind.
-func newDoor(t *testing.T) *door {
-	d := &door{outcomes: make(chan error, 100)}
+// newTestHandler returns a handler that the test waits for at its end.
+func newTestHandler(t *testing.T) *testHandler {
+	d := &testHandler{outcomes: make(chan error, 100)}
 	t.Cleanup(d.running.Wait)
 	return d
 }
 
-func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (d *testHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.running.Add(1)
 	defer d.running.Done()
 	w = hijackCounter{w, &d.hijacks}
@@ -67,8 +67,8 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// listen serves the door on a port of the loopback interface.
-func (d *door) listen(t *testing.T) *httptest.Server {
+// listen serves the handler on a port of the loopback interface.
+func (d *testHandler) listen(t *testing.T) *httptest.Server {
 	s := httptest.NewServer(d)
 	t.Cleanup(s.Close)
 	return s
@@ -93,9 +93,9 @@ func (w unwrapper) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // An opaqueWriter is what a careless middleware puts around one.
 type opaqueWriter struct{ http.ResponseWriter }
 
-// doorKnock opens a connection to a server, over TLS if config is not nil, and
+// dialAndSend opens a connection to a server, over TLS if config is not nil, and
 // sends text.
-func doorKnock(t *testing.T, addr net.Addr, config *tls.Config, text string) net.Conn {
+func dialAndSend(t *testing.T, addr net.Addr, config *tls.Config, text string) net.Conn {
 	conn, err := net.Dial(addr.Network(), addr.String())
 	require.NoError(t, err)
 	t.Cleanup(func() { conn.Close() })
@@ -103,24 +103,24 @@ func doorKnock(t *testing.T, addr net.Addr, config *tls.Config, text string) net
 		config.ServerName = "example.com"
 		conn = tls.Client(conn, config)
 	}
-	require.NoError(t, conn.SetDeadline(time.Now().Add(doorPatience)))
+	require.NoError(t, conn.SetDeadline(time.Now().Add(testTimeout)))
 	_, err = io.WriteString(conn, text)
 	require.NoError(t, err)
 	return conn
 }
 
-// A rawAnswer is a response as it came over the wire: http.Response hides the
+// A rawResponse is a response as it came over the wire: http.Response hides the
 // Connection header.
-type rawAnswer struct {
+type rawResponse struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// doorAnswer sends text to a server and returns the answer, behind which the
+// rawExchange sends text to a server and returns the answer, behind which the
 // server has to close.
-func doorAnswer(t *testing.T, addr net.Addr, text string) rawAnswer {
-	all, err := io.ReadAll(doorKnock(t, addr, nil, text))
+func rawExchange(t *testing.T, addr net.Addr, text string) rawResponse {
+	all, err := io.ReadAll(dialAndSend(t, addr, nil, text))
 	require.NoError(t, err)
 	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(all)), nil)
 	require.NoError(t, err)
@@ -131,13 +131,13 @@ func doorAnswer(t *testing.T, addr net.Addr, text string) rawAnswer {
 	require.NoError(t, err)
 	body, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
-	return rawAnswer{resp.StatusCode, http.Header(header), string(body)}
+	return rawResponse{resp.StatusCode, http.Header(header), string(body)}
 }
 
-// expectEcho sends messages over a connection to a door and gets them back.
+// expectEcho sends messages over a connection to a testHandler and gets them back.
 func expectEcho(t *testing.T, c *Conn) {
 	t.Helper()
-	require.NoError(t, c.SetReadDeadline(time.Now().Add(doorPatience)))
+	require.NoError(t, c.SetReadDeadline(time.Now().Add(testTimeout)))
 	for _, size := range []int{0, 5, 70_000} {
 		require.NoError(t, c.WriteMessage(TextMessage, []byte(long[:size])))
 		kind, p, err := c.ReadMessage()
@@ -150,8 +150,8 @@ func expectEcho(t *testing.T, c *Conn) {
 func TestUpgradeRefuses(t *testing.T) {
 	for _, test := range refusedRequests {
 		t.Run(test.name, func(t *testing.T) {
-			d := newDoor(t)
-			answer := doorAnswer(t, d.listen(t).Listener.Addr(), test.text(t))
+			d := newTestHandler(t)
+			answer := rawExchange(t, d.listen(t).Listener.Addr(), test.text(t))
 			assert.Equal(t, test.status, answer.status)
 			err := <-d.outcomes
 			var refused HandshakeError
@@ -180,9 +180,9 @@ func TestUpgradeRefuses(t *testing.T) {
 func TestUpgradeAccepts(t *testing.T) {
 	for _, test := range acceptedRequests {
 		t.Run(test.name, func(t *testing.T) {
-			d := newDoor(t)
+			d := newTestHandler(t)
 			d.serve = func(*Conn) {}
-			answer := doorAnswer(t, d.listen(t).Listener.Addr(), test.text(t))
+			answer := rawExchange(t, d.listen(t).Listener.Addr(), test.text(t))
 			require.NoError(t, <-d.outcomes)
 			assert.Equal(t, 101, answer.status)
 			key := parseRequest(t, test.text(t)).Header.Get("Sec-WebSocket-Key")
@@ -211,12 +211,14 @@ func TestUpgradeRefusesOrigin(t *testing.T) {
 		{"repeated", "http://example.com\r\nOrigin: http://example.com", nil, 403},
 		{"another host, welcome", "http://evil.org", yes, 101},
 		{"same host, not welcome", "http://example.com", no, 403},
+		{"none", "", no, 403},
+		{"long, with escapes", "http://" + strings.Repeat("\u00fc\u2028", 1000), nil, 403},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			d := newDoor(t)
+			d := newTestHandler(t)
 			d.CheckOrigin = test.check
 			d.serve = func(*Conn) {}
-			answer := doorAnswer(t, d.listen(t).Listener.Addr(), addedLine("", "Origin: "+test.origin).text(t))
+			answer := rawExchange(t, d.listen(t).Listener.Addr(), addedLine("", "Origin: "+test.origin).text(t))
 			require.Equal(t, test.status, answer.status)
 			err := <-d.outcomes
 			if test.status == 101 {
@@ -226,7 +228,15 @@ func TestUpgradeRefusesOrigin(t *testing.T) {
 			var refused HandshakeError
 			require.ErrorAs(t, err, &refused)
 			assert.Equal(t, 403, refused.Status())
-			assert.Contains(t, answer.body, "origin")
+			origin := strings.ReplaceAll(test.origin, "\r\nOrigin:", ",")
+			if len(origin) < 100 {
+				assert.Contains(t, err.Error(), `origin "`+origin+`"`)
+			}
+			assert.Contains(t, err.Error(), `host "example.com"`)
+			assert.Contains(t, err.Error(), "Upgrader.CheckOrigin")
+			assert.Less(t, len(err.Error()), 1000)
+			assert.NotContains(t, err.Error(), "\u2028")
+			assert.Contains(t, answer.body, err.Error())
 			assert.Equal(t, []string{"close"}, answer.header["Connection"])
 			assert.Zero(t, d.hijacks.Load())
 		})
@@ -247,9 +257,9 @@ func TestUpgradeAsksCheckOriginLast(t *testing.T) {
 func TestUpgradeRefusesResponseHeader(t *testing.T) {
 	for name, header := range refusedResponseHeaders {
 		t.Run(name, func(t *testing.T) {
-			d := newDoor(t)
+			d := newTestHandler(t)
 			d.header = header
-			answer := doorAnswer(t, d.listen(t).Listener.Addr(), sampleRequest)
+			answer := rawExchange(t, d.listen(t).Listener.Addr(), sampleRequest)
 			assert.Equal(t, http.StatusInternalServerError, answer.status)
 			assert.Equal(t, []string{"close"}, answer.header["Connection"])
 			assert.Empty(t, answer.header.Values("Set-Cookie"))
@@ -261,45 +271,10 @@ func TestUpgradeRefusesResponseHeader(t *testing.T) {
 	}
 }
 
-func TestUpgradeWithoutHijacker(t *testing.T) {
-	broken := errors.New("not today")
-	for _, test := range []struct {
-		name  string
-		wrap  func(http.ResponseWriter) http.ResponseWriter
-		cause error
-	}{
-		{"cannot", func(w http.ResponseWriter) http.ResponseWriter { return opaqueWriter{w} }, http.ErrNotSupported},
-		{"cannot behind Unwrap", func(w http.ResponseWriter) http.ResponseWriter { return unwrapper{opaqueWriter{w}} }, http.ErrNotSupported},
-		{"fails", func(w http.ResponseWriter) http.ResponseWriter { return brokenHijacker{w, broken} }, broken},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			d := newDoor(t)
-			d.wrap = test.wrap
-			answer := doorAnswer(t, d.listen(t).Listener.Addr(), sampleRequest)
-			assert.Equal(t, http.StatusInternalServerError, answer.status)
-			assert.Equal(t, []string{"close"}, answer.header["Connection"])
-			assert.Contains(t, answer.body, test.cause.Error())
-			err := <-d.outcomes
-			var refused HandshakeError
-			require.ErrorAs(t, err, &refused)
-			assert.Equal(t, 500, refused.Status())
-			assert.ErrorIs(t, err, test.cause)
-		})
-	}
-}
-
-// A brokenHijacker fails to hijack.
-type brokenHijacker struct {
-	http.ResponseWriter
-	err error
-}
-
-func (w brokenHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, w.err }
-
 // TestUpgradeOverHTTP2 refuses what HTTP/2 has no Upgrade for, with an answer
 // that HTTP/2 allows.
 func TestUpgradeOverHTTP2(t *testing.T) {
-	d := newDoor(t)
+	d := newTestHandler(t)
 	s := httptest.NewUnstartedServer(d)
 	s.EnableHTTP2 = true
 	s.StartTLS()
@@ -320,26 +295,26 @@ func TestUpgradeOverHTTP2(t *testing.T) {
 func TestUpgradeEverywhere(t *testing.T) {
 	for _, test := range []struct {
 		name  string
-		start func(t *testing.T, d *door) (*Dialer, string)
+		start func(t *testing.T, d *testHandler) (*Dialer, string)
 	}{
-		{"plain", func(t *testing.T, d *door) (*Dialer, string) { return &Dialer{}, d.listen(t).URL }},
-		{"middleware", func(t *testing.T, d *door) (*Dialer, string) {
+		{"plain", func(t *testing.T, d *testHandler) (*Dialer, string) { return &Dialer{}, d.listen(t).URL }},
+		{"middleware", func(t *testing.T, d *testHandler) (*Dialer, string) {
 			d.wrap = func(w http.ResponseWriter) http.ResponseWriter { return unwrapper{unwrapper{w}} }
 			return &Dialer{}, d.listen(t).URL
 		}},
-		{"mux", func(t *testing.T, d *door) (*Dialer, string) {
+		{"mux", func(t *testing.T, d *testHandler) (*Dialer, string) {
 			mux := http.NewServeMux()
 			mux.Handle("GET /chat/{room}", d)
 			s := httptest.NewServer(mux)
 			t.Cleanup(s.Close)
 			return &Dialer{}, s.URL + "/chat/1"
 		}},
-		{"TLS", func(t *testing.T, d *door) (*Dialer, string) {
+		{"TLS", func(t *testing.T, d *testHandler) (*Dialer, string) {
 			s := httptest.NewTLSServer(d)
 			t.Cleanup(s.Close)
 			return &Dialer{TLSClientConfig: trusting(s)}, s.URL
 		}},
-		{"TLS with HTTP/2 enabled", func(t *testing.T, d *door) (*Dialer, string) {
+		{"TLS with HTTP/2 enabled", func(t *testing.T, d *testHandler) (*Dialer, string) {
 			s := httptest.NewUnstartedServer(d)
 			s.EnableHTTP2 = true
 			s.StartTLS()
@@ -348,13 +323,13 @@ func TestUpgradeEverywhere(t *testing.T) {
 			config.NextProtos = []string{"h2", "http/1.1"}
 			return &Dialer{TLSClientConfig: config}, s.URL
 		}},
-		{"Unix socket", func(t *testing.T, d *door) (*Dialer, string) {
-			path := unixDoor(t, d)
+		{"Unix socket", func(t *testing.T, d *testHandler) (*Dialer, string) {
+			path := listenUnix(t, d)
 			return &Dialer{NetDial: func(string, string) (net.Conn, error) { return net.Dial("unix", path) }}, "ws://localhost/"
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			dialer, url := test.start(t, newDoor(t))
+			dialer, url := test.start(t, newTestHandler(t))
 			c, resp, err := dialer.Dial(url, nil)
 			require.NoError(t, err)
 			defer c.Close()
@@ -369,8 +344,8 @@ func trusting(s *httptest.Server) *tls.Config {
 	return s.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
 }
 
-// unixDoor serves a door on a Unix socket and returns the path of that.
-func unixDoor(t *testing.T, d *door) string {
+// listenUnix serves a handler on a Unix socket and returns the path of that.
+func listenUnix(t *testing.T, d *testHandler) string {
 	// Not t.TempDir, whose names may be longer than a socket's may be.
 	dir, err := os.MkdirTemp("", "ws")
 	require.NoError(t, err)
@@ -378,12 +353,12 @@ func unixDoor(t *testing.T, d *door) string {
 	path := filepath.Join(dir, "s")
 	listener, err := net.Listen("unix", path)
 	require.NoError(t, err)
-	doorServe(t, &http.Server{Handler: d}, listener)
+	startServing(t, &http.Server{Handler: d}, listener)
 	return path
 }
 
-// doorServe runs a server until the end of the test.
-func doorServe(t *testing.T, s *http.Server, listener net.Listener) {
+// startServing runs a server until the end of the test.
+func startServing(t *testing.T, s *http.Server, listener net.Listener) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -421,11 +396,11 @@ func TestUpgradeSubprotocols(t *testing.T) {
 		{"not the header's when none is in common", "x", []string{}, http.Header{"Sec-Websocket-Protocol": {"x"}}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			d := newDoor(t)
+			d := newTestHandler(t)
 			d.Subprotocols, d.header = test.server, test.header
 			chosen := make(chan string, 1)
 			d.serve = func(c *Conn) { chosen <- c.Subprotocol() }
-			answer := doorAnswer(t, d.listen(t).Listener.Addr(), addedLine("", "Sec-WebSocket-Protocol: "+test.offered).text(t))
+			answer := rawExchange(t, d.listen(t).Listener.Addr(), addedLine("", "Sec-WebSocket-Protocol: "+test.offered).text(t))
 			require.NoError(t, <-d.outcomes)
 			assert.Equal(t, test.want, <-chosen)
 			var want []string
@@ -438,10 +413,10 @@ func TestUpgradeSubprotocols(t *testing.T) {
 }
 
 func TestUpgradeAddsResponseHeader(t *testing.T) {
-	d := newDoor(t)
+	d := newTestHandler(t)
 	d.header = http.Header{"Set-Cookie": {"a=b", "c=d"}, "x-lower": {"y"}}
 	d.serve = func(*Conn) {}
-	answer := doorAnswer(t, d.listen(t).Listener.Addr(), sampleRequest)
+	answer := rawExchange(t, d.listen(t).Listener.Addr(), sampleRequest)
 	assert.Equal(t, []string{"a=b", "c=d"}, answer.header["Set-Cookie"])
 	assert.Equal(t, "y", answer.header.Get("X-Lower"))
 }

@@ -1,12 +1,15 @@
 package websocket
 
 import (
+	"bufio"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -46,12 +49,12 @@ func TestUpgradeWriteFails(t *testing.T) {
 // of HandshakeTimeout outlast the handshake.
 func TestDeadlinesOfTheServerEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDoor(t)
+		d := newTestHandler(t)
 		d.HandshakeTimeout = time.Second
 		local, remote := wstest.Pipe(0, wstest.Whole)
-		doorServe(t, &http.Server{
+		startServing(t, &http.Server{
 			Handler: d, ReadTimeout: time.Second, ReadHeaderTimeout: time.Second, WriteTimeout: time.Second, IdleTimeout: time.Second,
-		}, newHallway(local))
+		}, newOneConnListener(local))
 		c, _, err := (&Dialer{NetDial: func(string, string) (net.Conn, error) { return remote, nil }}).Dial("ws://example.com/", nil)
 		require.NoError(t, err)
 		for range 3 {
@@ -68,7 +71,7 @@ func TestDeadlinesOfTheServerEnd(t *testing.T) {
 // TestDeadlinesOfTheServerEndOnSockets is the same in real time.
 func TestDeadlinesOfTheServerEndOnSockets(t *testing.T) {
 	const timeout = 200 * time.Millisecond // in which the handshake has to be done
-	d := newDoor(t)
+	d := newTestHandler(t)
 	s := httptest.NewUnstartedServer(d)
 	s.Config.ReadTimeout, s.Config.WriteTimeout = timeout, timeout
 	s.Start()
@@ -97,31 +100,31 @@ func TestDeadlinesOfForeignHijackerEnd(t *testing.T) {
 	})
 }
 
-// A hallway is a net.Listener with one connection.
-type hallway struct {
+// A oneConnListener is a net.Listener with one connection.
+type oneConnListener struct {
 	conns chan net.Conn
 	once  sync.Once
 }
 
-func newHallway(conn net.Conn) *hallway {
-	h := &hallway{conns: make(chan net.Conn, 1)}
+func newOneConnListener(conn net.Conn) *oneConnListener {
+	h := &oneConnListener{conns: make(chan net.Conn, 1)}
 	h.conns <- conn
 	return h
 }
 
-func (h *hallway) Accept() (net.Conn, error) {
+func (h *oneConnListener) Accept() (net.Conn, error) {
 	if conn, ok := <-h.conns; ok {
 		return conn, nil
 	}
 	return nil, net.ErrClosed
 }
 
-func (h *hallway) Close() error {
+func (h *oneConnListener) Close() error {
 	h.once.Do(func() { close(h.conns) })
 	return nil
 }
 
-func (h *hallway) Addr() net.Addr { return &net.UnixAddr{Name: "hallway", Net: "unix"} }
+func (h *oneConnListener) Addr() net.Addr { return &net.UnixAddr{Name: "listener", Net: "unix"} }
 
 // TestServerConnTells: what a connection of a server says of itself.
 func TestServerConnTells(t *testing.T) {
@@ -133,7 +136,7 @@ func TestServerConnTells(t *testing.T) {
 		"TLS":   {httptest.NewTLSServer, "wss://example.com/chat%2F1?room=1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDoor(t)
+			d := newTestHandler(t)
 			conns := make(chan *Conn, 1)
 			d.serve = func(c *Conn) {
 				conns <- c
@@ -160,6 +163,73 @@ func TestServerConnTells(t *testing.T) {
 		})
 	}
 }
+
+// TestRequestedURL: Conn.URL of a server, for request targets of all forms.
+func TestRequestedURL(t *testing.T) {
+	for target, want := range map[string]string{
+		"/":                                "ws://example.com/",
+		"/chat%2F1?room=1&x=%23":           "ws://example.com/chat%2F1?room=1&x=%23",
+		"http://example.org/chat?room=1":   "ws://example.org/chat?room=1",
+		"http://example.org:8080":          "ws://example.org:8080/",
+		"https://user@example.org/a%2Fb?c": "ws://example.org/a%2Fb?c",
+		"/a#b":                             "ws://example.com/a%23b",
+		"/a?b#c":                           "ws://example.com/a?b%23c",
+		"//other.example/":                 "ws://example.com//other.example/",
+	} {
+		text := strings.Replace(sampleRequest, "/chat?room=1", target, 1)
+		d := newTestHandler(t)
+		urls := make(chan string, 1)
+		d.serve = func(c *Conn) { urls <- c.URL() }
+		answer := rawExchange(t, d.listen(t).Listener.Addr(), text)
+		require.Equal(t, 101, answer.status, target)
+		got := <-urls
+		assert.Equal(t, want, got, target)
+		_, err := parseURL(got)
+		assert.NoError(t, err, "it can be dialed")
+	}
+}
+
+func TestUpgradeWithoutHijacker(t *testing.T) {
+	broken := errors.New("not today")
+	for _, test := range []struct {
+		name   string
+		wrap   func(http.ResponseWriter) http.ResponseWriter
+		cause  error
+		reason string
+	}{
+		{"cannot", func(w http.ResponseWriter) http.ResponseWriter { return opaqueWriter{w} }, http.ErrNotSupported,
+			"websocket.opaqueWriter has neither a Hijack nor an Unwrap method"},
+		{"cannot behind Unwrap", func(w http.ResponseWriter) http.ResponseWriter { return unwrapper{opaqueWriter{w}} }, http.ErrNotSupported,
+			"websocket.opaqueWriter has neither a Hijack nor an Unwrap method"},
+		{"fails", func(w http.ResponseWriter) http.ResponseWriter { return brokenHijacker{w, broken} }, broken,
+			"websocket.brokenHijacker.Hijack"},
+		{"fails behind Unwrap", func(w http.ResponseWriter) http.ResponseWriter { return unwrapper{brokenHijacker{w, broken}} }, broken,
+			"websocket.brokenHijacker.Hijack"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d := newTestHandler(t)
+			d.wrap = test.wrap
+			answer := rawExchange(t, d.listen(t).Listener.Addr(), sampleRequest)
+			assert.Equal(t, http.StatusInternalServerError, answer.status)
+			assert.Equal(t, []string{"close"}, answer.header["Connection"])
+			assert.Contains(t, answer.body, test.cause.Error())
+			assert.Contains(t, answer.body, test.reason)
+			err := <-d.outcomes
+			var refused HandshakeError
+			require.ErrorAs(t, err, &refused)
+			assert.Equal(t, 500, refused.Status())
+			assert.ErrorIs(t, err, test.cause)
+		})
+	}
+}
+
+// A brokenHijacker fails to hijack.
+type brokenHijacker struct {
+	http.ResponseWriter
+	err error
+}
+
+func (w brokenHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, w.err }
 
 // TestDeprecatedUpgradeLeavesTheAnswerAlone: the caller may serve a page.
 func TestDeprecatedUpgradeLeavesTheAnswerAlone(t *testing.T) {

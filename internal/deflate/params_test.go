@@ -62,11 +62,91 @@ func TestAccept(t *testing.T) {
 		{"permessage-deflate; server_no_context_takeover; server_no_context_takeover", none, "", none},
 		{"permessage-deflate; client_max_window_bits; client_max_window_bits=10", none, "", none},
 	} {
-		agreed, answer, ok := Accept(parsed(t, test.offers), test.wish)
+		agreed, answer, ok := Accept(parsed(t, test.offers), test.wish, false)
 		assert.Equal(t, test.answer != "", ok, test.offers)
 		assert.Equal(t, test.answer, answer, test.offers)
 		assert.Equal(t, test.agreed, agreed, test.offers)
 	}
+}
+
+// TestAcceptRequired: an offer that does not let the server limit the client's
+// window is declined where the server must have that.
+func TestAcceptRequired(t *testing.T) {
+	wish := Params{Side{true, 9}, Side{true, 10}}
+	for _, test := range []struct{ offers, answer string }{
+		{"permessage-deflate", ""},
+		{"permessage-deflate; server_max_window_bits=9; client_no_context_takeover", ""},
+		{"permessage-deflate; client_max_window_bits", "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=9; client_max_window_bits=10"},
+		{"permessage-deflate, permessage-deflate; client_max_window_bits=9", "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=9; client_max_window_bits=9"},
+	} {
+		_, answer, ok := Accept(parsed(t, test.offers), wish, true)
+		assert.Equal(t, test.answer != "", ok, test.offers)
+		assert.Equal(t, test.answer, answer, test.offers)
+	}
+	_, _, ok := Accept(parsed(t, "permessage-deflate"), Params{Side{true, 9}, Side{true, 15}}, true)
+	assert.True(t, ok, "all but the window is the server's to decide")
+}
+
+// TestOffer: the wish comes first and is alone where it is required.
+func TestOffer(t *testing.T) {
+	const hint = "permessage-deflate; client_max_window_bits"
+	for _, test := range []struct {
+		wish  Params
+		first string
+		rest  string
+	}{
+		{Params{}, hint, ", permessage-deflate"},
+		{Params{Side{false, 15}, Side{false, 15}}, hint, ", permessage-deflate"},
+		{Params{Side{true, 0}, Side{true, 0}},
+			"permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits",
+			", permessage-deflate; client_no_context_takeover; client_max_window_bits, permessage-deflate"},
+		{Params{Server: Side{false, 9}}, "permessage-deflate; server_max_window_bits=9; client_max_window_bits", ", " + hint + ", permessage-deflate"},
+		{Params{Client: Side{true, 9}}, "permessage-deflate; client_no_context_takeover; client_max_window_bits=9",
+			", permessage-deflate; client_no_context_takeover; client_max_window_bits, permessage-deflate"},
+		{Params{Side{true, 8}, Side{true, 14}},
+			"permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=8; client_max_window_bits=14",
+			", permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits=14" +
+				", permessage-deflate; client_no_context_takeover; client_max_window_bits, permessage-deflate"},
+	} {
+		assert.Equal(t, test.first, Offer(test.wish, true), "%+v", test.wish)
+		assert.Equal(t, test.first+test.rest, Offer(test.wish, false), "%+v", test.wish)
+	}
+}
+
+// TestAgreeToLess: an answer has to be one to any of the offers. What the
+// client wishes for itself it does in any case.
+func TestAgreeToLess(t *testing.T) {
+	wish := Params{Side{true, 9}, Side{true, 10}}
+	for _, test := range []struct {
+		answer string
+		agreed Params // zero if the answer is to none of the offers
+	}{
+		{"permessage-deflate", Params{Side{false, 15}, Side{true, 10}}},
+		{"permessage-deflate; server_no_context_takeover", Params{Side{true, 15}, Side{true, 10}}},
+		{"permessage-deflate; server_max_window_bits=9", Params{Side{false, 9}, Side{true, 10}}},
+		{"permessage-deflate; server_max_window_bits=12", Params{Side{false, 12}, Side{true, 10}}},
+		{"permessage-deflate; client_max_window_bits=10", Params{Side{false, 15}, Side{true, 10}}},
+		{"permessage-deflate; client_no_context_takeover; client_max_window_bits=15", Params{Side{false, 15}, Side{true, 10}}},
+		{"permessage-deflate; client_max_window_bits", Params{}},
+		{"permessage-deflate; server_no_context_takeover=1", Params{}},
+		{"permessage-deflate; unknown", Params{}},
+		{"permessage-bzip2", Params{}},
+	} {
+		agreed, ok := Agree(parsed(t, test.answer)[0], wish, false)
+		assert.Equal(t, test.agreed != Params{}, ok, test.answer)
+		assert.Equal(t, test.agreed, agreed, test.answer)
+		_, ok = Agree(parsed(t, test.answer)[0], wish, true)
+		assert.False(t, ok, "%s when the wish is required", test.answer)
+	}
+}
+
+// TestAnswerNeedsTheHint: RFC 7692, Section 7.1.2.2: a server must not limit
+// the window of a client that has not said that it can be.
+func TestAnswerNeedsTheHint(t *testing.T) {
+	answer, ok := parse(parsed(t, "permessage-deflate; client_max_window_bits=10")[0].Params, true)
+	require.True(t, ok)
+	assert.False(t, answer.answers(element{}))
+	assert.True(t, answer.answers(element{clientBits: true}))
 }
 
 func TestAgree(t *testing.T) {
@@ -96,7 +176,7 @@ func TestAgree(t *testing.T) {
 		{none, "permessage-deflate; unknown", false, none},
 		{none, "permessage-deflate; client_no_context_takeover; client_no_context_takeover", false, none},
 	} {
-		agreed, ok := Agree(parsed(t, test.answer)[0], test.wish)
+		agreed, ok := Agree(parsed(t, test.answer)[0], test.wish, true)
 		assert.Equal(t, test.ok, ok, "%s to %+v", test.answer, test.wish)
 		assert.Equal(t, test.agreed, agreed, "%s to %+v", test.answer, test.wish)
 	}
@@ -117,15 +197,20 @@ func TestBothSidesAgree(t *testing.T) {
 	}
 	for _, client := range wishes {
 		for _, server := range wishes {
-			name := fmt.Sprintf("client %+v, server %+v", client, server)
-			atServer, answer, ok := Accept(parsed(t, Offer(client)), server)
-			require.True(t, ok, name)
-			atClient, ok := Agree(parsed(t, answer)[0], client)
-			require.True(t, ok, name)
-			require.Equal(t, atServer.Server, atClient.Server, name)
-			// What the client does must fit into what the server expects of it.
-			require.LessOrEqual(t, atClient.Client.WindowBits, atServer.Client.WindowBits, name)
-			require.True(t, atClient.Client.NoContextTakeover || !atServer.Client.NoContextTakeover, name)
+			for _, required := range []bool{false, true} {
+				name := fmt.Sprintf("client %+v, server %+v, required: %v", client, server, required)
+				atServer, answer, ok := Accept(parsed(t, Offer(client, required)), server, false)
+				require.True(t, ok, name)
+				atClient, ok := Agree(parsed(t, answer)[0], client, required)
+				require.True(t, ok, name)
+				require.Equal(t, atServer.Server, atClient.Server, name)
+				// What the client does must fit into what the server expects of it.
+				require.LessOrEqual(t, atClient.Client.WindowBits, atServer.Client.WindowBits, name)
+				require.True(t, atClient.Client.NoContextTakeover || !atServer.Client.NoContextTakeover, name)
+				// The first offer is taken, which has all that the client wishes for.
+				require.LessOrEqual(t, atClient.Server.WindowBits, client.Server.bits(), name)
+				require.True(t, atClient.Server.NoContextTakeover || !client.Server.NoContextTakeover, name)
+			}
 		}
 	}
 }

@@ -91,7 +91,7 @@ func startPython(t *testing.T, script string) *peer {
 	t.Helper()
 	const program = ".venv/bin/python"
 	_, err := os.Stat(program)
-	require.NoError(t, err, "Python with the websockets package is missing: run this in internal/e2e:\n"+
+	require.NoError(t, err, "Python with the packages of requirements.txt is missing: run this in internal/e2e:\n"+
 		"python3 -m venv .venv && .venv/bin/pip install -r requirements.txt")
 	return startPeer(t, program, "python/"+script)
 }
@@ -151,16 +151,16 @@ func awaitConn(t *testing.T, conns <-chan *websocket.Conn) *websocket.Conn {
 // options.
 func dialDeflate(t *testing.T, n *peer, wish, options parameters) *websocket.Conn {
 	t.Helper()
-	conn, _, err := tryDialDeflate(t, n, wish, options)
+	conn, _, err := tryDialDeflate(t, n, wish.compression(), options)
 	require.NoError(t, err)
 	return prepareDeflate(t, conn)
 }
 
-func tryDialDeflate(t *testing.T, n *peer, wish, options parameters) (*websocket.Conn, *http.Response, error) {
+func tryDialDeflate(t *testing.T, n *peer, wish *websocket.Compression, options parameters) (*websocket.Conn, *http.Response, error) {
 	t.Helper()
 	n.do(t, command{Command: "serve", Options: &options})
 	url := fmt.Sprintf("ws://127.0.0.1:%d/", n.expect(t, "listening").Port)
-	dialer := websocket.Dialer{Compression: wish.compression(), HandshakeTimeout: patience}
+	dialer := websocket.Dialer{Compression: wish, HandshakeTimeout: patience}
 	return dialer.Dial(url, nil)
 }
 

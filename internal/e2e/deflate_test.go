@@ -218,7 +218,7 @@ func TestDeflateMatrix(t *testing.T) {
 				for _, wish := range deflateWishes {
 					t.Run(fmt.Sprintf("ws %v we %v", options, wish), func(t *testing.T) {
 						if role.dials && wsDeclines(options, wish) {
-							testDeclined(t, n, wish, options)
+							testFallBack(t, n, wish, options, messages)
 							return
 						}
 						testEcho(t, role, n, wish, options, messages)
@@ -230,17 +230,26 @@ func TestDeflateMatrix(t *testing.T) {
 }
 
 // wsDeclines reports whether ws, as a server with the options, declines our
-// offer: the size that it is given for a window is the only one that it takes,
-// and none that is larger than what is offered.
+// first offer: the size that it is given for a window is the only one that it
+// takes, and none that is larger than what is offered.
 func wsDeclines(options, wish parameters) bool {
 	return options.ServerMaxWindowBits > bits(wish.ServerMaxWindowBits) ||
 		options.ClientMaxWindowBits > bits(wish.ClientMaxWindowBits)
 }
 
-// testDeclined expects that ws refuses the handshake.
-func testDeclined(t *testing.T, n *peer, wish, options parameters) {
+// testFallBack expects that ws takes another of our offers, and refuses the
+// handshake if there is only the first.
+func testFallBack(t *testing.T, n *peer, wish, options parameters, messages []message) {
 	t.Helper()
-	_, response, err := tryDialDeflate(t, n, wish, options)
+	conn := dialDeflate(t, n, wish, options)
+	exchange(t, conn, messages, sendVariously)
+	report := finish(t, conn)
+	requireAgreed(t, parseExtensions(t, conn.Extensions()), conn, report)
+	requireCompressed(t, messages, report)
+
+	required := wish.compression()
+	required.Required = true
+	_, response, err := tryDialDeflate(t, n, required, options)
 	require.ErrorIs(t, err, websocket.ErrBadHandshake)
 	require.Equal(t, http.StatusBadRequest, response.StatusCode)
 }
@@ -325,7 +334,37 @@ func TestDeflateSmallestWindow(t *testing.T) {
 	t.Run("our client asks for it", func(t *testing.T) {
 		conn := dialDeflate(t, n, ours[0], parameters{})
 		exchange(t, conn, messages, sendVariously)
-		require.Empty(t, conn.Extensions())
-		require.Empty(t, finish(t, conn).Extensions)
+		requireAgreed(t, parameters{}.and(parameters{}), conn, finish(t, conn))
+
+		required := ours[0].compression()
+		required.Required = true
+		_, response, err := tryDialDeflate(t, n, required, parameters{})
+		require.ErrorIs(t, err, websocket.ErrBadHandshake)
+		require.Equal(t, http.StatusSwitchingProtocols, response.StatusCode, "without the extension")
 	})
+}
+
+// TestDeflateTornado dials a server that ignores all parameters without a value.
+func TestDeflateTornado(t *testing.T) {
+	n := startPython(t, "echo_tornado.py")
+	url := fmt.Sprintf("ws://127.0.0.1:%d/", n.expect(t, "listening").Port)
+	messages := mixture(100)
+	for name, test := range map[string]struct {
+		dialer websocket.Dialer
+		agreed parameters
+	}{
+		"EnableCompression": {websocket.Dialer{EnableCompression: true}, parameters{}},
+		"takeover":          {websocket.Dialer{Compression: parameters{}.compression()}, parameters{}},
+		"windows": {
+			websocket.Dialer{Compression: parameters{true, true, 9, 10}.compression()},
+			parameters{ServerMaxWindowBits: 9, ClientMaxWindowBits: 10},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, _, err := test.dialer.Dial(url, nil)
+			require.NoError(t, err)
+			exchange(t, prepareDeflate(t, conn), messages, sendVariously)
+			require.Equal(t, test.agreed.and(parameters{}), parseExtensions(t, conn.Extensions()))
+		})
+	}
 }

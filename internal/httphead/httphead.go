@@ -1,5 +1,5 @@
-// Package httphead parses the header fields of a WebSocket handshake: lists
-// of tokens in the grammar of RFC 9110, Section 5.6.
+// Package httphead parses the header fields of a WebSocket handshake, which
+// are lists in the grammar of RFC 9110, Section 5.6.
 package httphead
 
 import (
@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// Errors of Tokens.
+// Errors of Subprotocols.
 var (
-	ErrNotToken = errors.New("not a list of tokens")
-	ErrTooMany  = errors.New("too many list elements")
+	ErrNotSubprotocols = errors.New("not a list of subprotocols, which are visible ASCII without quotes")
+	ErrTooMany         = errors.New("too many list elements")
 )
 
 // HasToken reports whether a field with the given values, one for each line
 // in which it occurs, is a list that contains token, whatever the case.
-// Elements that are no tokens are passed over.
+// Elements that are no tokens are skipped.
 func HasToken(values []string, token string) bool {
 	for _, value := range values {
 		for element := range strings.SplitSeq(value, ",") {
@@ -29,25 +29,37 @@ func HasToken(values []string, token string) bool {
 	return false
 }
 
-// Tokens returns the elements of a list of tokens in their order, at most
-// limit of them. Empty elements are passed over: RFC 9110, Section 5.6.1.2.
-func Tokens(values []string, limit int) ([]string, error) {
-	var tokens []string
+// Subprotocols returns the elements of a list of subprotocols in their order,
+// at most limit of them. Empty elements are skipped: RFC 9110, Section 5.6.1.2.
+func Subprotocols(values []string, limit int) ([]string, error) {
+	var list []string
 	for _, value := range values {
 		for element := range strings.SplitSeq(value, ",") {
 			element = trim(element)
 			switch {
 			case element == "":
 				continue
-			case !IsToken(element):
-				return nil, ErrNotToken
-			case len(tokens) == limit:
+			case !IsSubprotocol(element):
+				return nil, ErrNotSubprotocols
+			case len(list) == limit:
 				return nil, ErrTooMany
 			}
-			tokens = append(tokens, element)
+			list = append(list, element)
 		}
 	}
-	return tokens, nil
+	return list, nil
+}
+
+// IsSubprotocol reports whether s can be the name of a subprotocol: visible
+// ASCII without commas and quotes. RFC 6455, Section 4.1, item 10, asks for a
+// token. Names in use are not: Kubernetes has "SPDY/3.1+portforward.k8s.io".
+func IsSubprotocol(s string) bool {
+	for i := range len(s) {
+		if b := s[i]; b <= ' ' || b >= 0x7F || b == ',' || b == '"' {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // IsToken reports whether s is a token: RFC 9110, Section 5.6.2.

@@ -32,7 +32,7 @@ func TestHasToken(t *testing.T) {
 	assert.False(t, HasToken([]string{"web\u017Focket"}, "websocket"), "no letters of other alphabets")
 }
 
-func TestTokens(t *testing.T) {
+func TestSubprotocols(t *testing.T) {
 	for _, test := range []struct {
 		values []string
 		want   []string
@@ -43,17 +43,28 @@ func TestTokens(t *testing.T) {
 		{[]string{" , "}, nil, nil},
 		{[]string{"chat"}, []string{"chat"}, nil},
 		{[]string{"chat, superchat"}, []string{"chat", "superchat"}, nil},
+		{[]string{"chat\t,\tsuperchat"}, []string{"chat", "superchat"}, nil},
 		{[]string{"a,b", "c"}, []string{"a", "b", "c"}, nil},
 		{[]string{"v1.echo~!#$%&'*+-.^_`|"}, []string{"v1.echo~!#$%&'*+-.^_`|"}, nil},
-		{[]string{"a b"}, nil, ErrNotToken},
-		{[]string{"a/b"}, nil, ErrNotToken},
-		{[]string{"a", "b\x00"}, nil, ErrNotToken},
-		{[]string{"é"}, nil, ErrNotToken},
+		{[]string{"SPDY/3.1+portforward.k8s.io, v5.channel.k8s.io"}, []string{"SPDY/3.1+portforward.k8s.io", "v5.channel.k8s.io"}, nil},
+		{[]string{"a b"}, nil, ErrNotSubprotocols},
+		{[]string{`"a"`}, nil, ErrNotSubprotocols},
+		{[]string{"a", "b\x00"}, nil, ErrNotSubprotocols},
+		{[]string{"é"}, nil, ErrNotSubprotocols},
 		{[]string{"a,b,c,d"}, nil, ErrTooMany},
 	} {
-		got, err := Tokens(test.values, 3)
+		got, err := Subprotocols(test.values, 3)
 		assert.Equal(t, test.err, err, "%q", test.values)
 		assert.Equal(t, test.want, got, "%q", test.values)
+	}
+}
+
+func TestIsSubprotocol(t *testing.T) {
+	assert.False(t, IsSubprotocol(""))
+	for b := range 256 {
+		want := b > 0x20 && b < 0x7F && b != ',' && b != '"'
+		assert.Equal(t, want, IsSubprotocol("x"+string([]byte{byte(b)})+"y"), "%x", b)
+		assert.Equal(t, want, IsSubprotocol(string([]byte{byte(b)})), "%x", b)
 	}
 }
 
