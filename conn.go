@@ -7,26 +7,6 @@ import (
 	"time"
 )
 
-// The message types: the opcodes of RFC 6455, Section 11.8.
-const (
-	// TextMessage is a message of UTF-8 text. What is received is checked;
-	// what is sent is the caller's to get right.
-	TextMessage = 1
-
-	// BinaryMessage is a message of any bytes.
-	BinaryMessage = 2
-
-	// CloseMessage is a close frame. Its payload is what FormatCloseMessage
-	// returns.
-	CloseMessage = 8
-
-	// PingMessage is a ping with up to 125 bytes of any content.
-	PingMessage = 9
-
-	// PongMessage is a pong with up to 125 bytes of any content.
-	PongMessage = 10
-)
-
 // A Conn is a WebSocket connection, of a server or a client. [Upgrader.Upgrade]
 // and [Dialer.Dial] return one.
 //

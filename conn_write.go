@@ -187,15 +187,6 @@ func (c *Conn) sendPrepared(pm *PreparedMessage, l *waitLimit) error {
 	}
 }
 
-// messageOpcode returns the opcode of a message type.
-func messageOpcode(messageType int) (opcode, error) {
-	switch messageType {
-	case TextMessage, BinaryMessage, CloseMessage, PingMessage, PongMessage:
-		return opcode(messageType), nil
-	}
-	return 0, errBadMessageType
-}
-
 // A connWriter is what NextWriter returns.
 type connWriter struct {
 	fragmentWriter

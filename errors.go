@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"syscall"
 )
 
 // Errors that end a connection match net.ErrClosed, so that
@@ -180,4 +181,13 @@ func (e *lostError) Is(target error) bool { return target == net.ErrClosed }
 
 func (e *lostError) Unwrap() []error {
 	return []error{&CloseError{Code: CloseAbnormalClosure, Text: e.cause.Error()}, e.cause}
+}
+
+// isTimeout reports whether err is the end of a deadline.
+func isTimeout(err error) bool {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return true
+	}
+	e, ok := errors.AsType[net.Error](err)
+	return ok && e.Timeout() && !errors.Is(err, syscall.ETIMEDOUT) // the kernel gave the peer up: an end
 }

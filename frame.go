@@ -23,6 +23,35 @@ func (op opcode) isReserved() bool {
 	return op > opPong || (op > opBinary && op < opClose)
 }
 
+// The message types: the opcodes of RFC 6455, Section 11.8.
+const (
+	// TextMessage is a message of UTF-8 text. What is received is checked;
+	// what is sent is the caller's to get right.
+	TextMessage = 1
+
+	// BinaryMessage is a message of any bytes.
+	BinaryMessage = 2
+
+	// CloseMessage is a close frame. Its payload is what FormatCloseMessage
+	// returns.
+	CloseMessage = 8
+
+	// PingMessage is a ping with up to 125 bytes of any content.
+	PingMessage = 9
+
+	// PongMessage is a pong with up to 125 bytes of any content.
+	PongMessage = 10
+)
+
+// messageOpcode returns the opcode of a message type.
+func messageOpcode(messageType int) (opcode, error) {
+	switch messageType {
+	case TextMessage, BinaryMessage, CloseMessage, PingMessage, PongMessage:
+		return opcode(messageType), nil
+	}
+	return 0, errBadMessageType
+}
+
 const (
 	// maxControlPayload is the longest payload of a control frame.
 	// RFC 6455, Section 5.5.

@@ -2,10 +2,8 @@ package websocket
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -200,13 +198,4 @@ func (d *deadline) watch(ctx context.Context) (stop func()) {
 			d.resume()
 		}
 	}
-}
-
-// isTimeout reports whether err is the end of a deadline.
-func isTimeout(err error) bool {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return true
-	}
-	e, ok := errors.AsType[net.Error](err)
-	return ok && e.Timeout() && !errors.Is(err, syscall.ETIMEDOUT) // the kernel gave the peer up: an end
 }
