@@ -25,7 +25,7 @@ func echoServer(w http.ResponseWriter, r *http.Request) {
 	for {
 		kind, message, err := conn.ReadMessage()
 		if err != nil {
-			return // a *websocket.CloseError if the client said goodbye
+			return // a *websocket.CloseError if the client has sent a close frame
 		}
 		if err := conn.WriteMessage(kind, message); err != nil {
 			return
