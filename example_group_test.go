@@ -150,15 +150,15 @@ func ExampleGroup_Broadcast() {
 	// news
 }
 
-// http.Server.Shutdown does not know of connections that were upgraded, and
-// does not wait for what it calls: main has to.
+// http.Server.Shutdown does not close connections that were upgraded, and does
+// not wait for them: Group.Shutdown does.
 func ExampleGroup_Shutdown() {
-	var connections websocket.Group
-	upgrader := websocket.Upgrader{Group: &connections}
+	var clients websocket.Group
+	upgrader := websocket.Upgrader{Group: &clients}
 	server := http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := upgrader.Upgrade(w, r, nil)
 		if err != nil {
-			return // with 503 from Shutdown on
+			return // with status 503 once Shutdown has been called
 		}
 		defer conn.Close()
 		conn.Send(websocket.TextMessage, []byte("welcome"))
@@ -166,18 +166,6 @@ func ExampleGroup_Shutdown() {
 			_, _, err = conn.ReadMessage()
 		}
 	})}
-
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	var gone sync.WaitGroup
-	gone.Add(1)
-	server.RegisterOnShutdown(func() {
-		defer gone.Done()
-		if err := connections.Shutdown(ctx, websocket.CloseServiceRestart, "back in a minute"); err != nil {
-			log.Print("not everybody has said goodbye: ", err)
-		}
-	})
-
 	listener, err := net.Listen("tcp", "localhost:0")
 	if err != nil {
 		log.Fatal(err)
@@ -186,11 +174,23 @@ func ExampleGroup_Shutdown() {
 	client := dialChat("ws://" + listener.Addr().String())
 	fmt.Println(<-client)
 
-	// When the time has come, in most programs with a signal:
-	go server.Shutdown(ctx)
+	// To end the program, in most cases after a signal:
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	var ended sync.WaitGroup
+	ended.Go(func() {
+		if err := server.Shutdown(ctx); err != nil {
+			log.Print("requests were cut short: ", err)
+		}
+	})
+	ended.Go(func() {
+		if err := clients.Shutdown(ctx, websocket.CloseServiceRestart, "back in a minute"); err != nil {
+			log.Print("some clients did not answer: ", err)
+		}
+	})
 	fmt.Println(<-client)
-	gone.Wait()
-	fmt.Println(connections.Len(), "connections")
+	ended.Wait()
+	fmt.Println(clients.Len(), "connections")
 	// Output:
 	// welcome
 	// websocket: close 1012 (service restart): back in a minute

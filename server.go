@@ -116,6 +116,10 @@ func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 	if err := u.check(r, responseHeader, &granted); err != nil {
 		return nil, u.refuse(w, r, err)
 	}
+	if !u.Group.beginUpgrade() {
+		return nil, u.refuse(w, r, refusal(http.StatusServiceUnavailable, "the server is shutting down"))
+	}
+	defer u.Group.endUpgrade()
 	netConn, early, err := hijack(w)
 	if err != nil {
 		return nil, u.refuse(w, r, err)
@@ -137,9 +141,6 @@ type grant struct {
 // check decides whether a request becomes a connection, and of what kind.
 func (u *Upgrader) check(r *http.Request, responseHeader http.Header, granted *grant) error {
 	key, offered, err := checkRequest(r)
-	if err == nil && u.Group.isEnding() {
-		err = refusal(http.StatusServiceUnavailable, "the server is shutting down")
-	}
 	if err == nil {
 		err = u.checkOrigin(r)
 	}
