@@ -41,6 +41,13 @@ func TestReadmeSnippetsCompile(t *testing.T) {
 	}
 }
 
+// TestReadmeServerIsTested: the examples use the server that the README shows.
+func TestReadmeServerIsTested(t *testing.T) {
+	examples, err := os.ReadFile("example_test.go")
+	require.NoError(t, err)
+	require.Contains(t, string(examples), readmeSnippets(t)[0])
+}
+
 // TestSnippetsWithMistakes checks that checkSnippet finds mistakes.
 func TestSnippetsWithMistakes(t *testing.T) {
 	needGoCommand(t)
