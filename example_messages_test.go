@@ -231,11 +231,12 @@ func ExampleConn_NetConn() {
 	defer stop()
 
 	if tcp, ok := conn.NetConn().(*net.TCPConn); ok { // a *tls.Conn for a wss URL
-		fmt.Println(tcp.SetKeepAlive(false))
+		tcp.SetKeepAlive(false)
+		fmt.Println(tcp.RemoteAddr().Network())
 	}
 	fmt.Println(conn.UnderlyingConn() == conn.NetConn()) // the older name
 	// Output:
-	// <nil>
+	// tcp
 	// true
 }
 
