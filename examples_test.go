@@ -111,7 +111,7 @@ func parsePackageDoc(t *testing.T) *doc.Package {
 		require.NoError(t, err)
 		files = append(files, file)
 	}
-	pkg, err := doc.NewFromFiles(fset, files, modulePath)
+	pkg, err := doc.NewFromFiles(fset, files, packagePath)
 	require.NoError(t, err)
 	return pkg
 }

@@ -269,21 +269,26 @@ func (g *Group) Shutdown(ctx context.Context, code int, reason string) error {
 	if err := checkShutdown(false, code, reason); err != nil {
 		return err
 	}
-	answered := g.end(&ending{ctx, code, reason})
-	if answered == nil {
+	answered, idle := g.end(&ending{ctx, code, reason})
+	if idle {
 		return nil
 	}
-	select {
-	case <-answered:
-	case <-ctx.Done():
+	if answered != nil {
+		select {
+		case <-answered:
+		case <-ctx.Done():
+		}
 	}
-	<-g.whenEmpty()
+	if empty := g.whenEmpty(); empty != nil {
+		<-empty
+	}
 	return ctx.Err()
 }
 
 // end begins to shut down all members. It returns a channel that is closed when
-// no request is being answered; nil if none is and there are no members.
-func (g *Group) end(e *ending) <-chan struct{} {
+// no request is being answered any more, nil if none is, and reports whether
+// there are neither requests nor members.
+func (g *Group) end(e *ending) (answered <-chan struct{}, idle bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.ending == nil {
@@ -292,25 +297,24 @@ func (g *Group) end(e *ending) <-chan struct{} {
 	for _, c := range g.current() {
 		go c.Shutdown(e.ctx, c.shutdownCode(e.code), e.reason)
 	}
-	switch {
-	case g.upgrades == 0 && len(g.members) == 0:
-		return nil
-	case g.upgrades == 0:
-		return closedChannel
-	case g.answered == nil:
+	if g.upgrades == 0 {
+		return nil, len(g.members) == 0
+	}
+	if g.answered == nil {
 		g.answered = make(chan struct{})
 	}
-	return g.answered
+	return g.answered, false
 }
 
-// whenEmpty returns a channel that is closed when there are no members.
+// whenEmpty returns a channel that is closed when the last member is gone, nil
+// if there is none.
 func (g *Group) whenEmpty() <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	switch {
-	case len(g.members) == 0:
-		return closedChannel
-	case g.empty == nil:
+	if len(g.members) == 0 {
+		return nil
+	}
+	if g.empty == nil {
 		g.empty = make(chan struct{})
 	}
 	return g.empty
@@ -354,4 +358,14 @@ func (e *ending) end(c *Conn) {
 		defer cancel()
 	}
 	c.Shutdown(ctx, c.shutdownCode(e.code), e.reason)
+}
+
+// isEnding reports whether g is shut down; a nil group never is.
+func (g *Group) isEnding() bool {
+	if g == nil {
+		return false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.ending != nil
 }

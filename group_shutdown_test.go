@@ -42,13 +42,6 @@ func (p *peer) agrees() <-chan string {
 	return closed
 }
 
-// isEnding reports whether Shutdown has been called.
-func (g *Group) isEnding() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.ending != nil
-}
-
 // groupOf returns a group of n members in both roles, and their peers.
 func groupOf(t *testing.T, n int) (*Group, []*Conn, []*peer) {
 	g, members, peers := new(Group), make([]*Conn, n), make([]*peer, n)

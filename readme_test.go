@@ -21,12 +21,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const modulePath = "github.com/seed23105783/websocket"
+const packagePath = "github.com/seed23105783/websocket"
 
 // snippetImports are the packages that a snippet may use without an import
 // declaration.
 var snippetImports = []string{"bytes", "context", "crypto/tls", "encoding/json", "errors", "fmt", "io", "log", "net",
-	"net/http", "net/url", "os", "os/signal", "strings", "sync", "syscall", "time", modulePath}
+	"net/http", "net/url", "os", "os/signal", "strings", "sync", "syscall", "time", packagePath}
 
 // TestReadmeSnippetsCompile type-checks every Go snippet of the README and of
 // the package documentation.

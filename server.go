@@ -117,7 +117,7 @@ func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 		return nil, u.refuse(w, r, err)
 	}
 	if !u.Group.beginUpgrade() {
-		return nil, u.refuse(w, r, refusal(http.StatusServiceUnavailable, "the server is shutting down"))
+		return nil, u.refuse(w, r, errShuttingDown)
 	}
 	defer u.Group.endUpgrade()
 	netConn, early, err := hijack(w)
@@ -138,9 +138,14 @@ type grant struct {
 	agreement   agreement
 }
 
+var errShuttingDown = refusal(http.StatusServiceUnavailable, "the server is shutting down")
+
 // check decides whether a request becomes a connection, and of what kind.
 func (u *Upgrader) check(r *http.Request, responseHeader http.Header, granted *grant) error {
 	key, offered, err := checkRequest(r)
+	if err == nil && u.Group.isEnding() {
+		err = errShuttingDown
+	}
 	if err == nil {
 		err = u.checkOrigin(r)
 	}
