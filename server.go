@@ -116,8 +116,8 @@ func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 	if err := u.check(r, responseHeader, &granted); err != nil {
 		return nil, u.refuse(w, r, err)
 	}
-	if !u.Group.beginUpgrade() {
-		return nil, u.refuse(w, r, errShuttingDown)
+	if !u.Group.beginUpgrade() { // Shutdown was called after the check
+		return nil, u.refuse(w, r, refusal(http.StatusServiceUnavailable, "the server is shutting down"))
 	}
 	defer u.Group.endUpgrade()
 	netConn, early, err := hijack(w)
@@ -138,13 +138,11 @@ type grant struct {
 	agreement   agreement
 }
 
-var errShuttingDown = refusal(http.StatusServiceUnavailable, "the server is shutting down")
-
 // check decides whether a request becomes a connection, and of what kind.
 func (u *Upgrader) check(r *http.Request, responseHeader http.Header, granted *grant) error {
 	key, offered, err := checkRequest(r)
 	if err == nil && u.Group.isEnding() {
-		err = errShuttingDown
+		err = refusal(http.StatusServiceUnavailable, "the server is shutting down")
 	}
 	if err == nil {
 		err = u.checkOrigin(r)
