@@ -18,7 +18,7 @@ func ExampleConn_Send() {
 	conn, stop := dialEcho()
 	defer stop()
 
-	// Send does not wait for the peer: what cannot be written now is queued.
+	// Send queues the message and returns.
 	for i := range 3 {
 		err := conn.Send(websocket.TextMessage, fmt.Appendf(nil, "message %d", i))
 		if errors.Is(err, websocket.ErrSendQueueFull) {
@@ -42,10 +42,10 @@ func ExampleConn_BufferedAmount() {
 	conn, stop := dialEcho()
 	defer stop()
 
-	// Pictures of a camera: one that is not sent now is not worth sending.
-	picture := make([]byte, 10_000)
+	// A frame of a video is skipped if the one before has not been sent yet.
+	frame := make([]byte, 10_000)
 	if conn.BufferedAmount() == 0 {
-		conn.Send(websocket.BinaryMessage, picture)
+		conn.Send(websocket.BinaryMessage, frame)
 	}
 	_, message, _ := conn.ReadMessage()
 	fmt.Println(len(message), conn.BufferedAmount())
@@ -56,10 +56,10 @@ func ExampleConn_Shutdown() {
 	conn, stop := dialEcho()
 	defer stop()
 
-	conn.Send(websocket.TextMessage, []byte("this is sent first"))
+	conn.Send(websocket.TextMessage, []byte("the last message"))
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	err := conn.Shutdown(ctx, websocket.CloseNormalClosure, "that is all")
+	err := conn.Shutdown(ctx, websocket.CloseNormalClosure, "")
 	fmt.Println(err, conn.State(), conn.CloseInfo().WasClean)
 	// Output: <nil> closed true
 }
@@ -88,7 +88,7 @@ func dialChat(url string) <-chan string {
 
 func ExampleGroup() {
 	var room websocket.Group
-	upgrader := websocket.Upgrader{Group: &room} // connections join by themselves, and leave when they end
+	upgrader := websocket.Upgrader{Group: &room} // connections join, and leave when they are closed
 	joined := make(chan string)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := upgrader.Upgrade(w, r, nil)
@@ -96,12 +96,12 @@ func ExampleGroup() {
 			return
 		}
 		defer conn.Close()
-		joined <- "somebody has joined"
+		joined <- "a connection has joined"
 		for message, err := range conn.Messages(r.Context()) {
 			if err != nil {
 				return
 			}
-			room.BroadcastText(string(message.Data)) // what one says, all get to hear
+			room.BroadcastText(string(message.Data)) // to the sender, too
 		}
 	}))
 	defer server.Close()
@@ -121,8 +121,8 @@ func ExampleGroup() {
 	fmt.Println(<-bob)
 	fmt.Println(<-closed, room.Len())
 	// Output:
-	// somebody has joined
-	// somebody has joined
+	// a connection has joined
+	// a connection has joined
 	// {Sent:2 Missed:0}
 	// welcome
 	// welcome
@@ -132,16 +132,16 @@ func ExampleGroup() {
 }
 
 func ExampleGroup_Broadcast() {
-	room := websocket.Group{Slow: websocket.SlowClose} // who is too slow has to connect again
+	room := websocket.Group{Slow: websocket.SlowClose} // members that do not read fast enough are closed
 	conn, stop := dialEcho()
 	defer stop()
-	room.Add(conn) // any connection can be a member
+	room.Add(conn)
 
 	news, err := websocket.NewPreparedMessage(websocket.TextMessage, []byte("news"))
 	if err != nil {
 		log.Fatal(err)
 	}
-	result := room.Broadcast(news) // encoded once for all
+	result := room.Broadcast(news) // encoded once
 	fmt.Println(result.Sent, "sent,", result.Missed, "missed")
 	_, message, _ := conn.ReadMessage()
 	fmt.Printf("%s\n", message)
@@ -150,15 +150,64 @@ func ExampleGroup_Broadcast() {
 	// news
 }
 
-// http.Server.Shutdown does not know of connections that were upgraded, and
-// does not wait for what it calls: main has to.
+func ExampleGroup_BroadcastBinary() {
+	var room websocket.Group
+	conn, stop := dialEcho()
+	defer stop()
+	room.Add(conn)
+
+	fmt.Println(room.BroadcastBinary([]byte{1, 2, 3}).Sent)
+	_, message, _ := conn.ReadMessage()
+	fmt.Println(message)
+	// Output:
+	// 1
+	// [1 2 3]
+}
+
+func ExampleGroup_All() {
+	var room websocket.Group
+	alice, stopAlice := dialEcho()
+	defer stopAlice()
+	bob, stopBob := dialEcho()
+	defer stopBob()
+	room.Add(alice)
+	room.Add(bob)
+
+	// A message to all but the sender.
+	for member := range room.All() {
+		if member != alice {
+			member.Send(websocket.TextMessage, []byte("from Alice"))
+		}
+	}
+	_, message, _ := bob.ReadMessage()
+	fmt.Printf("%s\n", message)
+	// Output: from Alice
+}
+
+func ExampleGroup_Remove() {
+	var lobby, room websocket.Group
+	conn, stop := dialEcho()
+	defer stop()
+
+	lobby.Add(conn)
+	fmt.Println(lobby.Len(), room.Len())
+	lobby.Remove(conn) // does not close it
+	room.Add(conn)     // a connection can be in several groups
+	fmt.Println(lobby.Len(), room.Len())
+	// Output:
+	// 1 0
+	// 0 1
+}
+
+// http.Server.Shutdown does not close connections that were upgraded, and does
+// not wait for them: Group.Shutdown does.
 func ExampleGroup_Shutdown() {
-	var connections websocket.Group
-	upgrader := websocket.Upgrader{Group: &connections}
+	var clients websocket.Group
+	upgrader := websocket.Upgrader{Group: &clients}
 	server := http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := upgrader.Upgrade(w, r, nil)
 		if err != nil {
-			return // with 503 from Shutdown on
+			return // with status 503 once Shutdown has been called
 		}
 		defer conn.Close()
 		conn.Send(websocket.TextMessage, []byte("welcome"))
@@ -166,18 +215,6 @@ func ExampleGroup_Shutdown() {
 			_, _, err = conn.ReadMessage()
 		}
 	})}
-
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	var gone sync.WaitGroup
-	gone.Add(1)
-	server.RegisterOnShutdown(func() {
-		defer gone.Done()
-		if err := connections.Shutdown(ctx, websocket.CloseServiceRestart, "back in a minute"); err != nil {
-			log.Print("not everybody has said goodbye: ", err)
-		}
-	})
-
 	listener, err := net.Listen("tcp", "localhost:0")
 	if err != nil {
 		log.Fatal(err)
@@ -186,11 +223,23 @@ func ExampleGroup_Shutdown() {
 	client := dialChat("ws://" + listener.Addr().String())
 	fmt.Println(<-client)
 
-	// When the time has come, in most programs with a signal:
-	go server.Shutdown(ctx)
+	// To end the program, in most cases after a signal:
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	var ended sync.WaitGroup
+	ended.Go(func() {
+		if err := server.Shutdown(ctx); err != nil {
+			log.Print("requests were cut short: ", err)
+		}
+	})
+	ended.Go(func() {
+		if err := clients.Shutdown(ctx, websocket.CloseServiceRestart, "back in a minute"); err != nil {
+			log.Print("some clients did not answer: ", err)
+		}
+	})
 	fmt.Println(<-client)
-	gone.Wait()
-	fmt.Println(connections.Len(), "connections")
+	ended.Wait()
+	fmt.Println(clients.Len(), "connections")
 	// Output:
 	// welcome
 	// websocket: close 1012 (service restart): back in a minute

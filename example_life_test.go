@@ -18,12 +18,9 @@ func ExampleConn_Done() {
 	conn, stop := dialEcho()
 	defer stop()
 
-	go func() { // it is a reader that notices the end
-		conn.ReadMessage()
-		conn.Close()
-	}()
-	goodbye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
-	conn.WriteMessage(websocket.CloseMessage, goodbye)
+	go conn.ReadMessage() // a reader answers the close frame of the peer
+	payload := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
+	conn.WriteMessage(websocket.CloseMessage, payload)
 	<-conn.Done()
 	fmt.Println(conn.State())
 	// Output: closed
@@ -33,9 +30,10 @@ func ExampleConn_CloseInfo() {
 	conn, stop := dialEcho()
 	defer stop()
 
-	goodbye := websocket.FormatCloseMessage(4000, "enough")
-	conn.WriteMessage(websocket.CloseMessage, goodbye)
-	conn.ReadMessage() // the server echoes the code
+	payload := websocket.FormatCloseMessage(4000, "")
+	conn.WriteMessage(websocket.CloseMessage, payload)
+	conn.ReadMessage() // the server answers with the same code
+	conn.Close()
 	fmt.Printf("%+v\n", conn.CloseInfo())
 	// Output: {Code:4000 Reason: WasClean:true}
 }
@@ -44,7 +42,7 @@ func ExampleConn_Ping() {
 	conn, stop := dialEcho()
 	defer stop()
 
-	go conn.ReadMessage() // it is a reader that finds the pong
+	go conn.ReadMessage() // a reader receives the pong
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	rtt, err := conn.Ping(ctx)
@@ -54,46 +52,40 @@ func ExampleConn_Ping() {
 
 func ExampleKeepAlive() {
 	upgrader := websocket.Upgrader{
-		KeepAlive: websocket.KeepAlive{Interval: 30 * time.Second, Timeout: 10 * time.Second},
+		KeepAlive: websocket.KeepAlive{Interval: 30 * time.Millisecond, Timeout: 10 * time.Millisecond}, // or seconds
 	}
-	http.HandleFunc("/alive", func(w http.ResponseWriter, r *http.Request) {
+	ended := make(chan error)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := upgrader.Upgrade(w, r, nil)
 		if err != nil {
 			return
 		}
 		defer conn.Close()
-		for {
-			_, _, err := conn.ReadMessage()
-			if errors.Is(err, websocket.ErrKeepAlive) {
-				log.Printf("%s has vanished", r.RemoteAddr)
-			}
-			if err != nil {
-				return
-			}
+		for err == nil {
+			_, _, err = conn.ReadMessage()
 		}
-	})
-}
-
-func ExampleConn_Messages() {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, err := new(websocket.Upgrader).Upgrade(w, r, nil)
-		if err != nil {
-			return
-		}
-		defer conn.Close()
-		for i := range 3 {
-			conn.WriteMessage(websocket.TextMessage, fmt.Appendf(nil, "message %d", i))
-		}
-		goodbye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
-		conn.WriteMessage(websocket.CloseMessage, goodbye)
-		conn.ReadMessage()
+		ended <- err
 	}))
 	defer server.Close()
+
+	// A client that does not read does not answer pings.
 	conn, _, err := websocket.DefaultDialer.Dial(server.URL, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer conn.Close()
+	fmt.Println(errors.Is(<-ended, websocket.ErrKeepAlive))
+	// Output: true
+}
+
+func ExampleConn_Messages() {
+	conn, stop := dialServer(func(conn *websocket.Conn) {
+		for i := range 3 {
+			conn.WriteMessage(websocket.TextMessage, fmt.Appendf(nil, "message %d", i))
+		}
+		conn.Shutdown(context.Background(), websocket.CloseNormalClosure, "")
+	})
+	defer stop()
 
 	for message, err := range conn.Messages(context.Background()) {
 		if err != nil {
@@ -101,12 +93,10 @@ func ExampleConn_Messages() {
 		}
 		fmt.Printf("%s\n", message.Data)
 	}
-	fmt.Println("that is all")
 	// Output:
 	// message 0
 	// message 1
 	// message 2
-	// that is all
 }
 
 func ExampleConn_Serve() {
@@ -119,8 +109,8 @@ func ExampleConn_Serve() {
 		},
 		Message: func(c *websocket.Conn, m websocket.Message) {
 			fmt.Printf("message: %s\n", m.Data)
-			goodbye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
-			c.WriteMessage(websocket.CloseMessage, goodbye)
+			payload := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
+			c.WriteMessage(websocket.CloseMessage, payload)
 		},
 		Error: func(c *websocket.Conn, err error) {
 			fmt.Println("error:", err)

@@ -14,18 +14,18 @@ import (
 
 // echoServer is the server that the README shows.
 func echoServer(w http.ResponseWriter, r *http.Request) {
-	var upgrader websocket.Upgrader // the zero value is ready: same-origin pages, messages to 32 MiB
+	var upgrader websocket.Upgrader // the zero value: pages of the same origin, messages up to 32 MiB
 
 	conn, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {
-		log.Print(err) // the client has got an error status that says the same
+		log.Print(err) // Upgrade has answered with an error status
 		return
 	}
 	defer conn.Close()
 	for {
 		kind, message, err := conn.ReadMessage()
 		if err != nil {
-			return // a *websocket.CloseError if the client said goodbye
+			return // a *websocket.CloseError if the client has sent a close frame
 		}
 		if err := conn.WriteMessage(kind, message); err != nil {
 			return
@@ -34,8 +34,35 @@ func echoServer(w http.ResponseWriter, r *http.Request) {
 }
 
 func ExampleUpgrader() {
-	http.HandleFunc("/ws", echoServer)
-	// log.Fatal(http.ListenAndServe("localhost:8080", nil))
+	upgrader := websocket.Upgrader{ReadLimit: 1 << 20} // for any number of requests
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := upgrader.Upgrade(w, r, nil)
+		if err != nil {
+			log.Print(err) // Upgrade has answered with an error status
+			return
+		}
+		defer conn.Close()
+		for {
+			messageType, message, err := conn.ReadMessage()
+			if err != nil {
+				return
+			}
+			if err := conn.WriteMessage(messageType, message); err != nil {
+				return
+			}
+		}
+	}))
+	defer server.Close()
+
+	conn, _, err := websocket.DefaultDialer.Dial(server.URL, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer conn.Close()
+	conn.WriteMessage(websocket.TextMessage, []byte("hello"))
+	_, message, _ := conn.ReadMessage()
+	fmt.Printf("%s\n", message)
+	// Output: hello
 }
 
 func ExampleDialer() {
@@ -57,14 +84,13 @@ func ExampleDialer() {
 	}
 	fmt.Printf("%s\n", message)
 
-	// Say goodbye, and read until the server has answered.
-	goodbye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
-	conn.WriteMessage(websocket.CloseMessage, goodbye)
-	_, _, err = conn.ReadMessage()
-	fmt.Println(err)
-	// Output:
-	// hello
-	// websocket: close 1000 (normal)
+	// Send a close frame, wait for the server's, and close the connection.
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := conn.Shutdown(ctx, websocket.CloseNormalClosure, ""); err != nil {
+		log.Fatal(err)
+	}
+	// Output: hello
 }
 
 // dialEcho connects to an echo server of its own.
@@ -84,7 +110,7 @@ func ExampleConn_AppendMessage() {
 	conn, stop := dialEcho()
 	defer stop()
 
-	buffer := make([]byte, 0, 4096) // one for all messages: nothing is allocated
+	buffer := make([]byte, 0, 4096) // used for all messages
 	for i := range 3 {
 		conn.WriteMessage(websocket.TextMessage, fmt.Appendf(nil, "message %d", i))
 		_, message, err := conn.AppendMessage(buffer[:0])
@@ -109,13 +135,13 @@ func ExampleConn_ReadMessageContext() {
 	_, _, err := conn.ReadMessageContext(ctx)
 	fmt.Println(err)
 
-	// The connection is as good as before.
-	conn.WriteMessage(websocket.TextMessage, []byte("still here"))
+	// The connection can still be used.
+	conn.WriteMessage(websocket.TextMessage, []byte("a message"))
 	_, message, _ := conn.ReadMessage()
 	fmt.Printf("%s, %v\n", message, conn.State())
 	// Output:
 	// context deadline exceeded
-	// still here, open
+	// a message, open
 }
 
 func ExampleConn_WriteMessageContext() {
@@ -158,20 +184,20 @@ func ExamplePreparedMessage() {
 	conn, stop := dialEcho()
 	defer stop()
 
-	news, err := websocket.NewPreparedMessage(websocket.TextMessage, []byte("news for all"))
+	news, err := websocket.NewPreparedMessage(websocket.TextMessage, []byte("news"))
 	if err != nil {
 		log.Fatal(err)
 	}
-	for _, conn := range []*websocket.Conn{conn} { // any number of them
+	for _, conn := range []*websocket.Conn{conn} { // any number of connections
 		conn.WritePreparedMessage(news)
 	}
 	_, message, _ := conn.ReadMessage()
 	fmt.Printf("%s\n", message)
-	// Output: news for all
+	// Output: news
 }
 
 func ExampleCompression() {
-	// Each side keeps 4 KiB of what was sent, for the next message to refer to.
+	// Messages may refer to the 4 KiB before them, in both directions.
 	window := websocket.CompressionSide{WindowBits: 12}
 	compression := &websocket.Compression{Server: window, Client: window}
 
@@ -182,8 +208,8 @@ func ExampleCompression() {
 			return
 		}
 		defer conn.Close()
-		conn.WriteMessage(websocket.TextMessage, []byte("compressed if it is long enough"))
-		conn.ReadMessage() // until the client has gone
+		conn.WriteMessage(websocket.TextMessage, []byte("a message"))
+		conn.ReadMessage() // until the client closes the connection
 	}))
 	defer server.Close()
 
@@ -198,7 +224,7 @@ func ExampleCompression() {
 	fmt.Printf("%s\n", message)
 	// Output:
 	// permessage-deflate; server_max_window_bits=12; client_max_window_bits=12
-	// compressed if it is long enough
+	// a message
 }
 
 func ExampleConn_WriteJSON() {
@@ -206,7 +232,9 @@ func ExampleConn_WriteJSON() {
 	defer stop()
 
 	type point struct{ X, Y int }
-	conn.WriteJSON(point{1, 2})
+	if err := conn.WriteJSON(point{1, 2}); err != nil {
+		log.Fatal(err)
+	}
 	var p point
 	if err := conn.ReadJSON(&p); err != nil {
 		log.Fatal(err)

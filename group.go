@@ -25,6 +25,9 @@ type Group struct {
 	list    []*Conn       // of the members, nil if it has to be made anew
 	ending  *ending       // nil until Shutdown
 	empty   chan struct{} // closed when the last leaves; nil unless Shutdown waits for that
+
+	upgrades int           // requests that are being answered and become members
+	answered chan struct{} // closed when upgrades is zero; nil unless Shutdown waits for that
 }
 
 // An ending is how a group is shut down.
@@ -239,46 +242,101 @@ func (c *Conn) closeAsSlow() {
 	c.abort(ErrSlowPeer)
 }
 
-// Shutdown shuts all members down at the same time, as [Conn.Shutdown] does,
-// and returns when the last is gone. When ctx ends before that the rest is
-// closed, and Shutdown returns ctx.Err(). Members that are clients get code
-// 1000 where code is not for them. Those who come later are shut down too;
-// requests for new connections are refused with 503 by an [Upgrader] whose
-// Group this is.
+// Shutdown calls [Conn.Shutdown] for all members at the same time, and returns
+// when all connections are closed. When ctx ends before that it closes the rest
+// and returns ctx.Err(). Where code is one that clients must not send, members
+// that are clients send 1000. Connections that are added later are shut down,
+// too.
 //
-// It is made for http.Server.RegisterOnShutdown: Server.Shutdown neither
-// closes WebSocket connections nor waits for them, and does not wait for what
-// is registered either. See the example.
+// An [Upgrader] whose Group this is refuses further requests with status 503.
+// Shutdown waits for requests that it is answering, and shuts their connections
+// down.
+//
+// Call it beside http.Server.Shutdown, which does not close connections that
+// were upgraded, and wait for both: see the example. A function registered with
+// RegisterOnShutdown is not the place, since Server.Shutdown does not wait for
+// it and the program may exit before the close frames are sent.
 func (g *Group) Shutdown(ctx context.Context, code int, reason string) error {
 	if err := checkShutdown(false, code, reason); err != nil {
 		return err
 	}
-	empty := g.end(&ending{ctx, code, reason})
-	if empty == nil {
+	answered, idle := g.end(&ending{ctx, code, reason})
+	if idle {
 		return nil
 	}
-	<-empty
+	if answered != nil {
+		select {
+		case <-answered:
+		case <-ctx.Done():
+		}
+	}
+	if empty := g.whenEmpty(); empty != nil {
+		<-empty
+	}
 	return ctx.Err()
 }
 
-// end begins to shut down all members, and returns what is closed when the last
-// is gone, nil if there are none.
-func (g *Group) end(e *ending) <-chan struct{} {
+// end begins to shut down all members. It returns a channel that is closed when
+// no request is being answered any more, nil if none is, and reports whether
+// there are neither requests nor members.
+func (g *Group) end(e *ending) (answered <-chan struct{}, idle bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.ending == nil {
 		g.ending = e
 	}
+	for _, c := range g.current() {
+		go c.Shutdown(e.ctx, c.shutdownCode(e.code), e.reason)
+	}
+	if g.upgrades == 0 {
+		return nil, len(g.members) == 0
+	}
+	if g.answered == nil {
+		g.answered = make(chan struct{})
+	}
+	return g.answered, false
+}
+
+// whenEmpty returns a channel that is closed when the last member is gone, nil
+// if there is none.
+func (g *Group) whenEmpty() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if len(g.members) == 0 {
 		return nil
 	}
 	if g.empty == nil {
 		g.empty = make(chan struct{})
 	}
-	for _, c := range g.current() {
-		go c.Shutdown(e.ctx, c.shutdownCode(e.code), e.reason)
-	}
 	return g.empty
+}
+
+// beginUpgrade counts a request whose connection is going to be a member,
+// until endUpgrade is called. It returns false if g is shut down.
+func (g *Group) beginUpgrade() bool {
+	if g == nil {
+		return true
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.ending != nil {
+		return false
+	}
+	g.upgrades++
+	return true
+}
+
+func (g *Group) endUpgrade() {
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.upgrades--
+	if g.answered != nil && g.upgrades == 0 {
+		close(g.answered)
+		g.answered = nil
+	}
 }
 
 // end shuts down a member that has come later.

@@ -1,12 +1,16 @@
 package websocket
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -225,4 +229,86 @@ func TestUpgraderRefusesWhenItsGroupHasEnded(t *testing.T) {
 	_, resp, err := DefaultDialer.Dial(server.URL, nil)
 	require.True(t, errors.Is(err, ErrBadHandshake), err)
 	require.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
+}
+
+// A stalledWriter hijacks to a connection whose first Write waits.
+type stalledWriter struct {
+	http.ResponseWriter
+	conn stalledConn
+}
+
+type stalledConn struct {
+	net.Conn
+	begun, release chan struct{}
+}
+
+func (w *stalledWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	w.conn.Conn = conn
+	return &w.conn, buffered, err
+}
+
+func (c *stalledConn) Write(p []byte) (int, error) {
+	select {
+	case <-c.begun:
+	default:
+		close(c.begun)
+		<-c.release
+	}
+	return c.Conn.Write(p)
+}
+
+// TestGroupShutdownDuringUpgrade: a request that was accepted before Shutdown
+// is waited for while it is answered, and its connection gets a close frame.
+func TestGroupShutdownDuringUpgrade(t *testing.T) {
+	for _, giveUp := range []bool{false, true} {
+		t.Run(fmt.Sprintf("give up %v", giveUp), func(t *testing.T) {
+			var g Group
+			upgrader := Upgrader{Group: &g}
+			var released atomic.Bool
+			begun, release := make(chan struct{}), make(chan struct{})
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				c, err := upgrader.Upgrade(&stalledWriter{w, stalledConn{begun: begun, release: release}}, r, nil)
+				if assert.NoError(t, err) {
+					<-c.Done()
+				}
+			}))
+			defer server.Close()
+			received := make(chan error, 1)
+			go func() {
+				c, _, err := DefaultDialer.Dial(server.URL, nil)
+				if err == nil {
+					_, _, err = c.ReadMessage()
+					c.Close()
+				}
+				received <- err
+			}()
+			<-begun
+
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			type outcome struct {
+				err      error
+				released bool // before Shutdown returned
+			}
+			done := make(chan outcome, 1)
+			go func() {
+				err := g.Shutdown(ctx, CloseGoingAway, "restart")
+				done <- outcome{err, released.Load()}
+			}()
+			for !g.isEnding() {
+				runtime.Gosched()
+			}
+			if giveUp {
+				cancel()
+				require.Equal(t, outcome{context.Canceled, false}, <-done)
+				close(release)
+			} else {
+				released.Store(true)
+				close(release)
+				require.Equal(t, outcome{nil, true}, <-done)
+			}
+			require.Equal(t, &CloseError{CloseGoingAway, "restart"}, <-received)
+		})
+	}
 }

@@ -126,6 +126,10 @@ func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 	if err := u.check(r, responseHeader, &hs); err != nil {
 		return nil, u.refuse(w, r, err)
 	}
+	if !u.Group.beginUpgrade() { // Shutdown was called after the check
+		return nil, u.refuse(w, r, refusal(http.StatusServiceUnavailable, "the server is shutting down"))
+	}
+	defer u.Group.endUpgrade()
 	netConn, early, err := hijack(w)
 	if err != nil {
 		return nil, u.refuse(w, r, err)

@@ -19,6 +19,10 @@ type Cell struct {
 	Ours      bool      `json:",omitempty"`
 	Limit     bool      `json:",omitempty"`
 	Samples   []float64 // one for each round
+
+	// What Parse has read. Ratios of the medians, which are rounded there, would
+	// be less exact.
+	toLimit, toPeer string
 }
 
 // Median returns the median of the samples.
@@ -79,37 +83,67 @@ func (t *Table) row(row string) []*Cell {
 	return cells
 }
 
-// Best returns the lowest of the medians of a row that is the peers', or ours;
-// NaN if there is none.
-func (t *Table) Best(row string, ours bool) float64 {
-	best := math.NaN()
+// BestPeer returns the peer with the lowest median in a row, nil if there is
+// none. Those in except are left out.
+func (t *Table) BestPeer(row string, except ...string) *Cell {
+	return t.best(row, func(c *Cell) bool { return !c.Ours && !slices.Contains(except, c.Column) })
+}
+
+// BestOfOurs returns the cell of ours with the lowest median in a row, nil if
+// there is none.
+func (t *Table) BestOfOurs(row string) *Cell {
+	return t.best(row, func(c *Cell) bool { return c.Ours })
+}
+
+func (t *Table) best(row string, counts func(*Cell) bool) *Cell {
+	var best *Cell
 	for _, c := range t.row(row) {
-		if m := c.Median(); !c.Limit && c.Ours == ours && !(m >= best) {
-			best = m
+		if !c.Limit && counts(c) && (best == nil || c.Median() < best.Median()) {
+			best = c
 		}
 	}
 	return best
 }
 
-// LimitOf returns the median of the limit that a row is compared with; NaN if
-// there is none.
-func (t *Table) LimitOf(row string) float64 {
+// LimitOf returns the limit that a row is compared with, nil if there is none.
+func (t *Table) LimitOf(row string) *Cell {
 	for _, c := range t.row(row) {
 		if c.Column == c.Reference {
-			return c.Median()
+			return c
 		}
 	}
-	return math.NaN()
+	return nil
 }
 
-// ratio returns a to b, and nothing where b is as good as nothing, which some
-// allocate.
-func ratio(a, b float64) string {
-	if !(b > 0.005) {
+// ToLimit returns the ratio of a cell to the limit of its row.
+func (t *Table) ToLimit(c *Cell) string {
+	if c.toLimit != "" {
+		return c.toLimit
+	}
+	return ratio(c, t.LimitOf(c.Row))
+}
+
+// ToPeer returns the ratio of a cell to the best peer of its row, but for those
+// in except.
+func (t *Table) ToPeer(c *Cell, except ...string) string {
+	best, peer := t.BestPeer(c.Row), t.BestPeer(c.Row, except...)
+	if best == peer && c.toPeer != "" {
+		return c.toPeer
+	}
+	return ratio(c, peer)
+}
+
+// ratio returns the ratio of the medians of two cells. It is empty if there is
+// no b, or its median is zero, as allocations can be.
+func ratio(a, b *Cell) string {
+	if b == nil || !(b.Median() > 0.005) {
 		return ""
 	}
-	return number(a / b)
+	return number(a.Median() / b.Median())
 }
+
+// Value returns the median as it is written in tables.
+func (c *Cell) Value() string { return number(c.Median()) }
 
 // number returns v with three significant digits, and no exponent.
 func number(v float64) string {

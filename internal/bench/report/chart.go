@@ -1,10 +1,10 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"html"
 	"io"
-	"math"
 	"slices"
 	"strings"
 )
@@ -65,7 +65,8 @@ type chart struct {
 }
 
 // Chart writes the bar chart of a name as SVG: a group of bars for each row, as
-// long as the ratio to the limit or, where there is none, to the best peer.
+// long as the ratio to the limit or, where there is none, to the best peer. Each
+// row says to which.
 func Chart(w io.Writer, name string, cells []*Cell) {
 	cells = slices.DeleteFunc(slices.Clone(cells), func(c *Cell) bool { return c.Chart != name })
 	d := &chart{y: titleHeight, longest: longestRatio(cells)}
@@ -79,13 +80,35 @@ func Chart(w io.Writer, name string, cells []*Cell) {
 	fmt.Fprint(w, chartStyle)
 	first := cells[0]
 	fmt.Fprintf(w, `<text class="title" x="8" y="20">%s</text>`+"\n", html.EscapeString(first.Table))
-	base := "the best peer"
-	if first.Reference != "" {
-		base = first.Reference
-	}
-	fmt.Fprintf(w, `<text class="faint" x="8" y="38">%s; bars: the ratio to %s. Shorter is better.</text>`+"\n",
-		html.EscapeString(first.Unit), html.EscapeString(base))
+	fmt.Fprintf(w, `<text class="faint" x="8" y="38">%s; bars, and in brackets: the ratio to %s. Shorter is better.</text>`+"\n",
+		html.EscapeString(first.Unit), html.EscapeString(comparedWith(cells)))
 	fmt.Fprint(w, d.b.String(), "</svg>\n")
+}
+
+// comparedWith says what the bars of a chart are compared with: one column or,
+// where it is not the same in all rows, the kinds of them.
+func comparedWith(cells []*Cell) string {
+	var limits, peers []string
+	for _, t := range Tables(cells) {
+		for _, row := range t.Rows {
+			names := &peers
+			if t.LimitOf(row) != nil || t.BestPeer(row) == nil {
+				names = &limits
+			}
+			if base := t.base(row).Column; !slices.Contains(*names, base) {
+				*names = append(*names, base)
+			}
+		}
+	}
+	switch {
+	case len(peers) == 0:
+		return strings.Join(limits, " or ")
+	case len(limits) == 0 && len(peers) == 1:
+		return "the best peer, " + peers[0]
+	case len(limits) == 0:
+		return "the best peer, which each row names"
+	}
+	return strings.Join(limits, " or ") + " or, without it, the best peer"
 }
 
 // longestRatio returns a length that most bars do not exceed.
@@ -94,7 +117,7 @@ func longestRatio(cells []*Cell) float64 {
 	for _, t := range Tables(cells) {
 		for _, row := range t.Rows {
 			for _, c := range t.row(row) {
-				ratios = append(ratios, c.Median()/t.base(row))
+				ratios = append(ratios, c.Median()/t.base(row).Median())
 			}
 		}
 	}
@@ -103,22 +126,30 @@ func longestRatio(cells []*Cell) float64 {
 }
 
 // base returns what the bars of a row are compared with.
-func (t *Table) base(row string) float64 {
-	for _, base := range []float64{t.LimitOf(row), t.Best(row, false)} {
-		if !math.IsNaN(base) {
-			return base
-		}
+func (t *Table) base(row string) *Cell {
+	return cmp.Or(t.LimitOf(row), t.BestPeer(row), t.BestOfOurs(row))
+}
+
+// toBase returns the ratio of a cell to the base of its row.
+func (t *Table) toBase(c *Cell) string {
+	switch t.base(c.Row) {
+	case t.LimitOf(c.Row):
+		return t.ToLimit(c)
+	case t.BestPeer(c.Row):
+		return t.ToPeer(c)
 	}
-	return t.Best(row, true)
+	return ratio(c, t.base(c.Row))
 }
 
 // group draws the bars of a row.
 func (d *chart) group(t *Table, row string) {
-	fmt.Fprintf(&d.b, `<text class="row" x="8" y="%d">%s</text>`+"\n", d.y+17, html.EscapeString(row))
+	base := t.base(row)
+	fmt.Fprintf(&d.b, `<text x="8" y="%d"><tspan class="row">%s</tspan><tspan class="faint">, ratio to %s</tspan></text>`+"\n",
+		d.y+17, html.EscapeString(row), html.EscapeString(base.Column))
 	d.y += groupHeight
 	top := d.y
 	for _, c := range t.row(row) {
-		d.bar(c, c.Median()/t.base(row))
+		d.bar(c, c.Median()/base.Median(), t.toBase(c))
 		d.y += barStep
 	}
 	x := labelWidth + barWidth/d.longest
@@ -126,8 +157,8 @@ func (d *chart) group(t *Table, row string) {
 	d.y += groupGap
 }
 
-// bar draws one bar.
-func (d *chart) bar(c *Cell, ratio float64) {
+// bar draws one bar, as long as a ratio.
+func (d *chart) bar(c *Cell, ratio float64, text string) {
 	class, cut := "peer", ""
 	switch {
 	case c.Limit:
@@ -142,5 +173,5 @@ func (d *chart) bar(c *Cell, ratio float64) {
 	fmt.Fprintf(&d.b, `<text x="%d" y="%d" text-anchor="end">%s</text>`+"\n", labelWidth-8, d.y+11, html.EscapeString(c.Column))
 	fmt.Fprintf(&d.b, `<rect class="%s" x="%d" y="%d" width="%.1f" height="%d" rx="2"/>`+"\n", class, labelWidth, d.y, length, barHeight)
 	fmt.Fprintf(&d.b, `<text class="faint" x="%.1f" y="%d">%s%s (%s)</text>`+"\n", labelWidth+length+6, d.y+11, cut,
-		number(c.Median()), number(ratio))
+		c.Value(), text)
 }

@@ -4,6 +4,7 @@
 //	go run ./cmd/bench                     # a subset, in about a minute
 //	go run ./cmd/bench -all -out results   # everything, with tables and charts
 //	go run ./cmd/bench -run '^echo/text'   # the scenarios of these names
+//	go run ./cmd/bench -rewrite            # nothing: the README's table from results
 //
 // Whatever is measured is a process of its own, and a new one each time. All
 // subjects of a scenario are measured in turn, several times, and the median
@@ -38,6 +39,7 @@ var (
 	out      = flag.String("out", "", "the `directory` to write results.md, results.json and charts to")
 	profiles = flag.String("cpuprofile", "", "the `directory` to write CPU profiles of what is measured to: of the last round")
 	list     = flag.Bool("list", false, "list the scenarios")
+	again    = flag.Bool("rewrite", false, "measure nothing: make the tables and charts in results, and the table of the README, anew from results/results.md")
 )
 
 func main() {
@@ -54,6 +56,12 @@ func main() {
 	if *list {
 		for _, s := range chosen {
 			fmt.Println(s.name)
+		}
+		return
+	}
+	if *again {
+		if err := rewrite("results", "../../README.md"); err != nil {
+			log.Fatal(err)
 		}
 		return
 	}

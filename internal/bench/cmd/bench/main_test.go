@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"log"
@@ -59,6 +60,73 @@ func TestScenarios(t *testing.T) {
 	var read []*report.Cell
 	if err := errors.Join(err, json.Unmarshal(raw, &read)); err != nil || len(read) != len(all) {
 		t.Error(len(read), err)
+	}
+}
+
+// TestReadme: the table in the README, the tables and the charts are what the
+// results say.
+func TestReadme(t *testing.T) {
+	read := func(name string) []byte {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	const dir = "../../results"
+	results, readme := read(dir+"/results.md"), read("../../../../README.md")
+	cells, err := readResults(results)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := rewriteSummary(readme, cells); err != nil || string(again) != string(readme) {
+		t.Error("the table in the README is not that of the results: go run ./cmd/bench -rewrite", err)
+	}
+	if again, err := rewriteTables(results, cells); err != nil || string(again) != string(results) {
+		t.Error("the tables in results.md are not those of its details: go run ./cmd/bench -rewrite", err)
+	}
+	files := charts(cells)
+	if len(files) < 8 {
+		t.Error(len(files), "charts")
+	}
+	for name, chart := range files {
+		if string(read(filepath.Join(dir, name))) != string(chart) {
+			t.Error(name, "is not what the results say: go run ./cmd/bench -rewrite")
+		}
+	}
+}
+
+// TestSummaryNamesTheBestPeer: also where a row leaves it out.
+func TestSummaryNamesTheBestPeer(t *testing.T) {
+	results, err := os.ReadFile("../../results/results.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cells, err := readResults(results)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables := map[string]*report.Table{}
+	for _, table := range report.Tables(cells) {
+		tables[table.Name] = table
+	}
+	leftOut := 0
+	for _, r := range summaryRows() {
+		var b bytes.Buffer
+		r.write(&b, tables[r.table])
+		best := tables[r.table].BestPeer(r.row)
+		if !strings.Contains(b.String(), best.Value()+" "+best.Column) {
+			t.Errorf("the best peer is %s: %s", best.Column, b.String())
+		}
+		if strings.Contains(b.String(), " left out") {
+			leftOut++
+			if !strings.HasPrefix(r.label, "… against peers") {
+				t.Errorf("the label does not say which peers: %s", b.String())
+			}
+		}
+	}
+	if leftOut != 5 {
+		t.Error(leftOut, "rows leave the best peer out")
 	}
 }
 

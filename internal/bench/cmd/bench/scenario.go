@@ -71,8 +71,7 @@ func (s *scenario) run(o options, failed func(column string, err error)) []*repo
 	cells := make([][]*report.Cell, len(columns))
 	for i, c := range columns {
 		for _, m := range s.metrics {
-			cells[i] = append(cells[i], &report.Cell{Scenario: s.name, Table: m.table, Row: m.row, Unit: m.unit, Chart: m.chart,
-				Column: c.name, Ours: c.ours, Limit: c.limit, Reference: s.limit})
+			cells[i] = append(cells[i], s.cell(m, c))
 		}
 	}
 	broken := make([]bool, len(columns))
@@ -94,6 +93,12 @@ func (s *scenario) run(o options, failed func(column string, err error)) []*repo
 	}
 	all := slices.Concat(cells...)
 	return slices.DeleteFunc(all, func(c *report.Cell) bool { return len(c.Samples) == 0 })
+}
+
+// cell returns the cell of a metric and a column, without samples.
+func (s *scenario) cell(m metric, c column) *report.Cell {
+	return &report.Cell{Scenario: s.name, Table: m.table, Row: m.row, Unit: m.unit, Chart: m.chart,
+		Column: c.name, Ours: c.ours, Limit: c.limit, Reference: s.limit}
 }
 
 // serversNamed returns those servers that there are and that do what the

@@ -50,12 +50,23 @@ func write(dir string, cells []*report.Cell, failures []string, o options) error
 	if err != nil {
 		return err
 	}
-	files := map[string][]byte{"results.md": md.Bytes(), "results.json": append(raw, '\n')}
+	files := charts(cells)
+	files["results.md"], files["results.json"] = md.Bytes(), append(raw, '\n')
+	return writeFiles(dir, files)
+}
+
+// charts returns the charts that cells are in, by the names of their files.
+func charts(cells []*report.Cell) map[string][]byte {
+	files := make(map[string][]byte)
 	for _, name := range report.Charts(cells) {
 		var svg bytes.Buffer
 		report.Chart(&svg, name, cells)
 		files[name+".svg"] = svg.Bytes()
 	}
+	return files
+}
+
+func writeFiles(dir string, files map[string][]byte) error {
 	for name, content := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o666); err != nil {
 			return err
