@@ -229,7 +229,7 @@ func TestLingerIsBoundedInBytes(t *testing.T) {
 		c := newConn(s, connConfig{client: client})
 		_, _, err := c.ReadMessage()
 		require.Equal(t, error(errReservedOpcode), err)
-		<-c.transport.released.Get(0)
+		<-c.transport.whenReleased()
 		require.True(t, s.closed)
 		require.GreaterOrEqual(t, s.read, lingerSize)
 		require.Less(t, s.read, lingerSize+maxBuffer)

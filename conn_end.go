@@ -162,7 +162,7 @@ func (c *Conn) Shutdown(ctx context.Context, code int, reason string) error {
 	if c.closing.end(net.ErrClosed) {
 		c.transport.close()
 	}
-	<-c.transport.released.Get(0) // the transport may be lingering
+	<-c.transport.whenReleased() // the transport may be lingering
 	switch {
 	case c.closing.info().WasClean:
 		return nil

@@ -146,13 +146,13 @@ func TestClosingHandshake(t *testing.T) {
 					synctest.Wait()
 					if m.client {
 						// RFC 6455, Section 7.1.1: it waits for the server.
-						require.False(t, c.transport.released.IsClosed())
+						require.False(t, isReleased(c))
 					} else {
 						p.expectEOF()
 					}
 					p.conn.Close()
 					synctest.Wait()
-					require.True(t, c.transport.released.IsClosed())
+					require.True(t, isReleased(c))
 				})
 			})
 		}

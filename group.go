@@ -20,21 +20,13 @@ type Group struct {
 	Slow SlowPolicy
 
 	mu      sync.Mutex
-	members map[*Conn]uint64 // and as the how manieth they came
-	joined  uint64
-	list    []*Conn       // of the members, nil if it has to be made anew
+	members map[*Conn]uint64 // with the number under which they came
+	joined  uint64           // the last of these numbers
+	list    []*Conn          // the members, nil if it has to be made anew
+
 	ending  *ending       // nil until Shutdown
-	empty   chan struct{} // closed when the last leaves; nil unless Shutdown waits for that
-
-	upgrades int           // requests that are being answered and become members
-	answered chan struct{} // closed when upgrades is zero; nil unless Shutdown waits for that
-}
-
-// An ending is how a group is shut down.
-type ending struct {
-	ctx    context.Context
-	code   int
-	reason string
+	pending int           // what Shutdown waits for beside the members
+	changed chan struct{} // closed when members or pending change; nil unless Shutdown waits
 }
 
 // A SlowPolicy says what to do about a member of a group that does not read as
@@ -77,7 +69,7 @@ func (g *Group) Add(c *Conn) {
 		return
 	}
 	// The hook waits for g.mu, so that c cannot leave before it has come.
-	if !c.closing.hooks.add(g, func() { g.Remove(c) }) {
+	if !c.closing.hooks.add(g, func() { g.memberEnded(c) }) {
 		return
 	}
 	if g.members == nil {
@@ -103,11 +95,17 @@ func (g *Group) remove(c *Conn) bool {
 	c.closing.hooks.remove(g) // or a connection would keep all groups it ever was in
 	delete(g.members, c)
 	g.list = nil
-	if g.empty != nil && len(g.members) == 0 {
-		close(g.empty)
-		g.empty = nil
-	}
+	g.change()
 	return true
+}
+
+// memberEnded makes c leave because it has ended. Its transport may linger.
+func (g *Group) memberEnded(c *Conn) {
+	g.addPending(1)
+	if !c.transport.released.add(nil, func() { g.addPending(-1) }) {
+		g.addPending(-1)
+	}
+	g.remove(c)
 }
 
 // Len returns the number of members.
@@ -206,7 +204,11 @@ func (g *Group) settle(slow []*Conn, pm *PreparedMessage) int {
 	case SlowClose:
 		for _, c := range slow {
 			if g.remove(c) {
-				go c.closeAsSlow()
+				g.addPending(1)
+				go func() {
+					defer g.addPending(-1)
+					c.closeAsSlow()
+				}()
 			}
 		}
 	}
@@ -242,6 +244,13 @@ func (c *Conn) closeAsSlow() {
 	c.abort(ErrSlowPeer)
 }
 
+// An ending is how a group is shut down.
+type ending struct {
+	ctx    context.Context
+	code   int
+	reason string
+}
+
 // Shutdown calls [Conn.Shutdown] for all members at the same time, and returns
 // when all connections are closed. When ctx ends before that it closes the rest
 // and returns ctx.Err(). Where code is one that clients must not send, members
@@ -260,26 +269,19 @@ func (g *Group) Shutdown(ctx context.Context, code int, reason string) error {
 	if err := checkShutdown(false, code, reason); err != nil {
 		return err
 	}
-	answered, idle := g.end(&ending{ctx, code, reason})
-	if idle {
+	if g.end(&ending{ctx, code, reason}) {
 		return nil
 	}
-	if answered != nil {
-		select {
-		case <-answered:
-		case <-ctx.Done():
-		}
-	}
-	if empty := g.whenEmpty(); empty != nil {
-		<-empty
+	if !g.await(ctx, func() bool { return len(g.members) == 0 && g.pending == 0 }) {
+		// Those who are left are being closed, because of ctx.
+		g.await(context.Background(), func() bool { return len(g.members) == 0 })
 	}
 	return ctx.Err()
 }
 
-// end begins to shut down all members. It returns a channel that is closed when
-// no request is being answered any more, nil if none is, and reports whether
-// there are neither requests nor members.
-func (g *Group) end(e *ending) (answered <-chan struct{}, idle bool) {
+// end begins to shut down all members, and reports whether there is nothing to
+// wait for.
+func (g *Group) end(e *ending) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.ending == nil {
@@ -288,27 +290,46 @@ func (g *Group) end(e *ending) (answered <-chan struct{}, idle bool) {
 	for _, c := range g.current() {
 		go c.Shutdown(e.ctx, c.shutdownCode(e.code), e.reason)
 	}
-	if g.upgrades == 0 {
-		return nil, len(g.members) == 0
-	}
-	if g.answered == nil {
-		g.answered = make(chan struct{})
-	}
-	return g.answered, false
+	return len(g.members) == 0 && g.pending == 0
 }
 
-// whenEmpty returns a channel that is closed when the last member is gone, nil
-// if there is none.
-func (g *Group) whenEmpty() <-chan struct{} {
+// await waits until done, which is called with mu held, returns true. It
+// returns false if ctx ends before that.
+func (g *Group) await(ctx context.Context, done func() bool) bool {
+	for {
+		g.mu.Lock()
+		if done() {
+			g.mu.Unlock()
+			return true
+		}
+		if g.changed == nil {
+			g.changed = make(chan struct{})
+		}
+		changed := g.changed
+		g.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// change wakes Shutdown, with mu held.
+func (g *Group) change() {
+	if g.changed != nil {
+		close(g.changed)
+		g.changed = nil
+	}
+}
+
+// addPending adds n to what Shutdown waits for beside the members: requests
+// that are being answered, and transports of former members.
+func (g *Group) addPending(n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.members) == 0 {
-		return nil
-	}
-	if g.empty == nil {
-		g.empty = make(chan struct{})
-	}
-	return g.empty
+	g.pending += n
+	g.change()
 }
 
 // beginUpgrade counts a request whose connection is going to be a member,
@@ -322,20 +343,13 @@ func (g *Group) beginUpgrade() bool {
 	if g.ending != nil {
 		return false
 	}
-	g.upgrades++
+	g.pending++
 	return true
 }
 
 func (g *Group) endUpgrade() {
-	if g == nil {
-		return
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.upgrades--
-	if g.answered != nil && g.upgrades == 0 {
-		close(g.answered)
-		g.answered = nil
+	if g != nil {
+		g.addPending(-1)
 	}
 }
 

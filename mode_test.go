@@ -176,3 +176,13 @@ func withTrace(c *Conn, hooks *Trace) *Conn {
 	c.startTrace(hooks)
 	return c
 }
+
+// isReleased reports whether the transport of c has been closed.
+func isReleased(c *Conn) bool {
+	select {
+	case <-c.transport.whenReleased():
+		return true
+	default:
+		return false
+	}
+}

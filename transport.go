@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/seed23105783/websocket/internal/bufpool"
-	"github.com/seed23105783/websocket/internal/lock"
 	"github.com/seed23105783/websocket/internal/socket"
 )
 
@@ -37,7 +36,7 @@ type transport struct {
 	socket bool
 
 	closed   atomic.Bool // close has been called
-	released lock.Chan   // closed when the stream is
+	released hooks       // called when the stream has been closed
 }
 
 func newTransport(s stream) transport {
@@ -53,7 +52,7 @@ func (t *transport) close() error {
 	if t.closed.Swap(true) {
 		return nil
 	}
-	defer t.released.Close()
+	defer t.released.run()
 	if inner := t.inner(); inner != nil {
 		stop := time.AfterFunc(closeTimeout, func() { inner.Close() })
 		defer stop.Stop()
@@ -68,6 +67,15 @@ func (t *transport) abort() {
 		inner.Close()
 	}
 	t.close()
+}
+
+// whenReleased returns a channel that is closed when the stream has been closed.
+func (t *transport) whenReleased() <-chan struct{} {
+	released := make(chan struct{})
+	if !t.released.add(nil, func() { close(released) }) {
+		close(released)
+	}
+	return released
 }
 
 // inner returns what carries the stream where that is TLS, nil otherwise.
