@@ -1,13 +1,18 @@
 package websocket
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
-	"runtime"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +20,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed23105783/websocket/internal/socket"
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
@@ -251,138 +257,206 @@ func TestKeepAliveEndsWithTheConnection(t *testing.T) {
 		_, _, err := c.ReadMessage()
 		require.Equal(t, &CloseError{Code: 1000}, err)
 		require.False(t, c.read.alive.timer.Stop(), "it has been stopped")
-		c.read.alive.look()
-		require.False(t, c.read.alive.timer.Stop(), "and stays so")
+		c.read.alive.check()
+		require.False(t, c.read.alive.timer.Stop(), "it is not started again")
 	})
 }
 
 func TestSilence(t *testing.T) {
-	mute, audible := func() bool { return true }, func() bool { return false }
-	s := silence{interval: 40, timeout: 30}
-	s.interval, s.timeout = 40*time.Second, 30*time.Second
-	for i, look := range []struct {
-		heard bool
-		mute  func() bool
-		do    step
-		next  time.Duration
+	const active, idle, unknown = socket.Active, socket.Idle, socket.Unknown
+	type row struct {
+		peer socket.Activity
+		do   step
+		next time.Duration // seconds
+	}
+	for _, table := range []struct {
+		name              string
+		interval, timeout time.Duration // seconds
+		rows              []row
 	}{
-		{true, nil, stepWait, 20},
-		{true, nil, stepWait, 20},
-		{false, nil, stepPing, 15},
-		{true, nil, stepWait, 20},
-		{false, nil, stepPing, 15},
-		{false, mute, stepWait, 15},
-		{true, nil, stepWait, 20},
-		{false, nil, stepPing, 15},
-		{false, mute, stepWait, 15},
-		{false, audible, stepWait, 15},
-		{false, mute, stepWait, 15},
-		{false, mute, stepEnd, 0},
+		{"active", 40, 30, []row{{active, stepWait, 20}, {active, stepWait, 20}, {active, stepWait, 20}}},
+		{"answers", 40, 30, []row{
+			{active, stepWait, 20}, {idle, stepPing, 15}, {active, stepWait, 20}, {idle, stepPing, 15},
+			{idle, stepWait, 15}, {active, stepWait, 20},
+		}},
+		{"vanishes", 40, 30, []row{{active, stepWait, 20}, {idle, stepPing, 15}, {idle, stepWait, 15}, {idle, stepEnd, 0}}},
+		{"no room, then idle", 40, 30, []row{
+			{active, stepWait, 20}, {unknown, stepPing, 15}, {unknown, stepWait, 15}, {idle, stepWait, 15},
+			{unknown, stepWait, 15}, {idle, stepWait, 15}, {idle, stepEnd, 0},
+		}},
+		{"no room for ever", 40, 30, []row{
+			{active, stepWait, 20}, {unknown, stepPing, 15}, {unknown, stepWait, 15}, {unknown, stepWait, 15}, {unknown, stepWait, 15},
+		}},
+		{"long timeout", 40, 50, []row{
+			{active, stepWait, 20}, {idle, stepPing, 20}, {idle, stepWait, 20}, {idle, stepWait, 10}, {idle, stepEnd, 0},
+		}},
+		{"short timeout", 40, 2, []row{{active, stepWait, 20}, {idle, stepPing, 1}, {idle, stepWait, 1}, {idle, stepEnd, 0}}},
 	} {
-		do, next := s.next(look.heard, look.mute)
-		require.Equal(t, look.do, do, "look %d", i)
-		require.Equal(t, look.next*time.Second, next, "look %d", i)
+		s := silence{interval: table.interval * time.Second, timeout: table.timeout * time.Second}
+		for i, r := range table.rows {
+			do, next := s.next(r.peer)
+			require.Equal(t, r.do, do, "%s, row %d", table.name, i)
+			require.Equal(t, r.next*time.Second, next, "%s, row %d", table.name, i)
+		}
 	}
 	tiny := silence{interval: 1, timeout: 1}
-	_, next := tiny.next(true, nil)
+	_, next := tiny.next(active)
 	require.Equal(t, time.Millisecond, next, "no more often than that")
 }
 
-// socketKinds are the transports that one can look into.
-var socketKinds = map[string]func(t *testing.T) (a, b net.Conn){
-	"tcp": func(t *testing.T) (net.Conn, net.Conn) { return socketPair(t) },
-	"tls": func(t *testing.T) (net.Conn, net.Conn) {
-		a, b := socketPair(t)
-		server := httptest.NewUnstartedServer(nil)
-		server.StartTLS()
-		defer server.Close()
-		serverSide, clientSide := tls.Server(a, server.TLS), tls.Client(b, &tls.Config{InsecureSkipVerify: true})
-		go serverSide.Handshake()
-		require.NoError(t, clientSide.Handshake())
-		require.NoError(t, serverSide.Handshake())
-		return serverSide, clientSide
-	},
-	"unix": func(t *testing.T) (net.Conn, net.Conn) {
-		l, err := net.Listen("unix", t.TempDir()+"/socket")
-		require.NoError(t, err)
-		defer l.Close()
-		b, err := net.Dial("unix", l.Addr().String())
-		require.NoError(t, err)
-		a, err := l.Accept()
-		require.NoError(t, err)
-		t.Cleanup(func() {
-			a.Close()
-			b.Close()
-		})
-		return a, b
-	},
+// A socketTest is one of the circumstances under which a connection over a
+// socket has to behave the same.
+type socketTest struct {
+	kind   string // tcp, tls or unix
+	client bool   // the role of the Conn under test
 }
 
-func eachSocketKind(t *testing.T, test func(t *testing.T, a, b net.Conn)) {
-	if runtime.GOOS == "windows" || runtime.GOOS == "js" {
-		t.Skip("one cannot look into a socket")
-	}
-	for name, pair := range socketKinds {
-		t.Run(name, func(t *testing.T) {
-			a, b := pair(t)
-			test(t, a, b)
-		})
-	}
-}
-
-func TestUnreadBytes(t *testing.T) {
-	eachSocketKind(t, func(t *testing.T, a, b net.Conn) {
-		unread := unreadBytes(a)
-		if _, ok := a.(*tls.Conn); !ok { // which has session tickets to send
-			require.False(t, unread())
-			go func() { // beside a reader that waits
-				time.Sleep(10 * time.Millisecond)
-				unread()
-				b.Write([]byte("x"))
-			}()
-			_, err := a.Read(make([]byte, 1))
-			require.NoError(t, err)
-			require.False(t, unread())
+// eachSocket runs a test once for each kind of socket and role.
+func eachSocket(t *testing.T, test func(t *testing.T, s socketTest)) {
+	for _, kind := range []string{"tcp", "tls", "unix"} {
+		for _, role := range []string{"server", "client"} {
+			t.Run(kind+"/"+role, func(t *testing.T) { test(t, socketTest{kind, role == "client"}) })
 		}
-		b.Write([]byte("y"))
-		require.Eventually(t, unread, 10*time.Second, time.Millisecond)
-		require.True(t, unread(), "they stay where they are")
+	}
+}
+
+// connect returns a Conn with a KeepAlive, which is driven by the test rather
+// than by time, and the other end.
+func (s socketTest) connect(t *testing.T) (*Conn, net.Conn) {
+	a, b := s.sockets(t)
+	if s.kind == "tls" {
+		a, b = overTLS(t, a, b, s.client)
+	}
+	return s.conn(t, a), b
+}
+
+// conn returns the Conn under test over a transport.
+func (s socketTest) conn(t *testing.T, a net.Conn) *Conn {
+	if socket.NewMonitor(a) == nil {
+		t.Skip("sockets cannot be looked into here")
+	}
+	c := newConn(a, connConfig{client: s.client, keepAlive: KeepAlive{Interval: time.Hour, Timeout: time.Hour}})
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func (s socketTest) sockets(t *testing.T) (a, b net.Conn) {
+	if s.kind != "unix" {
+		return socketPair(t)
+	}
+	l, err := net.Listen("unix", t.TempDir()+"/socket")
+	require.NoError(t, err)
+	defer l.Close()
+	b, err = net.Dial("unix", l.Addr().String())
+	require.NoError(t, err)
+	a, err = l.Accept()
+	require.NoError(t, err)
+	t.Cleanup(func() {
 		a.Close()
-		require.False(t, unread())
+		b.Close()
 	})
-	a, _ := wstest.Pipe(0, wstest.Whole)
-	require.Nil(t, unreadBytes(a))
-	conn, _ := socketPair(t)
-	require.Nil(t, unreadBytes(struct{ *net.TCPConn }{conn}), "it may have a buffer of its own")
+	return a, b
 }
 
-// TestKeepAliveOfSockets without a reader: the pong that waits in the socket
-// saves the peer, and a peer that sends nothing is found out. The test is the
-// timer.
-func TestKeepAliveOfSockets(t *testing.T) {
-	k := KeepAlive{Interval: time.Hour, Timeout: time.Hour}
-	eachSocketKind(t, func(t *testing.T, a, b net.Conn) {
-		c, other := newConn(a, connConfig{keepAlive: k}), newConn(b, connConfig{client: true})
+// overTLS returns TLS connections over a and b, after the handshake.
+func overTLS(t *testing.T, a, b net.Conn, client bool) (_, _ net.Conn) {
+	server := httptest.NewUnstartedServer(nil)
+	server.StartTLS()
+	defer server.Close()
+	serverConfig := server.TLS.Clone()
+	serverConfig.DynamicRecordSizingDisabled = true
+	// Version 1.2 has no messages after the handshake.
+	clientConfig := &tls.Config{InsecureSkipVerify: true, DynamicRecordSizingDisabled: true, MaxVersion: tls.VersionTLS12}
+	x, y := tls.Server(a, serverConfig), tls.Client(b, clientConfig)
+	if client {
+		x, y = tls.Client(a, clientConfig), tls.Server(b, serverConfig)
+	}
+	done := make(chan error, 1)
+	go func() { done <- x.Handshake() }()
+	require.NoError(t, y.Handshake())
+	require.NoError(t, <-done)
+	return x, y
+}
+
+// waitActive waits until the socket of c has received something that a monitor
+// of the test's own has not seen before.
+func waitActive(t *testing.T, m *socket.Monitor) {
+	t.Helper()
+	wstest.Settle(t, "the received bytes", func() bool { return m.Check(false) == socket.Active })
+}
+
+// countsReceived reports whether the kernel counts the bytes that a TCP socket
+// receives.
+func countsReceived(t *testing.T) bool {
+	a, b := socketPair(t)
+	m := socket.NewMonitor(a)
+	_, err := b.Write([]byte("x"))
+	require.NoError(t, err)
+	_, err = a.Read(make([]byte, 1))
+	require.NoError(t, err)
+	return m != nil && m.Check(false) == socket.Active
+}
+
+// TestUnreadPongs keep a connection open if each answers a new ping, and not if
+// the peer vanishes after one of them. Nobody reads.
+func TestUnreadPongs(t *testing.T) {
+	eachSocket(t, func(t *testing.T, s socketTest) {
+		c, b := s.connect(t)
+		alive, m := c.read.alive, socket.NewMonitor(c.NetConn())
+		other := newConn(b, connConfig{client: !s.client})
+		answers := 0
+		other.SetPingHandler(func(payload string) error {
+			if answers++; answers > 10 {
+				return nil
+			}
+			return other.WriteControl(PongMessage, []byte(payload), time.Time{})
+		})
 		ended := reads(other)
-		alive := c.read.alive
-		alive.look() // the handshake was a sign of life
-		alive.look() // a ping
-		require.Eventually(t, func() bool { return !alive.mute() }, 10*time.Second, time.Millisecond)
+		alive.check() // finds the handshake
+		m.Check(true)
 		for range 10 {
-			alive.look()
+			alive.check() // finds nothing, and sends a ping
+			waitActive(t, m)
+			alive.check() // finds the pong
 		}
-		require.Equal(t, StateOpen, c.State())
+		require.EqualValues(t, 10, c.pingsSent())
+		for range 3 {
+			require.Equal(t, StateOpen, c.State())
+			alive.check()
+		}
+		require.EqualValues(t, 11, c.pingsSent())
+		<-c.Done()
+		_, _, err := c.ReadMessage()
+		require.Equal(t, ErrKeepAlive, err)
+		<-ended
+	})
+}
+
+// TestUnreadPongsAreRead when the application reads at last.
+func TestUnreadPongsAreRead(t *testing.T) {
+	eachSocket(t, func(t *testing.T, s socketTest) {
+		c, b := s.connect(t)
+		m := socket.NewMonitor(c.NetConn())
+		other := newConn(b, connConfig{client: !s.client})
+		ended := reads(other)
+		for range 2 {
+			c.read.alive.check()
+		}
+		waitActive(t, m)
 		reads(c)
 		_, err := c.Ping(t.Context())
 		require.NoError(t, err)
-		require.True(t, alive.heard.Load())
 		c.Close()
-		other.Close()
 		<-ended
 	})
-	eachSocketKind(t, func(t *testing.T, a, b net.Conn) {
-		c := newConn(a, connConfig{client: true, keepAlive: k})
-		p := &peer{t: t}
+}
+
+// TestReadMessagesAreNoExcuse: a peer that vanishes after messages that have
+// been read is given up.
+func TestReadMessagesAreNoExcuse(t *testing.T) {
+	eachSocket(t, func(t *testing.T, s socketTest) {
+		c, b := s.connect(t)
+		p := &peer{t: t, masked: !s.client}
 		_, err := b.Write(append(p.text("1"), p.text("2")...))
 		require.NoError(t, err)
 		for i := range 2 {
@@ -392,12 +466,169 @@ func TestKeepAliveOfSockets(t *testing.T) {
 		}
 		for range 4 {
 			require.Equal(t, StateOpen, c.State())
-			c.read.alive.look()
+			c.read.alive.check()
 		}
 		<-c.Done()
 		_, _, err = c.ReadMessage()
 		require.Equal(t, ErrKeepAlive, err)
 	})
+}
+
+// TestIncompleteTLSRecordsAreActivity: a record of 16 kB arrives in pieces, and
+// crypto/tls returns nothing of it before the end.
+func TestIncompleteTLSRecordsAreActivity(t *testing.T) {
+	if !countsReceived(t) {
+		t.Skip("the kernel does not count received bytes")
+	}
+	for _, client := range []bool{false, true} {
+		s := socketTest{"tls", client}
+		socketA, socketB := s.sockets(t)
+		held := &heldConn{Conn: socketB}
+		a, b := overTLS(t, socketA, held, client)
+		c, m := s.conn(t, a), socket.NewMonitor(a)
+		go func() { // the pings, of which the peer answers none
+			io.Copy(io.Discard, b)
+		}()
+		held.holds = true
+		p := &peer{t: t, masked: !client}
+		_, err := b.Write(p.text(long[:16000]))
+		require.NoError(t, err)
+		require.Less(t, len(held.data), 16200, "it is one record")
+		got := make(chan string, 1)
+		go func() {
+			_, data, _ := c.ReadMessage()
+			got <- string(data)
+		}()
+		waitActive(t, m)
+		for piece := range slices.Chunk(held.data, 200) {
+			require.Empty(t, got)
+			_, err := socketB.Write(piece)
+			require.NoError(t, err)
+			waitActive(t, m)
+			c.read.alive.check()
+			c.read.alive.check()
+		}
+		require.Equal(t, long[:16000], <-got)
+		require.Equal(t, StateOpen, c.State())
+	}
+}
+
+// A heldConn does not write while it holds: it keeps the data.
+type heldConn struct {
+	net.Conn
+	holds bool
+	data  []byte
+}
+
+func (c *heldConn) Write(p []byte) (int, error) {
+	if !c.holds {
+		return c.Conn.Write(p)
+	}
+	c.data = append(c.data, p...)
+	return len(p), nil
+}
+
+// TestKeepAliveWithAFullReceiveBuffer: a peer that has no room to send is not
+// given up, whether or not it reads.
+func TestKeepAliveWithAFullReceiveBuffer(t *testing.T) {
+	eachSocket(t, func(t *testing.T, s socketTest) {
+		c, b := s.connect(t)
+		alive, m := c.read.alive, socket.NewMonitor(c.NetConn())
+		counts := s.kind != "unix" && countsReceived(t)
+		p := &peer{t: t, masked: !s.client}
+		messages := bytes.Repeat(p.text(long[:1000]), 64)
+		require.NoError(t, b.SetWriteDeadline(time.Now().Add(200*time.Millisecond)))
+		var err error
+		for err == nil {
+			_, err = b.Write(messages)
+		}
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		for range 10 {
+			m.Check(false)
+			alive.check()
+			alive.check()
+			if counts {
+				waitActive(t, m) // the acknowledgment of the ping
+			}
+		}
+		require.Equal(t, StateOpen, c.State())
+		for range 20 {
+			_, data, err := c.ReadMessage()
+			require.NoError(t, err)
+			require.Equal(t, long[:1000], string(data))
+		}
+	})
+}
+
+// TestKeepAliveNeedsNoReader in real time: a peer that answers one ping, and
+// then nothing, is given up although its pong is still unread.
+func TestKeepAliveNeedsNoReader(t *testing.T) {
+	if a, _ := socketPair(t); socket.NewMonitor(a) == nil {
+		t.Skip("sockets cannot be looked into here")
+	}
+	k := KeepAlive{Interval: 50 * time.Millisecond, Timeout: 500 * time.Millisecond}
+	// answerOnce answers one ping, and returns when there was another.
+	answerOnce := func(t *testing.T, c *Conn) {
+		pings := make(chan struct{}, 10)
+		c.SetPingHandler(func(payload string) error {
+			pings <- struct{}{}
+			if len(pings) > 1 {
+				return nil
+			}
+			return c.WriteControl(PongMessage, []byte(payload), time.Time{})
+		})
+		<-reads(c)
+		assert.Len(t, pings, 2)
+	}
+	// requireGivenUp waits for the end of a connection that nobody reads.
+	requireGivenUp := func(t *testing.T, c *Conn) {
+		select {
+		case <-c.Done():
+		case <-time.After(20 * time.Second):
+			t.Error("the peer is not given up")
+		}
+		assert.Equal(t, CloseAbnormalClosure, c.CloseInfo().Code)
+		c.Close()
+		_, _, err := c.ReadMessage()
+		assert.Equal(t, ErrKeepAlive, err)
+	}
+	for _, secure := range []bool{false, true} {
+		for _, client := range []bool{false, true} {
+			t.Run(fmt.Sprintf("tls=%v/client=%v", secure, client), func(t *testing.T) {
+				t.Parallel()
+				var upgrader Upgrader
+				var dialer Dialer
+				onServer, onClient := answerOnce, requireGivenUp
+				if client {
+					dialer.KeepAlive = k
+				} else {
+					upgrader.KeepAlive = k
+					onServer, onClient = requireGivenUp, answerOnce
+				}
+				served := make(chan struct{})
+				server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					defer close(served)
+					c, err := upgrader.Upgrade(w, r, nil)
+					if assert.NoError(t, err) {
+						defer c.Close()
+						onServer(t, c)
+					}
+				}))
+				if secure {
+					server.StartTLS()
+					dialer.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
+				} else {
+					server.Start()
+				}
+				defer server.Close()
+				c, _, err := dialer.Dial("ws"+strings.TrimPrefix(server.URL, "http"), nil)
+				require.NoError(t, err)
+				defer c.Close()
+				onClient(t, c)
+				<-served
+			})
+		}
+	}
 }
 
 func TestKeepAliveDoesNotAllocate(t *testing.T) {
