@@ -22,22 +22,21 @@ import (
 //
 // Every byte from the peer counts, not only the pong: a part of a long message
 // does, and so does a message that the application has not read yet. How that
-// is measured depends on the transport, which may be a [net.TCPConn], a
-// [net.UnixConn], a [crypto/tls.Conn] over one of them, or something else:
+// is measured depends on what carries the connection, with or without TLS:
 //
-//   - TCP on Linux, with or without TLS: what the kernel has received counts.
-//     The application need not read.
-//   - TCP on other Unix systems, and Unix sockets: what was read counts, and
-//     what waits in the socket. The application need not read. Of a TLS record
-//     that arrives slowly, the bytes that are read before it is complete do
-//     not count.
+//   - TCP on Linux: what the kernel has received counts. The application need
+//     not read.
+//   - TCP on other Unix systems, multipath TCP, and Unix sockets: what was read
+//     counts, and what waits in the socket. The application need not read. A
+//     TLS record that arrives slowly may not count before it is complete. The
+//     same is so for TCP on a Linux that does not count, such as gVisor.
 //   - Other transports, and other systems: what was read counts. Only the time
 //     during which a read method waits is measured.
 //
-// If the application does not read for so long that the peer has no room to
-// send more, the peer cannot answer. On Linux with TCP it is then enough that
-// the peer's kernel acknowledges the ping. Otherwise the peer is not given up
-// before the application reads again.
+// If the application does not read for so long that the peer may have no room
+// to send more, the peer may be unable to answer. With TCP on Linux it is then
+// enough that the peer's kernel acknowledges the ping. Otherwise the peer is not
+// given up before the application reads again.
 //
 // Pings from the peer are answered by read methods only, on every system.
 //

@@ -69,8 +69,8 @@ func TestKeepAlivePingsIdlePeers(t *testing.T) {
 	})
 }
 
-// requireDead checks that a connection ends with ErrKeepAlive at a time.
-func requireDead(t *testing.T, c *Conn, at time.Time) {
+// requireGivenUp checks that a connection ends with ErrKeepAlive, and when.
+func requireGivenUp(t *testing.T, c *Conn, at time.Time) {
 	t.Helper()
 	<-c.Done()
 	require.Equal(t, at, time.Now())
@@ -93,7 +93,7 @@ func TestKeepAliveEndsSilentPeers(t *testing.T) {
 			end := time.Now().Add(k.Interval + timeout)
 			ended := reads(c)
 			require.Equal(t, ErrKeepAlive, <-ended)
-			requireDead(t, c, end)
+			requireGivenUp(t, c, end)
 			p.expectPing()
 			p.expectEOF()
 			_, err := c.Ping(t.Context())
@@ -107,11 +107,11 @@ func TestErrKeepAlive(t *testing.T) {
 	assert.ErrorIs(t, ErrKeepAlive, os.ErrDeadlineExceeded)
 	assert.True(t, IsCloseError(ErrKeepAlive, CloseAbnormalClosure))
 	_, ok := errors.AsType[net.Error](ErrKeepAlive)
-	assert.False(t, ok, "to wait for it to pass is no use")
+	assert.False(t, ok, "trying again is of no use")
 }
 
-// TestKeepAliveEndsAPingThatWaits for a pong, and an error takes the place of
-// that of a context that ended too.
+// TestKeepAliveEndsAPingThatWaits: Ping, and a read with a context, return
+// ErrKeepAlive.
 func TestKeepAliveEndsAPingThatWaits(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, _ := m.connectAlive(t, testKeepAlive)
@@ -128,9 +128,9 @@ func TestKeepAliveEndsAPingThatWaits(t *testing.T) {
 	})
 }
 
-// TestKeepAliveHearsTraffic: while something comes, be it a byte of a long
-// message now and then, no ping is sent.
-func TestKeepAliveHearsTraffic(t *testing.T) {
+// TestKeepAliveCountsEveryByte: while bytes of long messages arrive one at a
+// time, no ping is sent.
+func TestKeepAliveCountsEveryByte(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connectAlive(t, testKeepAlive)
 		ended := reads(c)
@@ -146,8 +146,8 @@ func TestKeepAliveHearsTraffic(t *testing.T) {
 	})
 }
 
-// TestKeepAliveWithoutAReader: where one cannot look into the transport, the
-// time does not count in which nobody reads.
+// TestKeepAliveWithoutAReader: where the transport cannot be monitored, the time
+// during which nobody reads does not count.
 func TestKeepAliveWithoutAReader(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connectAlive(t, testKeepAlive)
@@ -159,7 +159,7 @@ func TestKeepAliveWithoutAReader(t *testing.T) {
 			require.NoError(t, err)
 		}
 		p.expectPing()
-		time.Sleep(time.Hour) // nobody reads, so this one may have been answered
+		time.Sleep(time.Hour) // nobody reads: the pong may wait in the transport
 		start := time.Now()
 		_, _, err := c.ReadMessage()
 		require.Equal(t, ErrKeepAlive, err)
@@ -168,7 +168,8 @@ func TestKeepAliveWithoutAReader(t *testing.T) {
 	})
 }
 
-// TestKeepAliveAndReadDeadlines: a reader that gives up again and again is one.
+// TestKeepAliveAndReadDeadlines: reads whose contexts end again and again count
+// as reads that wait.
 func TestKeepAliveAndReadDeadlines(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connectAlive(t, testKeepAlive)
@@ -194,7 +195,8 @@ func TestKeepAliveAndReadDeadlines(t *testing.T) {
 	})
 }
 
-// TestKeepAliveWithAStuckPing: a peer that does not read is silent, too.
+// TestKeepAliveWithAStuckPing: a peer that reads nothing is given up too, though
+// the ping cannot be written.
 func TestKeepAliveWithAStuckPing(t *testing.T) {
 	for _, writing := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -207,7 +209,7 @@ func TestKeepAliveWithAStuckPing(t *testing.T) {
 				go func() { written <- c.WriteMessage(TextMessage, []byte(long)) }()
 			}
 			require.Equal(t, ErrKeepAlive, <-reads(c))
-			requireDead(t, c, end)
+			requireGivenUp(t, c, end)
 			if writing {
 				require.ErrorIs(t, <-written, net.ErrClosed)
 			}
@@ -215,8 +217,8 @@ func TestKeepAliveWithAStuckPing(t *testing.T) {
 	}
 }
 
-// TestKeepAliveWithAStuckPingOfALivePeer: what the peer sends counts, whether
-// it reads or not, and one goroutine is stuck and not more.
+// TestKeepAliveWithAStuckPingOfALivePeer: what the peer sends counts, whether or
+// not it reads, and no second ping waits to be written.
 func TestKeepAliveWithAStuckPingOfALivePeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := wstest.Pipe(10, wstest.Whole)
@@ -234,21 +236,21 @@ func TestKeepAliveWithAStuckPingOfALivePeer(t *testing.T) {
 	})
 }
 
-// TestKeepAliveWhileClosing: nothing may follow a close frame, but a peer that
-// does not answer it is not waited for either.
+// TestKeepAliveWhileClosing: after a close frame no ping is sent, and a peer that
+// does not answer it is given up.
 func TestKeepAliveWhileClosing(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connectAlive(t, testKeepAlive)
 		end := time.Now().Add(testKeepAlive.Interval + testKeepAlive.Timeout)
 		require.NoError(t, c.WriteMessage(CloseMessage, FormatCloseMessage(1000, "")))
 		require.Equal(t, ErrKeepAlive, <-reads(c))
-		requireDead(t, c, end)
+		requireGivenUp(t, c, end)
 		p.expectClose(1000)
 		p.expectEOF()
 	})
 }
 
-// TestKeepAliveEndsWithTheConnection: no timer keeps what is closed.
+// TestKeepAliveEndsWithTheConnection: the timer is stopped.
 func TestKeepAliveEndsWithTheConnection(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connectAlive(t, testKeepAlive)
@@ -313,10 +315,18 @@ type socketTest struct {
 
 // eachSocket runs a test once for each kind of socket and role.
 func eachSocket(t *testing.T, test func(t *testing.T, s socketTest)) {
+	needMonitor(t)
 	for _, kind := range []string{"tcp", "tls", "unix"} {
 		for _, role := range []string{"server", "client"} {
 			t.Run(kind+"/"+role, func(t *testing.T) { test(t, socketTest{kind, role == "client"}) })
 		}
+	}
+}
+
+// needMonitor skips a test where sockets cannot be monitored.
+func needMonitor(t *testing.T) {
+	if a, _ := socketPair(t); socket.NewMonitor(a) == nil {
+		t.Skip("sockets cannot be monitored here")
 	}
 }
 
@@ -332,9 +342,6 @@ func (s socketTest) connect(t *testing.T) (*Conn, net.Conn) {
 
 // conn returns the Conn under test over a transport.
 func (s socketTest) conn(t *testing.T, a net.Conn) *Conn {
-	if socket.NewMonitor(a) == nil {
-		t.Skip("sockets cannot be looked into here")
-	}
 	c := newConn(a, connConfig{client: s.client, keepAlive: KeepAlive{Interval: time.Hour, Timeout: time.Hour}})
 	t.Cleanup(func() { c.Close() })
 	return c
@@ -344,7 +351,10 @@ func (s socketTest) sockets(t *testing.T) (a, b net.Conn) {
 	if s.kind != "unix" {
 		return socketPair(t)
 	}
-	l, err := net.Listen("unix", t.TempDir()+"/socket")
+	dir, err := os.MkdirTemp("", "") // not that of t: a socket's name must be short
+	require.NoError(t, err)
+	defer os.RemoveAll(dir)
+	l, err := net.Listen("unix", dir+"/socket")
 	require.NoError(t, err)
 	defer l.Close()
 	b, err = net.Dial("unix", l.Addr().String())
@@ -388,18 +398,19 @@ func waitActive(t *testing.T, m *socket.Monitor) {
 // countsReceived reports whether the kernel counts the bytes that a TCP socket
 // receives.
 func countsReceived(t *testing.T) bool {
+	needMonitor(t)
 	a, b := socketPair(t)
 	m := socket.NewMonitor(a)
 	_, err := b.Write([]byte("x"))
 	require.NoError(t, err)
 	_, err = a.Read(make([]byte, 1))
 	require.NoError(t, err)
-	return m != nil && m.Check(false) == socket.Active
+	return m.Check(false) == socket.Active
 }
 
-// TestUnreadPongs keep a connection open if each answers a new ping, and not if
-// the peer vanishes after one of them. Nobody reads.
-func TestUnreadPongs(t *testing.T) {
+// TestKeepAliveWithUnreadPongs: a peer that answers every ping is not given up,
+// and one that stops answering is. Nobody reads.
+func TestKeepAliveWithUnreadPongs(t *testing.T) {
 	eachSocket(t, func(t *testing.T, s socketTest) {
 		c, b := s.connect(t)
 		alive, m := c.read.alive, socket.NewMonitor(c.NetConn())
@@ -432,8 +443,8 @@ func TestUnreadPongs(t *testing.T) {
 	})
 }
 
-// TestUnreadPongsAreRead when the application reads at last.
-func TestUnreadPongsAreRead(t *testing.T) {
+// TestUnreadPongsStayReadable: monitoring the socket takes nothing from it.
+func TestUnreadPongsStayReadable(t *testing.T) {
 	eachSocket(t, func(t *testing.T, s socketTest) {
 		c, b := s.connect(t)
 		m := socket.NewMonitor(c.NetConn())
@@ -451,9 +462,9 @@ func TestUnreadPongsAreRead(t *testing.T) {
 	})
 }
 
-// TestReadMessagesAreNoExcuse: a peer that vanishes after messages that have
-// been read is given up.
-func TestReadMessagesAreNoExcuse(t *testing.T) {
+// TestKeepAliveAfterTheLastRead: a peer that vanishes after its messages were
+// read is given up, though nobody reads any more.
+func TestKeepAliveAfterTheLastRead(t *testing.T) {
 	eachSocket(t, func(t *testing.T, s socketTest) {
 		c, b := s.connect(t)
 		p := &peer{t: t, masked: !s.client}
@@ -474,9 +485,9 @@ func TestReadMessagesAreNoExcuse(t *testing.T) {
 	})
 }
 
-// TestIncompleteTLSRecordsAreActivity: a record of 16 kB arrives in pieces, and
-// crypto/tls returns nothing of it before the end.
-func TestIncompleteTLSRecordsAreActivity(t *testing.T) {
+// TestKeepAliveDuringATLSRecord: a record of 16 kB arrives in pieces. crypto/tls
+// returns nothing of it before it is complete, but every piece counts.
+func TestKeepAliveDuringATLSRecord(t *testing.T) {
 	if !countsReceived(t) {
 		t.Skip("the kernel does not count received bytes")
 	}
@@ -563,9 +574,7 @@ func TestKeepAliveWithAFullReceiveBuffer(t *testing.T) {
 // TestKeepAliveNeedsNoReader in real time: a peer that answers one ping, and
 // then nothing, is given up although its pong is still unread.
 func TestKeepAliveNeedsNoReader(t *testing.T) {
-	if a, _ := socketPair(t); socket.NewMonitor(a) == nil {
-		t.Skip("sockets cannot be looked into here")
-	}
+	needMonitor(t)
 	k := KeepAlive{Interval: 50 * time.Millisecond, Timeout: 500 * time.Millisecond}
 	// answerOnce answers one ping, and returns when there was another.
 	answerOnce := func(t *testing.T, c *Conn) {
@@ -580,8 +589,8 @@ func TestKeepAliveNeedsNoReader(t *testing.T) {
 		<-reads(c)
 		assert.Len(t, pings, 2)
 	}
-	// requireGivenUp waits for the end of a connection that nobody reads.
-	requireGivenUp := func(t *testing.T, c *Conn) {
+	// waitForEnd waits for the end of a connection that nobody reads.
+	waitForEnd := func(t *testing.T, c *Conn) {
 		select {
 		case <-c.Done():
 		case <-time.After(20 * time.Second):
@@ -598,12 +607,12 @@ func TestKeepAliveNeedsNoReader(t *testing.T) {
 				t.Parallel()
 				var upgrader Upgrader
 				var dialer Dialer
-				onServer, onClient := answerOnce, requireGivenUp
+				onServer, onClient := answerOnce, waitForEnd
 				if client {
 					dialer.KeepAlive = k
 				} else {
 					upgrader.KeepAlive = k
-					onServer, onClient = requireGivenUp, answerOnce
+					onServer, onClient = waitForEnd, answerOnce
 				}
 				served := make(chan struct{})
 				server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -5,13 +5,15 @@ import (
 	"syscall"
 )
 
-// look returns a sample of a socket.
-func look(fd uintptr, before sample, limit int) (now sample) {
-	now.received, now.segments = tcpCounters(fd)
+// look returns a sample of the socket.
+func (m *Monitor) look(fd uintptr) (now sample) {
+	if !m.mptcp { // the kernel would tell about one of the TCP connections only
+		now.received, now.segments = tcpCounters(fd)
+	}
 	switch now.received {
 	case 0:
-		now.unread, now.full = peek(fd, limit)
-	case before.received:
+		now.unread, now.full = peek(fd, m.limit)
+	case m.last.received:
 		now.full = isFull(fd)
 	}
 	return now

@@ -2,8 +2,8 @@
 
 package socket
 
-// look returns a sample of a socket.
-func look(fd uintptr, _ sample, limit int) (now sample) {
-	now.unread, now.full = peek(fd, limit)
+// look returns a sample of the socket.
+func (m *Monitor) look(fd uintptr) (now sample) {
+	now.unread, now.full = peek(fd, m.limit)
 	return now
 }

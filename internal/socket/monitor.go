@@ -28,13 +28,14 @@ const (
 // called while other goroutines use the socket.
 type Monitor struct {
 	raw   syscall.RawConn
-	limit int // of unread, see sample
+	limit int  // of sample.unread
+	mptcp bool // the connection may consist of several TCP connections
 	last  sample
 }
 
-// The unread bytes in a socket from which on the peer may have no room to send
-// more, where that cannot be known more exactly. A Unix socket on Linux takes
-// less than 300 writes, of two bytes at least in WebSocket.
+// The number of unread bytes from which on the peer may have no room to send,
+// where that is not known more exactly. A Unix socket on Linux is full after some
+// 280 writes, however short.
 const (
 	unreadLimitTCP  = 4 << 10
 	unreadLimitUnix = 512
@@ -42,8 +43,8 @@ const (
 
 // NewMonitor returns a Monitor for the socket of conn, which is a *net.TCPConn,
 // a *net.UnixConn, or a *tls.Conn over one of them. For other types, and on
-// systems that do not tell, it returns nil. It compares types rather than look
-// for methods: a type that embeds *net.TCPConn may have a buffer of its own.
+// systems where it cannot work, it returns nil. A type that embeds *net.TCPConn
+// is another type: it may have a buffer of its own.
 func NewMonitor(conn net.Conn) *Monitor {
 	if !canLook {
 		return nil
@@ -60,6 +61,7 @@ func NewMonitor(conn net.Conn) *Monitor {
 	switch c := conn.(type) {
 	case *net.TCPConn:
 		m.limit = unreadLimitTCP
+		m.mptcp, _ = c.MultipathTCP()
 		m.raw, err = c.SyscallConn()
 	case *net.UnixConn:
 		m.limit = unreadLimitUnix
@@ -73,13 +75,13 @@ func NewMonitor(conn net.Conn) *Monitor {
 	return m
 }
 
-// Check reports what has happened since the last call, or since the socket was
-// opened. read tells it that bytes have been read from the socket since then,
-// which a kernel that does not count received bytes cannot know.
+// Check reports what was received since the last call, or since the socket was
+// opened. read tells it that bytes were read from the socket since then: a
+// kernel that does not count received bytes knows only those that are unread.
 func (m *Monitor) Check(read bool) Activity {
 	before, now := m.last, sample{}
-	// Control rather than Read, which would wait for a reader to return.
-	err := m.raw.Control(func(fd uintptr) { now = look(fd, before, m.limit) })
+	// Not Read, which waits while another goroutine reads.
+	err := m.raw.Control(func(fd uintptr) { now = m.look(fd) })
 	if err != nil { // the socket is closed
 		return Unknown
 	}
@@ -110,8 +112,9 @@ type sample struct {
 func (now sample) since(before sample, read bool) Activity {
 	counted := now.received != 0
 	switch {
-	case counted && now.received != before.received,
-		!counted && (read || now.unread != before.unread):
+	case read,
+		counted && now.received != before.received,
+		!counted && now.unread != before.unread:
 		return Active
 	case !now.full:
 		return Idle

@@ -92,3 +92,30 @@ func TestGetsockopt(t *testing.T) {
 		require.Nil(t, getsockopt(fd, syscall.IPPROTO_TCP, syscall.TCP_INFO, buf), "it has no such option")
 	})
 }
+
+// TestMultipathTCP: bytes may arrive by another of its TCP connections than the
+// one that the kernel tells about.
+func TestMultipathTCP(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") // with multipath TCP by default
+	require.NoError(t, err)
+	defer l.Close()
+	var d net.Dialer
+	d.SetMultipathTCP(true)
+	b, err := d.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	defer b.Close()
+	a, err := l.Accept()
+	require.NoError(t, err)
+	defer a.Close()
+	if multipath, err := a.(*net.TCPConn).MultipathTCP(); err != nil || !multipath {
+		t.Skip("there is no multipath TCP")
+	}
+	m := newMonitor(t, a)
+	for range 3 {
+		b.Write([]byte("x"))
+		requireActive(t, m)
+		require.Equal(t, Idle, m.Check(false))
+	}
+	require.False(t, m.counts())
+	require.Equal(t, 3, m.last.unread)
+}
