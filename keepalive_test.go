@@ -575,7 +575,7 @@ func TestKeepAliveWithAFullReceiveBuffer(t *testing.T) {
 // then nothing, is given up although its pong is still unread.
 func TestKeepAliveNeedsNoReader(t *testing.T) {
 	needMonitor(t)
-	k := KeepAlive{Interval: 50 * time.Millisecond, Timeout: 500 * time.Millisecond}
+	k := KeepAlive{Interval: 50 * time.Millisecond, Timeout: 2 * time.Second}
 	// answerOnce answers one ping, and returns when there was another.
 	answerOnce := func(t *testing.T, c *Conn) {
 		pings := make(chan struct{}, 10)
