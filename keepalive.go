@@ -5,52 +5,58 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/seed23105783/websocket/internal/socket"
 )
 
-// A KeepAlive makes a connection notice that its peer has vanished without a
-// word: a cable was pulled, a machine lost its power, a router forgot the
-// connection. TCP alone does not notice that in a connection on which nothing
-// is sent. The zero value is off.
+// A KeepAlive detects a peer that has vanished: a cable was pulled, a machine
+// lost power, a router dropped the connection. TCP does not detect that while
+// nothing is sent. The zero value is off.
 //
-// Every byte from the peer is a sign of life, a piece of a long message too.
-// As long as there are any nothing is sent, and neither while the application
-// leaves bytes unread. An idle connection sees a ping every Interval at the
-// latest, which also keeps routers and proxies from forgetting it.
+// A peer that has sent nothing for Interval gets a ping. If it sends nothing
+// for Timeout after the ping, the connection is closed: reads return
+// [ErrKeepAlive], and [Conn.CloseInfo] has code 1006. That is so too if the
+// ping could not be written because the peer takes nothing. After a close frame
+// was sent there are no pings, but a peer that sends nothing is still given up.
 //
-// A peer that stays silent for Timeout after a ping ends the connection: the
-// transport is closed, reads return [ErrKeepAlive], and [Conn.CloseInfo] has
-// code 1006. It makes no difference whether the ping was not answered or could
-// not even be written: a frame of our own that takes a silent peer longer than
-// Interval and Timeout to receive ends the connection as well. After a close
-// frame has been sent there are no pings any more, but silence ends the
-// connection all the same.
+// Every byte from the peer counts, not only the pong: a part of a long message
+// does, and so does a message that the application has not read yet. How that
+// is measured depends on what carries the connection, with or without TLS:
 //
-// The application need not be within a read method: on a TCP or Unix socket,
-// with or without TLS, bytes that wait in the socket are a sign of life, and
-// while there are any, which only the application can change, the peer is not
-// given up. Where one cannot look into the transport, which is so for other
-// transports and on systems that are not Unix, only the time counts during
-// which a read method waits for bytes; and whatever the transport, pings of
-// the peer's are answered by read methods alone.
+//   - TCP on Linux: what the kernel has received counts. The application need
+//     not read.
+//   - TCP on other Unix systems, multipath TCP, and Unix sockets: what was read
+//     counts, and what waits in the socket. The application need not read. A
+//     TLS record that arrives slowly may not count before it is complete. The
+//     same is so for TCP on a Linux that does not count, such as gVisor.
+//   - Other transports, and other systems: what was read counts. Only the time
+//     during which a read method waits is measured.
 //
-// It costs a connection one timer, and a goroutine for the moment in which it
-// fires: twice in Interval as a rule.
+// If the application does not read for so long that the peer may have no room
+// to send more, the peer may be unable to answer. With TCP on Linux it is then
+// enough that the peer's kernel acknowledges the ping. Otherwise the peer is not
+// given up before the application reads again.
+//
+// Pings from the peer are answered by read methods only, on every system.
+//
+// KeepAlive costs one timer for each connection, which fires twice in Interval.
 type KeepAlive struct {
-	// Interval is the longest silence of the peer before it gets a ping. The
-	// ping may come after half of that. Zero, or less, is off.
+	// Interval is how long the peer may send nothing before it gets a ping.
+	// The ping may be sent after more than half of that. If Interval is not
+	// positive, KeepAlive is off.
 	Interval time.Duration
 
-	// Timeout is how long the peer may stay silent after the ping. Zero, or
-	// less, is 20 seconds.
+	// Timeout is how long the peer may send nothing after the ping. If it is
+	// not positive, it is 20 seconds.
 	Timeout time.Duration
 }
 
-// defaultKeepAliveTimeout stands for KeepAlive.Timeout where that is not set.
+// defaultKeepAliveTimeout is the default of KeepAlive.Timeout.
 const defaultKeepAliveTimeout = 20 * time.Second
 
-// ErrKeepAlive is what reads return after the peer has been silent for longer
-// than [KeepAlive] allows. It matches net.ErrClosed and os.ErrDeadlineExceeded,
-// and errors.As finds a [*CloseError] with code 1006 in it.
+// ErrKeepAlive is returned by reads after [KeepAlive] has closed the connection.
+// It matches net.ErrClosed and os.ErrDeadlineExceeded, and errors.As finds a
+// [*CloseError] with code 1006 in it.
 var ErrKeepAlive error = keepAliveError{}
 
 type keepAliveError struct{}
@@ -58,24 +64,24 @@ type keepAliveError struct{}
 func (keepAliveError) Error() string { return "websocket: no sign of life from the peer" }
 
 // Is reports whether target is os.ErrDeadlineExceeded. There is no Timeout
-// method, which would say that to try again is of use.
+// method, since trying again is of no use.
 func (keepAliveError) Is(target error) bool { return target == os.ErrDeadlineExceeded }
 
 func (keepAliveError) Unwrap() error {
 	return &CloseError{Code: CloseAbnormalClosure, Text: "no sign of life"}
 }
 
-// A silence measures for how long a peer has been silent, without a clock: it
-// is told when the time is up for which it wanted to wait.
+// A silence decides when a peer gets a ping and when it is given up. It has no
+// clock: its owner waits, and then tells what has happened meanwhile.
 type silence struct {
 	interval, timeout time.Duration
 
-	pinged bool          // since the last sign of life
-	waited time.Duration // in silence, since the ping
-	period time.Duration // the wait that is over now
+	pinged bool          // since the peer was active
+	waited time.Duration // how long the peer was idle after the ping
+	period time.Duration // of the wait that is over now
 }
 
-// A step is what is to be done about a silence.
+// A step is what has to be done about a silence.
 type step int
 
 const (
@@ -84,26 +90,25 @@ const (
 	stepEnd
 )
 
-// next returns what is to be done, and for how long to wait after that. heard
-// says whether there was a sign of life during the last wait; where there was
-// none mute says whether that proves anything.
+// next returns what has to be done, and for how long to wait after that. peer
+// is what was found out about the peer since the wait before.
 //
-// Two looks in a row at least find a peer silent before it is given up: none
-// that has just begun to be read from is.
-func (s *silence) next(heard bool, mute func() bool) (step, time.Duration) {
+// A peer is given up only after it was found idle twice in a row at least: once
+// for the ping, and once for the end.
+func (s *silence) next(peer socket.Activity) (step, time.Duration) {
 	do := stepWait
 	switch {
-	case heard:
+	case peer == socket.Active:
 		s.pinged = false
 	case !s.pinged:
 		do, s.pinged, s.waited = stepPing, true, 0
-	case !mute():
+	case peer == socket.Unknown:
 		s.waited = 0
 	default:
 		s.waited += s.period
 	}
-	// Half an interval after the last sign of life at the latest it is seen,
-	// and one interval after it at the latest there is a ping.
+	// Activity is noticed no later than half an interval after it, so the ping
+	// is sent no later than an interval after it.
 	s.period = s.interval / 2
 	if s.pinged {
 		if s.waited >= s.timeout {
@@ -119,15 +124,11 @@ func (s *silence) next(heard bool, mute func() bool) (step, time.Duration) {
 type keepAlive struct {
 	conn *Conn
 
-	// What the read side tells: that bytes have come, and, where unread is
-	// nil, that it is waiting for some.
-	activity activity
+	reads readStatus // kept by the frameReader
 
-	// unread reports whether bytes wait in the socket to be read. It is nil
-	// where that cannot be known.
-	unread func() bool
+	monitor *socket.Monitor // nil where the socket cannot be monitored
 
-	writing atomic.Bool // of a ping; guards last
+	writing atomic.Bool // a ping is being written; guards last
 	last    *ping
 
 	mu      sync.Mutex // guards the rest
@@ -136,8 +137,8 @@ type keepAlive struct {
 	stopped bool
 }
 
-// startKeepAlive starts what config asks for. Nothing else has been done with
-// the connection yet.
+// startKeepAlive starts what config asks for. It must be called before anything
+// else uses the connection.
 func (c *Conn) startKeepAlive(config KeepAlive) *keepAlive {
 	if config.Interval <= 0 {
 		return nil
@@ -147,20 +148,22 @@ func (c *Conn) startKeepAlive(config KeepAlive) *keepAlive {
 	}
 	k := &keepAlive{
 		conn:    c,
-		unread:  unreadBytes(c.transport.stream),
 		silence: silence{interval: config.Interval, timeout: config.Timeout},
 	}
-	c.read.frames.activity = &k.activity
+	if conn := c.NetConn(); conn != nil {
+		k.monitor = socket.NewMonitor(conn)
+	}
+	c.read.frames.status = &k.reads
 	c.closing.atEnd(k.stop)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	_, wait := k.silence.next(true, nil)
-	k.activity.heard.Store(true) // the handshake was a sign of life
-	k.timer = time.AfterFunc(wait, k.look)
+	k.reads.read.Store(true) // the handshake
+	_, wait := k.silence.next(socket.Active)
+	k.timer = time.AfterFunc(wait, k.check)
 	return k
 }
 
-// stop ends k.
+// stop stops k for good.
 func (k *keepAlive) stop() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -168,8 +171,8 @@ func (k *keepAlive) stop() {
 	k.timer.Stop()
 }
 
-// look is what the timer calls.
-func (k *keepAlive) look() {
+// check is called by the timer.
+func (k *keepAlive) check() {
 	switch k.next() {
 	case stepPing:
 		k.ping()
@@ -178,35 +181,41 @@ func (k *keepAlive) look() {
 	}
 }
 
-// next takes a step and sets the timer for the next one. That runs while a
-// ping is stuck, too.
+// next returns what has to be done now, and sets the timer for the time after
+// that, which may come while a ping still waits to be written.
 func (k *keepAlive) next() step {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.stopped {
 		return stepWait
 	}
-	do, wait := k.silence.next(k.activity.heard.Swap(false), k.mute)
+	do, wait := k.silence.next(k.activity())
 	if do != stepEnd {
 		k.timer.Reset(wait)
 	}
 	return do
 }
 
-// mute reports whether a peer that was not heard is silent: where the
-// application does not read, its bytes may only be waiting for that.
-func (k *keepAlive) mute() bool {
-	if k.unread != nil {
-		return !k.unread()
+// activity returns what is known about the peer since the last call.
+func (k *keepAlive) activity() socket.Activity {
+	read := k.reads.read.Swap(false)
+	switch {
+	case k.monitor != nil:
+		return k.monitor.Check(read)
+	case read:
+		return socket.Active
+	case k.reads.waiting.Load():
+		return socket.Idle
 	}
-	return k.activity.waiting.Load()
+	return socket.Unknown // there may be bytes that nobody reads
 }
 
-// ping sends a ping. It has all the time in the world: when it does not get
-// through, the next looks find silence, close the transport and so end it.
+// ping sends a ping. It waits without a limit of its own: if the ping cannot be
+// written, later checks find the peer idle and close the transport, which ends
+// the wait.
 func (k *keepAlive) ping() {
 	if !k.writing.CompareAndSwap(false, true) {
-		return // the one before is still stuck; the peer has sent something since
+		return // the ping before still waits, while the peer has sent something
 	}
 	defer k.writing.Store(false)
 	pings := k.conn.ownPings()
@@ -214,6 +223,7 @@ func (k *keepAlive) ping() {
 		pings.forget(k.last)
 	}
 	k.last = pings.begin(nil)
-	// What is wrong if it cannot be sent, the silence will tell.
+	// An error needs no handling here: either the connection has ended, or the
+	// peer stays idle.
 	k.conn.writeControl(opPing, k.last.payload[:], unlimited)
 }

@@ -2,12 +2,9 @@ package websocket
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"net"
-	"net/http/httptest"
 	"os"
-	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed23105783/websocket/internal/socket"
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
@@ -63,8 +61,8 @@ func TestKeepAlivePingsIdlePeers(t *testing.T) {
 	})
 }
 
-// requireDead checks that a connection ends with ErrKeepAlive at a time.
-func requireDead(t *testing.T, c *Conn, at time.Time) {
+// requireGivenUp checks that a connection ends with ErrKeepAlive, and when.
+func requireGivenUp(t *testing.T, c *Conn, at time.Time) {
 	t.Helper()
 	<-c.Done()
 	require.Equal(t, at, time.Now())
@@ -87,7 +85,7 @@ func TestKeepAliveEndsSilentPeers(t *testing.T) {
 			end := time.Now().Add(k.Interval + timeout)
 			ended := reads(c)
 			require.Equal(t, ErrKeepAlive, <-ended)
-			requireDead(t, c, end)
+			requireGivenUp(t, c, end)
 			p.expectPing()
 			p.expectEOF()
 			_, err := c.Ping(t.Context())
@@ -101,11 +99,11 @@ func TestErrKeepAlive(t *testing.T) {
 	assert.ErrorIs(t, ErrKeepAlive, os.ErrDeadlineExceeded)
 	assert.True(t, IsCloseError(ErrKeepAlive, CloseAbnormalClosure))
 	_, ok := errors.AsType[net.Error](ErrKeepAlive)
-	assert.False(t, ok, "to wait for it to pass is no use")
+	assert.False(t, ok, "trying again is of no use")
 }
 
-// TestKeepAliveEndsAPingThatWaits for a pong, and an error takes the place of
-// that of a context that ended too.
+// TestKeepAliveEndsAPingThatWaits: Ping, and a read with a context, return
+// ErrKeepAlive.
 func TestKeepAliveEndsAPingThatWaits(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, _ := m.connectAlive(t, testKeepAlive)
@@ -122,9 +120,9 @@ func TestKeepAliveEndsAPingThatWaits(t *testing.T) {
 	})
 }
 
-// TestKeepAliveHearsTraffic: while something comes, be it a byte of a long
-// message now and then, no ping is sent.
-func TestKeepAliveHearsTraffic(t *testing.T) {
+// TestKeepAliveCountsEveryByte: while bytes of long messages arrive one at a
+// time, no ping is sent.
+func TestKeepAliveCountsEveryByte(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connectAlive(t, testKeepAlive)
 		ended := reads(c)
@@ -140,8 +138,8 @@ func TestKeepAliveHearsTraffic(t *testing.T) {
 	})
 }
 
-// TestKeepAliveWithoutAReader: where one cannot look into the transport, the
-// time does not count in which nobody reads.
+// TestKeepAliveWithoutAReader: where the transport cannot be monitored, the time
+// during which nobody reads does not count.
 func TestKeepAliveWithoutAReader(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connectAlive(t, testKeepAlive)
@@ -153,7 +151,7 @@ func TestKeepAliveWithoutAReader(t *testing.T) {
 			require.NoError(t, err)
 		}
 		p.expectPing()
-		time.Sleep(time.Hour) // nobody reads, so this one may have been answered
+		time.Sleep(time.Hour) // nobody reads: the pong may wait in the transport
 		start := time.Now()
 		_, _, err := c.ReadMessage()
 		require.Equal(t, ErrKeepAlive, err)
@@ -162,7 +160,8 @@ func TestKeepAliveWithoutAReader(t *testing.T) {
 	})
 }
 
-// TestKeepAliveAndReadDeadlines: a reader that gives up again and again is one.
+// TestKeepAliveAndReadDeadlines: reads whose contexts end again and again count
+// as reads that wait.
 func TestKeepAliveAndReadDeadlines(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connectAlive(t, testKeepAlive)
@@ -188,7 +187,8 @@ func TestKeepAliveAndReadDeadlines(t *testing.T) {
 	})
 }
 
-// TestKeepAliveWithAStuckPing: a peer that does not read is silent, too.
+// TestKeepAliveWithAStuckPing: a peer that reads nothing is given up too, though
+// the ping cannot be written.
 func TestKeepAliveWithAStuckPing(t *testing.T) {
 	for _, writing := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -201,7 +201,7 @@ func TestKeepAliveWithAStuckPing(t *testing.T) {
 				go func() { written <- c.WriteMessage(TextMessage, []byte(long)) }()
 			}
 			require.Equal(t, ErrKeepAlive, <-reads(c))
-			requireDead(t, c, end)
+			requireGivenUp(t, c, end)
 			if writing {
 				require.ErrorIs(t, <-written, net.ErrClosed)
 			}
@@ -209,8 +209,8 @@ func TestKeepAliveWithAStuckPing(t *testing.T) {
 	}
 }
 
-// TestKeepAliveWithAStuckPingOfALivePeer: what the peer sends counts, whether
-// it reads or not, and one goroutine is stuck and not more.
+// TestKeepAliveWithAStuckPingOfALivePeer: what the peer sends counts, whether or
+// not it reads, and no second ping waits to be written.
 func TestKeepAliveWithAStuckPingOfALivePeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := wstest.Pipe(10, wstest.Whole)
@@ -228,21 +228,21 @@ func TestKeepAliveWithAStuckPingOfALivePeer(t *testing.T) {
 	})
 }
 
-// TestKeepAliveWhileClosing: nothing may follow a close frame, but a peer that
-// does not answer it is not waited for either.
+// TestKeepAliveWhileClosing: after a close frame no ping is sent, and a peer that
+// does not answer it is given up.
 func TestKeepAliveWhileClosing(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connectAlive(t, testKeepAlive)
 		end := time.Now().Add(testKeepAlive.Interval + testKeepAlive.Timeout)
 		require.NoError(t, c.WriteMessage(CloseMessage, FormatCloseMessage(1000, "")))
 		require.Equal(t, ErrKeepAlive, <-reads(c))
-		requireDead(t, c, end)
+		requireGivenUp(t, c, end)
 		p.expectClose(1000)
 		p.expectEOF()
 	})
 }
 
-// TestKeepAliveEndsWithTheConnection: no timer keeps what is closed.
+// TestKeepAliveEndsWithTheConnection: the timer is stopped.
 func TestKeepAliveEndsWithTheConnection(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
@@ -252,154 +252,51 @@ func TestKeepAliveEndsWithTheConnection(t *testing.T) {
 		_, _, err := c.ReadMessage()
 		require.Equal(t, &CloseError{Code: 1000}, err)
 		require.False(t, alive.timer.Stop(), "it has been stopped")
-		alive.look()
-		require.False(t, alive.timer.Stop(), "and stays so")
+		alive.check()
+		require.False(t, alive.timer.Stop(), "it is not started again")
 	})
 }
 
 func TestSilence(t *testing.T) {
-	mute, audible := func() bool { return true }, func() bool { return false }
-	s := silence{interval: 40, timeout: 30}
-	s.interval, s.timeout = 40*time.Second, 30*time.Second
-	for i, look := range []struct {
-		heard bool
-		mute  func() bool
-		do    step
-		next  time.Duration
+	const active, idle, unknown = socket.Active, socket.Idle, socket.Unknown
+	type row struct {
+		peer socket.Activity
+		do   step
+		next time.Duration // seconds
+	}
+	for _, table := range []struct {
+		name              string
+		interval, timeout time.Duration // seconds
+		rows              []row
 	}{
-		{true, nil, stepWait, 20},
-		{true, nil, stepWait, 20},
-		{false, nil, stepPing, 15},
-		{true, nil, stepWait, 20},
-		{false, nil, stepPing, 15},
-		{false, mute, stepWait, 15},
-		{true, nil, stepWait, 20},
-		{false, nil, stepPing, 15},
-		{false, mute, stepWait, 15},
-		{false, audible, stepWait, 15},
-		{false, mute, stepWait, 15},
-		{false, mute, stepEnd, 0},
+		{"active", 40, 30, []row{{active, stepWait, 20}, {active, stepWait, 20}, {active, stepWait, 20}}},
+		{"answers", 40, 30, []row{
+			{active, stepWait, 20}, {idle, stepPing, 15}, {active, stepWait, 20}, {idle, stepPing, 15},
+			{idle, stepWait, 15}, {active, stepWait, 20},
+		}},
+		{"vanishes", 40, 30, []row{{active, stepWait, 20}, {idle, stepPing, 15}, {idle, stepWait, 15}, {idle, stepEnd, 0}}},
+		{"no room, then idle", 40, 30, []row{
+			{active, stepWait, 20}, {unknown, stepPing, 15}, {unknown, stepWait, 15}, {idle, stepWait, 15},
+			{unknown, stepWait, 15}, {idle, stepWait, 15}, {idle, stepEnd, 0},
+		}},
+		{"no room for ever", 40, 30, []row{
+			{active, stepWait, 20}, {unknown, stepPing, 15}, {unknown, stepWait, 15}, {unknown, stepWait, 15}, {unknown, stepWait, 15},
+		}},
+		{"long timeout", 40, 50, []row{
+			{active, stepWait, 20}, {idle, stepPing, 20}, {idle, stepWait, 20}, {idle, stepWait, 10}, {idle, stepEnd, 0},
+		}},
+		{"short timeout", 40, 2, []row{{active, stepWait, 20}, {idle, stepPing, 1}, {idle, stepWait, 1}, {idle, stepEnd, 0}}},
 	} {
-		do, next := s.next(look.heard, look.mute)
-		require.Equal(t, look.do, do, "look %d", i)
-		require.Equal(t, look.next*time.Second, next, "look %d", i)
+		s := silence{interval: table.interval * time.Second, timeout: table.timeout * time.Second}
+		for i, r := range table.rows {
+			do, next := s.next(r.peer)
+			require.Equal(t, r.do, do, "%s, row %d", table.name, i)
+			require.Equal(t, r.next*time.Second, next, "%s, row %d", table.name, i)
+		}
 	}
 	tiny := silence{interval: 1, timeout: 1}
-	_, next := tiny.next(true, nil)
+	_, next := tiny.next(active)
 	require.Equal(t, time.Millisecond, next, "no more often than that")
-}
-
-// socketKinds are the transports that one can look into.
-var socketKinds = map[string]func(t *testing.T) (a, b net.Conn){
-	"tcp": func(t *testing.T) (net.Conn, net.Conn) { return socketPair(t) },
-	"tls": func(t *testing.T) (net.Conn, net.Conn) {
-		a, b := socketPair(t)
-		server := httptest.NewUnstartedServer(nil)
-		server.StartTLS()
-		defer server.Close()
-		serverSide, clientSide := tls.Server(a, server.TLS), tls.Client(b, &tls.Config{InsecureSkipVerify: true})
-		go serverSide.Handshake()
-		require.NoError(t, clientSide.Handshake())
-		require.NoError(t, serverSide.Handshake())
-		return serverSide, clientSide
-	},
-	"unix": func(t *testing.T) (net.Conn, net.Conn) {
-		l, err := net.Listen("unix", t.TempDir()+"/socket")
-		require.NoError(t, err)
-		defer l.Close()
-		b, err := net.Dial("unix", l.Addr().String())
-		require.NoError(t, err)
-		a, err := l.Accept()
-		require.NoError(t, err)
-		t.Cleanup(func() {
-			a.Close()
-			b.Close()
-		})
-		return a, b
-	},
-}
-
-func eachSocketKind(t *testing.T, test func(t *testing.T, a, b net.Conn)) {
-	if runtime.GOOS == "windows" || runtime.GOOS == "js" {
-		t.Skip("one cannot look into a socket")
-	}
-	for name, pair := range socketKinds {
-		t.Run(name, func(t *testing.T) {
-			a, b := pair(t)
-			test(t, a, b)
-		})
-	}
-}
-
-func TestUnreadBytes(t *testing.T) {
-	eachSocketKind(t, func(t *testing.T, a, b net.Conn) {
-		unread := unreadBytes(a)
-		if _, ok := a.(*tls.Conn); !ok { // which has session tickets to send
-			require.False(t, unread())
-			go func() { // beside a reader that waits
-				time.Sleep(10 * time.Millisecond)
-				unread()
-				b.Write([]byte("x"))
-			}()
-			_, err := a.Read(make([]byte, 1))
-			require.NoError(t, err)
-			require.False(t, unread())
-		}
-		b.Write([]byte("y"))
-		require.Eventually(t, unread, 10*time.Second, time.Millisecond)
-		require.True(t, unread(), "they stay where they are")
-		a.Close()
-		require.False(t, unread())
-	})
-	a, _ := wstest.Pipe(0, wstest.Whole)
-	require.Nil(t, unreadBytes(a))
-	conn, _ := socketPair(t)
-	require.Nil(t, unreadBytes(struct{ *net.TCPConn }{conn}), "it may have a buffer of its own")
-}
-
-// TestKeepAliveOfSockets without a reader: the pong that waits in the socket
-// saves the peer, and a peer that sends nothing is found out. The test is the
-// timer.
-func TestKeepAliveOfSockets(t *testing.T) {
-	k := KeepAlive{Interval: time.Hour, Timeout: time.Hour}
-	eachSocketKind(t, func(t *testing.T, a, b net.Conn) {
-		c, other := newConn(a, connConfig{}), newConn(b, connConfig{client: true})
-		alive := c.startKeepAlive(k)
-		ended := reads(other)
-		alive.look() // the handshake was a sign of life
-		alive.look() // a ping
-		require.Eventually(t, func() bool { return !alive.mute() }, 10*time.Second, time.Millisecond)
-		for range 10 {
-			alive.look()
-		}
-		require.Equal(t, StateOpen, c.State())
-		reads(c)
-		_, err := c.Ping(t.Context())
-		require.NoError(t, err)
-		require.True(t, alive.activity.heard.Load())
-		c.Close()
-		other.Close()
-		<-ended
-	})
-	eachSocketKind(t, func(t *testing.T, a, b net.Conn) {
-		c := newConn(a, connConfig{client: true})
-		alive := c.startKeepAlive(k)
-		p := &peer{t: t}
-		_, err := b.Write(append(p.text("1"), p.text("2")...))
-		require.NoError(t, err)
-		for i := range 2 {
-			_, data, err := c.ReadMessage()
-			require.NoError(t, err)
-			require.Equal(t, string(rune('1'+i)), string(data))
-		}
-		for range 4 {
-			require.Equal(t, StateOpen, c.State())
-			alive.look()
-		}
-		<-c.Done()
-		_, _, err = c.ReadMessage()
-		require.Equal(t, ErrKeepAlive, err)
-	})
 }
 
 func TestKeepAliveDoesNotAllocate(t *testing.T) {

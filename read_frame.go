@@ -50,8 +50,8 @@ type frameReader struct {
 	burst      int32         // of the next one, where it can be chosen anew
 	waiter     socket.Reader // where the stream can be waited on without a buffer
 
-	activity *activity    // nil if nobody wants to know
-	observe  func(header) // called with each frame that was read; or nil
+	status  *readStatus  // for KeepAlive; or nil
+	observe func(header) // called with each frame that was read; or nil
 
 	// The data frame under way. remaining is what of its payload has not been
 	// read, pos the position of that in the masking key. The first clear of the
@@ -64,10 +64,10 @@ type frameReader struct {
 	count     uint32 // of data frames so far; it may overflow
 }
 
-// An activity is what a frameReader tells of the life of the peer.
-type activity struct {
-	heard   atomic.Bool // bytes have come
-	waiting atomic.Bool // a read waits for some
+// A readStatus is what a frameReader tells of what the peer sends.
+type readStatus struct {
+	read    atomic.Bool // bytes were read; whoever looks resets it
+	waiting atomic.Bool // a read waits for bytes
 }
 
 // configure makes r ready for use. early are bytes of the stream that have
@@ -291,8 +291,8 @@ func (r *frameReader) fillIdle() error {
 	case n < size/4:
 		r.burst = max(int32(size/2), r.size)
 	}
-	if r.activity != nil {
-		r.activity.hear()
+	if r.status != nil {
+		r.status.recordRead()
 	}
 	return nil
 }
@@ -300,15 +300,15 @@ func (r *frameReader) fillIdle() error {
 // await reads at least one byte from src, which is the stream or goes before
 // it.
 func (r *frameReader) await(src io.Reader, p []byte) (int, error) {
-	if r.activity == nil {
+	if r.status == nil {
 		n, err := io.ReadAtLeast(src, p, 1)
 		return n, unexpectedEOF(err)
 	}
-	r.activity.waiting.Store(true)
+	r.status.waiting.Store(true)
 	n, err := io.ReadAtLeast(src, p, 1)
-	r.activity.waiting.Store(false)
+	r.status.waiting.Store(false)
 	if n > 0 {
-		r.activity.hear()
+		r.status.recordRead()
 	}
 	return n, unexpectedEOF(err)
 }
@@ -322,10 +322,10 @@ func unexpectedEOF(err error) error {
 	return err
 }
 
-// hear records that bytes have come. It is a load as a rule.
-func (a *activity) hear() {
-	if !a.heard.Load() {
-		a.heard.Store(true)
+// recordRead records that bytes were read. It is a load as a rule.
+func (s *readStatus) recordRead() {
+	if !s.read.Load() {
+		s.read.Store(true)
 	}
 }
 

@@ -1,7 +1,8 @@
 // Package socket does with a socket of the operating system what package net
-// does not offer: waiting for bytes without holding a buffer, and writing
-// without waiting. It is the only place in this module with code for certain
-// systems; where a system does not support something, there is a way to ask.
+// does not offer: waiting for bytes without holding a buffer, writing without
+// waiting, and finding out whether anything was received. It is the only package
+// of this module with system calls, with code for certain systems, and with
+// unsafe. Where a system does not support something, there is a way to ask.
 package socket
 
 import (
