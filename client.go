@@ -82,12 +82,12 @@ type Dialer struct {
 	// default, nil, is no cookies.
 	Jar http.CookieJar
 
-	// ReadLimit, SendQueueLimit, BatchWrites and WriteTimeout are as in
+	// ReadLimit, SendQueueLimit, WriteImmediately and WriteTimeout are as in
 	// [Upgrader].
-	ReadLimit      int64
-	SendQueueLimit int64
-	BatchWrites    bool
-	WriteTimeout   time.Duration
+	ReadLimit        int64
+	SendQueueLimit   int64
+	WriteImmediately bool
+	WriteTimeout     time.Duration
 
 	// KeepAlive is as in [Upgrader].
 	KeepAlive KeepAlive
@@ -139,13 +139,14 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 	if d == nil {
 		d = &nilDialer
 	}
-	defer func() { d.Trace.handshakeDone(conn, err) }()
+	var hs *clientHandshake
+	defer func() { d.Trace.handshakeDone(conn, hs.sent(), err) }()
 	if d.HandshakeTimeout != 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, d.HandshakeTimeout)
 		defer cancel()
 	}
-	hs, err := d.newHandshake(ctx, urlStr, requestHeader)
+	hs, err = d.newHandshake(ctx, urlStr, requestHeader)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -230,6 +231,14 @@ func (d *Dialer) newHandshake(ctx context.Context, urlStr string, caller http.He
 	}
 	hs.transport, err = d.newTransport(hs.request)
 	return hs, err
+}
+
+// sent returns the request, nil if there is none.
+func (hs *clientHandshake) sent() *http.Request {
+	if hs == nil {
+		return nil
+	}
+	return hs.request
 }
 
 // withTrace returns ctx with a hook that keeps the connection. It is needed for
@@ -344,18 +353,18 @@ func (hs *clientHandshake) open(resp *http.Response, subprotocol string, agreed 
 	d := hs.dialer
 	hs.conn.SetDeadline(time.Time{}) // NetDial may have set one for the handshake
 	c := newConn(hs.conn, connConfig{
-		client:          true,
-		subprotocol:     subprotocol,
-		url:             webSocketURL(hs.request.URL),
-		readLimit:       d.ReadLimit,
-		sendQueueLimit:  d.SendQueueLimit,
-		batchWrites:     d.BatchWrites,
-		writeTimeout:    d.WriteTimeout,
-		readBufferSize:  d.ReadBufferSize,
-		writeBufferSize: d.WriteBufferSize,
-		writeBufferPool: d.WriteBufferPool,
-		agreement:       agreed,
-		head:            resp.Body,
+		client:           true,
+		subprotocol:      subprotocol,
+		url:              webSocketURL(hs.request.URL),
+		readLimit:        d.ReadLimit,
+		sendQueueLimit:   d.SendQueueLimit,
+		writeImmediately: d.WriteImmediately,
+		writeTimeout:     d.WriteTimeout,
+		readBufferSize:   d.ReadBufferSize,
+		writeBufferSize:  d.WriteBufferSize,
+		writeBufferPool:  d.WriteBufferPool,
+		agreement:        agreed,
+		head:             resp.Body,
 	})
 	c.startTrace(d.Trace)
 	c.startKeepAlive(d.KeepAlive)

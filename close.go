@@ -152,7 +152,8 @@ func checkClosePayload(payload []byte) error {
 	return ErrInvalidCloseCode
 }
 
-// A State is the ready state of a [Conn], numbered as in the browser.
+// A State is the state of a [Conn]: readyState in the browser, with the same
+// numbers.
 type State int
 
 // The states of a connection. A Conn is born open: [Dialer.Dial] and

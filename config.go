@@ -21,9 +21,9 @@ type connConfig struct {
 	url         string
 	readLimit   int64 // as in Upgrader.ReadLimit
 
-	sendQueueLimit int64 // as in Upgrader.SendQueueLimit
-	batchWrites    bool
-	writeTimeout   time.Duration
+	sendQueueLimit   int64 // as in Upgrader.SendQueueLimit
+	writeImmediately bool
+	writeTimeout     time.Duration
 
 	readBufferSize, writeBufferSize int
 	writeBufferPool                 BufferPool

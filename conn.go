@@ -32,8 +32,8 @@ type Conn struct {
 	read       messageReader
 	write      messageWriter
 	handlers   atomic.Pointer[handlers]
-	pings      atomic.Pointer[pings]   // nil until there is one
-	pongRead   func(rtt time.Duration) // told of the pongs that answer them; or nil
+	pings      atomic.Pointer[pings]       // nil until there is one
+	context    atomic.Pointer[connContext] // nil until there is one
 	flood      floodGuard
 	negotiated *negotiated // nil if nothing was
 	url        string
@@ -71,7 +71,8 @@ func (c *Conn) setCompression(agreed agreement) {
 	c.read.frames.sequence.compress = true
 }
 
-// Subprotocol returns the subprotocol that was negotiated, "" if none was.
+// Subprotocol returns the subprotocol that was negotiated, "" for none: protocol
+// in the browser.
 func (c *Conn) Subprotocol() string {
 	if c.negotiated == nil {
 		return ""
@@ -79,9 +80,9 @@ func (c *Conn) Subprotocol() string {
 	return c.negotiated.subprotocol
 }
 
-// Extensions returns the extensions that were negotiated, as the
-// Sec-WebSocket-Extensions header of the server's answer has them: "" if none
-// were.
+// Extensions returns the extensions that were negotiated, as in the
+// Sec-WebSocket-Extensions header of the server's response, "" for none:
+// extensions in the browser.
 func (c *Conn) Extensions() string {
 	if c.negotiated == nil {
 		return ""
@@ -89,13 +90,14 @@ func (c *Conn) Extensions() string {
 	return c.negotiated.extensions
 }
 
-// URL returns the ws or wss URL of the connection: what was dialed, without
-// the credentials, or, on a server, what the request asked for.
+// URL returns the ws or wss URL of the connection: url in the browser. For a
+// client it is what was dialed, without credentials, and for a server what the
+// request asked for.
 func (c *Conn) URL() string { return c.url }
 
-// State returns the ready state: [StateOpen] until a close frame is sent or
-// received, [StateClosing] from there on, [StateClosed] when the transport is
-// closed.
+// State returns the state of the connection, readyState in the browser:
+// [StateOpen] until a close frame is sent or received, then [StateClosing], and
+// [StateClosed] after the end.
 func (c *Conn) State() State { return c.closing.state() }
 
 // LocalAddr returns the local network address, nil if the connection has no
@@ -181,4 +183,13 @@ func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byt
 // returned slice is dst, whose contents beyond its length are not defined.
 func (c *Conn) AppendMessage(dst []byte) (messageType int, p []byte, err error) {
 	return c.receive(dst)
+}
+
+// AppendMessageContext is [Conn.AppendMessage] until ctx ends, like
+// [Conn.ReadMessageContext].
+func (c *Conn) AppendMessageContext(ctx context.Context, dst []byte) (messageType int, p []byte, err error) {
+	if ctx.Done() == nil {
+		return c.receive(dst)
+	}
+	return c.receiveUntil(ctx, dst)
 }

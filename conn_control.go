@@ -139,9 +139,10 @@ func (c *Conn) callHandler(op opcode, payload []byte) error {
 // isAnswer reports whether a pong is the answer to a ping of ours, and the
 // first one.
 func (c *Conn) isAnswer(payload []byte) bool {
-	rtt, first := c.pings.Load().answer(payload)
-	if first && c.pongRead != nil {
-		c.pongRead(rtt)
+	pings := c.pings.Load()
+	rtt, first := pings.answer(payload)
+	if first && pings.onAnswer != nil {
+		pings.onAnswer(rtt)
 	}
 	return first
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"time"
 	"unicode/utf8"
 )
 
@@ -22,8 +23,8 @@ func (c *Conn) Done() <-chan struct{} { return c.closing.done() }
 func (c *Conn) CloseInfo() CloseInfo { return c.closing.info() }
 
 // Close ends the connection at once, without a close frame and without waiting
-// for one: calls under way return. What [Conn.Send] and BatchWrites have queued is
-// written as far as the operating system takes it without waiting. For an
+// for one: calls under way return. What is queued by [Conn.Send] is written
+// as far as the operating system takes it without waiting. For an
 // orderly end use [Conn.Shutdown].
 //
 // Only the first Close can return an error. After the closing handshake Close
@@ -57,11 +58,17 @@ func (c *Conn) finish() {
 }
 
 // linger closes the transport when the peer has had time to read the last
-// frame.
+// frame. The connection has ended.
 func (c *Conn) linger(halfClose bool) {
-	// Neither the application's deadline nor an interruption is meant for this.
-	c.read.frames.deadline.suspend()
-	go c.transport.linger(halfClose)
+	go func() {
+		// A reader that is still at work returns, and no other begins.
+		c.read.frames.deadline.interrupt()
+		c.read.lock.Acquire(nil, nil)
+		c.read.lock.Release()
+		// The application's deadline is not meant for what follows.
+		c.read.frames.deadline.suspend()
+		c.transport.linger(halfClose)
+	}()
 }
 
 // closeWritten is called when a close frame has been written.
@@ -135,7 +142,8 @@ func (c *Conn) writeFailed(err error) error {
 // peer sends, and closes the transport (RFC 6455, Section 7.1.1: the server
 // first, the client after it). It returns nil if close frames went both ways, that
 // is, if [CloseInfo].WasClean. If ctx ends before that the transport is closed and
-// Shutdown returns ctx.Err(). Give ctx a timeout: a peer may never answer.
+// Shutdown returns ctx.Err(). A ctx without a deadline gets one of ten seconds, and
+// the error is context.DeadlineExceeded then.
 //
 // Shutdown is safe for concurrent use with all other methods, and may be called
 // more than once. A read method under way continues, and ends when Shutdown
@@ -144,14 +152,18 @@ func (c *Conn) writeFailed(err error) error {
 // [Conn.NextWriter] has begun is waited for. The functions that SetCloseHandler,
 // SetPingHandler and SetPongHandler set must not call Shutdown.
 //
-// A client may send code 1000 and 3000–4999, a server 1001–1014 too as far as
-// they may be sent; others are [ErrInvalidCloseCode]. The reason is up to 123
-// bytes of UTF-8; a longer one is [ErrCloseReasonTooLong]. After these errors
-// the connection is as it was.
+// A client may send codes 1000, 1001 and 3000–4999, like close in the browser,
+// and a server the others up to 1014 too, as far as they may be sent. With
+// [CloseNoStatusReceived] the close frame has no code; there can be no reason
+// then. Other codes are [ErrInvalidCloseCode]. The reason is up to 123 bytes of
+// UTF-8; a longer one is [ErrCloseReasonTooLong]. After these errors the connection
+// is as it was.
 func (c *Conn) Shutdown(ctx context.Context, code int, reason string) error {
 	if err := checkShutdown(c.write.frames.client, code, reason); err != nil {
 		return err
 	}
+	ctx, cancel := withShutdownTimeout(ctx)
+	defer cancel()
 	defer context.AfterFunc(ctx, func() { c.abort(net.ErrClosed) })()
 	err := c.sendClose(FormatCloseMessage(code, reason), true, &waitLimit{ctx: ctx})
 	if err == nil || c.closing.has(closeSending) { // before
@@ -172,6 +184,18 @@ func (c *Conn) Shutdown(ctx context.Context, code int, reason string) error {
 		return err
 	}
 	return c.closing.cause()
+}
+
+// shutdownTimeout is how long Shutdown takes at most if its context has no
+// deadline.
+const shutdownTimeout = 10 * time.Second
+
+// withShutdownTimeout returns ctx with a deadline.
+func withShutdownTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, shutdownTimeout)
 }
 
 // awaitClose reads until the connection ends, for nobody. Where reading has
@@ -199,7 +223,9 @@ func (c *Conn) awaitClose() {
 // can know, or a server of itself.
 func checkShutdown(client bool, code int, reason string) error {
 	switch {
-	case !isWireCloseCode(code), client && code != CloseNormalClosure && code < 3000:
+	case code == CloseNoStatusReceived && reason == "":
+		return nil
+	case !isWireCloseCode(code), client && code != CloseNormalClosure && code != CloseGoingAway && code < 3000:
 		return ErrInvalidCloseCode
 	case len(reason) > maxCloseReason:
 		return ErrCloseReasonTooLong

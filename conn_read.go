@@ -1,9 +1,12 @@
 package websocket
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"net"
+
+	"github.com/seed23105783/websocket/internal/bufpool"
 )
 
 // How messages are received. What comes up from the messageReader beside
@@ -13,7 +16,9 @@ import (
 // receive reads the next message, or the rest of one that was cut short, and
 // appends it to dst.
 func (c *Conn) receive(dst []byte) (messageType int, p []byte, err error) {
-	c.read.lock.Acquire(nil, nil)
+	if !c.read.lock.TryAcquire() && !c.read.lock.Acquire(nil, c.closing.done()) {
+		return -1, dst, c.closing.cause()
+	}
 	defer c.read.lock.Release() // also when a handler panics
 	kind, p := opcode(0), dst
 	if err = c.awaitMessage(); err == nil {
@@ -25,22 +30,42 @@ func (c *Conn) receive(dst []byte) (messageType int, p []byte, err error) {
 	return int(kind), p, nil
 }
 
+// receivePooled is receive into a buffer from the pool of at least size bytes,
+// which the caller gives back. No buffer is held while there is nothing to
+// receive.
+func (c *Conn) receivePooled(size int) (kind opcode, p []byte, buf *bufpool.Buffer, err error) {
+	if !c.read.lock.TryAcquire() && !c.read.lock.Acquire(nil, c.closing.done()) {
+		return 0, nil, nil, c.closing.cause()
+	}
+	defer c.read.lock.Release()
+	if err := c.awaitMessage(); err != nil {
+		return 0, nil, nil, err
+	}
+	if err := c.beginMessage(); err != nil {
+		return 0, nil, nil, err
+	}
+	buf = bufpool.Get(max(size, int(min(c.read.frames.remaining, trustedLength))))
+	kind, p, err = c.appendMessage(buf.B[:0])
+	if err != nil {
+		bufpool.Put(buf)
+		return 0, nil, nil, err
+	}
+	return kind, p, buf, nil
+}
+
 // receiveUntil is receive until ctx ends.
 func (c *Conn) receiveUntil(ctx context.Context, dst []byte) (messageType int, p []byte, err error) {
 	if err := ctx.Err(); err != nil {
 		return -1, dst, err
 	}
-	if !c.read.lock.Acquire(ctx.Done(), nil) {
-		return -1, dst, ctx.Err()
+	if !c.read.lock.TryAcquire() && !c.read.lock.Acquire(ctx.Done(), c.closing.done()) {
+		return -1, dst, cmp.Or(ctx.Err(), c.closing.readError())
 	}
 	defer c.read.lock.Release()
 	defer c.read.frames.deadline.watch(ctx)()
 	kind, p, err := c.appendMessage(dst)
 	if err != nil {
-		if ctx.Err() != nil && c.closing.readError() == nil && isTimeout(err) {
-			err = ctx.Err()
-		}
-		return -1, dst, err
+		return -1, dst, c.contextError(ctx, err)
 	}
 	return int(kind), p, nil
 }
@@ -94,7 +119,7 @@ func (c *Conn) beginMessage() error {
 		if err := c.closing.readError(); err != nil {
 			return err
 		}
-		if c.write.queue.Load() != nil && !c.read.hasMore() && c.write.hasQueued() {
+		if !c.read.hasMore() && c.write.hasQueued() {
 			c.flushQueue()
 		}
 		err := c.read.begin()
@@ -113,16 +138,15 @@ func (c *Conn) beginMessage() error {
 
 // messageRead is called at the end of a message.
 func (c *Conn) messageRead() {
-	if c.write.queue.Load() != nil {
-		c.read.hasMore()
-	}
+	c.read.hasMore()
 }
 
 // A connReader is what NextReader returns. It is of use until the message has
 // been read or NextReader or ReadMessage is called.
 type connReader struct {
 	pieceReader
-	c *Conn
+	c   *Conn
+	ctx context.Context // of all reads, or nil
 }
 
 // NextReader waits for the next message and returns its type and a reader for
@@ -137,10 +161,39 @@ func (c *Conn) NextReader() (messageType int, r io.Reader, err error) {
 	return int(kind), reader, nil
 }
 
+// NextReaderContext is [Conn.NextReader] until ctx ends, when it returns
+// ctx.Err(), and so do reads from the reader. Nothing is lost: ReadMessage goes on
+// in the middle of the message if nothing of it has been read.
+func (c *Conn) NextReaderContext(ctx context.Context) (messageType int, r io.Reader, err error) {
+	if ctx.Done() == nil {
+		return c.NextReader()
+	}
+	if err := ctx.Err(); err != nil {
+		return -1, nil, err
+	}
+	stop := c.read.frames.deadline.watch(ctx)
+	reader, kind, err := c.nextReader(ctx.Done())
+	stop()
+	if err != nil {
+		return -1, nil, c.contextError(ctx, err)
+	}
+	reader.ctx = ctx
+	return int(kind), reader, nil
+}
+
+// contextError returns the error of ctx if that has ended a read, and err
+// otherwise.
+func (c *Conn) contextError(ctx context.Context, err error) error {
+	if ctx.Err() != nil && c.closing.readError() == nil && (isTimeout(err) || err == net.ErrClosed) {
+		return ctx.Err()
+	}
+	return err
+}
+
 // nextReader is NextReader for those who may give up before it is their turn.
 func (c *Conn) nextReader(giveUp <-chan struct{}) (*connReader, opcode, error) {
-	if !c.read.lock.Acquire(giveUp, nil) {
-		return nil, 0, net.ErrClosed
+	if !c.read.lock.TryAcquire() && !c.read.lock.Acquire(giveUp, c.closing.done()) {
+		return nil, 0, c.closing.cause()
 	}
 	defer c.read.lock.Release()
 	if err := c.beginMessage(); err != nil {
@@ -152,13 +205,27 @@ func (c *Conn) nextReader(giveUp <-chan struct{}) (*connReader, opcode, error) {
 }
 
 // Read reads some of the message.
-func (r *connReader) Read(p []byte) (int, error) { return r.read(p, nil) }
+func (r *connReader) Read(p []byte) (int, error) {
+	if r.ctx == nil {
+		return r.read(p, nil)
+	}
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	stop := r.c.read.frames.deadline.watch(r.ctx)
+	n, err := r.read(p, r.ctx.Done())
+	stop()
+	if err != nil && err != io.EOF {
+		err = r.c.contextError(r.ctx, err)
+	}
+	return n, err
+}
 
 // read is Read for those who may give up before it is their turn.
 func (r *connReader) read(p []byte, giveUp <-chan struct{}) (int, error) {
 	c, m := r.c, &r.c.read
-	if !m.lock.Acquire(giveUp, nil) {
-		return 0, net.ErrClosed
+	if !m.lock.TryAcquire() && !m.lock.Acquire(giveUp, c.closing.done()) {
+		return 0, c.closing.cause()
 	}
 	defer m.lock.Release()
 	switch {

@@ -52,7 +52,7 @@ func (c *Conn) send(messageType int, data []byte, l *waitLimit) error {
 	switch {
 	case messageType != TextMessage && messageType != BinaryMessage:
 		return c.sendControl(messageType, data, l)
-	case c.write.batch && c.read.more.Load() && c.leave(opcode(messageType), data):
+	case c.read.more.Load() && c.leaveToReader(opcode(messageType), data, l):
 		return nil
 	case !c.write.lock.IsFree() && c.write.frames.isSmall(data) && l.isUnlimited():
 		return c.sendTogether(opcode(messageType), data)
@@ -172,6 +172,15 @@ func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
 	return c.sendPrepared(pm, &l)
 }
 
+// WritePreparedMessageContext is [Conn.WritePreparedMessage] until ctx ends,
+// like [Conn.WriteMessageContext].
+func (c *Conn) WritePreparedMessageContext(ctx context.Context, pm *PreparedMessage) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return c.sendPrepared(pm, &waitLimit{ctx: ctx, deadline: c.write.deadline.load()})
+}
+
 func (c *Conn) sendPrepared(pm *PreparedMessage, l *waitLimit) error {
 	switch {
 	case len(pm.plain.frame) == 0:
@@ -190,7 +199,13 @@ func (c *Conn) sendPrepared(pm *PreparedMessage, l *waitLimit) error {
 // A connWriter is what NextWriter returns.
 type connWriter struct {
 	fragmentWriter
-	c *Conn
+	c   *Conn
+	ctx context.Context // of all calls
+}
+
+// limit returns the limit of a call.
+func (w *connWriter) limit() waitLimit {
+	return waitLimit{ctx: w.ctx, deadline: w.c.write.deadline.load()}
 }
 
 // NextWriter returns a writer for a message of any type. The writer sends a
@@ -201,12 +216,22 @@ type connWriter struct {
 // not been done. Goroutines that send messages at the same time use
 // [Conn.WriteMessage].
 func (c *Conn) NextWriter(messageType int) (io.WriteCloser, error) {
+	return c.NextWriterContext(context.Background(), messageType)
+}
+
+// NextWriterContext is [Conn.NextWriter] with a context for all calls of the
+// writer's methods, like that of [Conn.WriteMessageContext]. If ctx ends before the
+// writer is closed, the next NextWriter closes it.
+func (c *Conn) NextWriterContext(ctx context.Context, messageType int) (io.WriteCloser, error) {
 	op, err := messageOpcode(messageType)
 	if err != nil {
 		return nil, err
 	}
-	w := &connWriter{c: c}
-	l := c.writeLimit()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	w := &connWriter{c: c, ctx: ctx}
+	l := w.limit()
 	for {
 		again, err := c.retry(c.write.openFragments(&w.fragmentWriter, op, &l), &l)
 		if !again {
@@ -220,7 +245,7 @@ func (c *Conn) NextWriter(messageType int) (io.WriteCloser, error) {
 
 // Write adds p to the message.
 func (w *connWriter) Write(p []byte) (written int, err error) {
-	l := w.c.writeLimit()
+	l := w.limit()
 	for again := true; again; {
 		var n int
 		n, err = w.write(p[written:], &l)
@@ -232,7 +257,7 @@ func (w *connWriter) Write(p []byte) (written int, err error) {
 
 // WriteString adds s to the message.
 func (w *connWriter) WriteString(s string) (written int, err error) {
-	l := w.c.writeLimit()
+	l := w.limit()
 	for again := true; again; {
 		var n int
 		n, err = w.writeString(s[written:], &l)
@@ -244,7 +269,7 @@ func (w *connWriter) WriteString(s string) (written int, err error) {
 
 // ReadFrom adds what r has until its end to the message.
 func (w *connWriter) ReadFrom(r io.Reader) (read int64, err error) {
-	l := w.c.writeLimit()
+	l := w.limit()
 	for again := true; again; {
 		var n int64
 		n, err = w.readFrom(r, &l)
@@ -256,7 +281,7 @@ func (w *connWriter) ReadFrom(r io.Reader) (read int64, err error) {
 
 // Close sends the end of the message.
 func (w *connWriter) Close() (err error) {
-	l := w.c.writeLimit()
+	l := w.limit()
 	for again := true; again; {
 		again, err = w.c.retry(w.close(&l), &l)
 	}
@@ -307,7 +332,7 @@ func (c *Conn) Send(messageType int, data []byte) error {
 // queued and that have not been handed to the operating system, like
 // bufferedAmount in the browser: payload without framing. Messages of
 // [Group.Broadcast] count too, with the length that they are sent with, and so do
-// those of WriteMessage that BatchWrites of [Upgrader] has queued. A message
+// those of WriteMessage that are written with later ones. A message
 // counts until all of it has been handed over. The end of the connection does
 // not reset it.
 func (c *Conn) BufferedAmount() int64 {
@@ -318,10 +343,14 @@ func (c *Conn) BufferedAmount() int64 {
 	return q.buffered()
 }
 
-// leave leaves a short message to the reader, which has more to read. It
-// reports false if the message has to be written now.
-func (c *Conn) leave(op opcode, payload []byte) bool {
-	if !c.write.frames.isSmall(payload) || c.closing.writeError() != nil ||
+// leaveToReader leaves a short message to the reader, which has the next message
+// already and flushes before it waits. It reports false if the message has to be
+// written now: it is also written now while the reader is inside a read method,
+// where it is of no use to wait for it, and if the caller wants to know within a
+// limit what becomes of the message.
+func (c *Conn) leaveToReader(op opcode, payload []byte, l *waitLimit) bool {
+	if c.write.immediate || !l.isUnlimited() || !c.read.lock.IsFree() ||
+		!c.write.frames.isSmall(payload) || c.closing.writeError() != nil ||
 		c.write.ownQueue().add(finBit|firstByte(op), payload) != nil {
 		return false
 	}

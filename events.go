@@ -1,6 +1,10 @@
 package websocket
 
-import "net"
+import (
+	"net"
+
+	"github.com/seed23105783/websocket/internal/bufpool"
+)
 
 // Events are what happens to a connection, for programs in the style of the
 // browser's WebSocket: see [Conn.Serve]. Every field may be nil. One Events
@@ -14,32 +18,39 @@ import "net"
 // answered. It may call every method of the connection. It should not wait for
 // what only a read method brings: for the pong of [Conn.Ping], for example.
 type Events struct {
-	// Open is called first.
+	// Open is called first, like onopen in the browser.
 	Open func(c *Conn)
 
-	// Message is called with each data message.
+	// Message is called with each data message, like onmessage in the browser.
 	Message func(c *Conn, m Message)
 
-	// Error is called before Close when the connection failed: when it ended
+	// ReuseData says that m.Data is valid only until Message returns. Receiving
+	// a message then allocates nothing, unless it is longer than 256 KiB or than
+	// those before.
+	ReuseData bool
+
+	// Error is called, like onerror in the browser, before Close when the connection failed: when it ended
 	// without a close frame of the peer's, and not by [Conn.Close]. The error
 	// is what the read methods return.
 	Error func(c *Conn, err error)
 
-	// Close is called last, when the transport has been closed, with what
-	// [Conn.CloseInfo] returns.
+	// Close is called last, like onclose in the browser, when the connection has
+	// ended, with what [Conn.CloseInfo] returns: code, reason and wasClean.
 	Close func(c *Conn, info CloseInfo)
 }
 
 // JoinEvents returns Events that call the functions of all listeners, in this
-// order. The data of a message is shared by them.
+// order. They share the data of a message, which is reused if ReuseData is set in
+// all that have a Message function.
 func JoinEvents(listeners ...Events) Events {
-	var joined Events
+	joined := Events{ReuseData: true}
 	for _, l := range listeners {
 		joined = Events{
-			Open:    both1(joined.Open, l.Open),
-			Message: both2(joined.Message, l.Message),
-			Error:   both2(joined.Error, l.Error),
-			Close:   both2(joined.Close, l.Close),
+			ReuseData: joined.ReuseData && (l.ReuseData || l.Message == nil),
+			Open:      both1(joined.Open, l.Open),
+			Message:   both2(joined.Message, l.Message),
+			Error:     both2(joined.Error, l.Error),
+			Close:     both2(joined.Close, l.Close),
 		}
 	}
 	return joined
@@ -94,9 +105,10 @@ func both2[T, U any](first, second func(T, U)) func(T, U) {
 // runs there must be no other reader. A read deadline that passes ends it.
 func (c *Conn) Serve(events Events) error {
 	defer c.Close()
+	reuse := events.ReuseData
 	events = JoinEvents(events, noEvents)
 	events.Open(c)
-	err := c.serveMessages(events.Message)
+	err := c.serveMessages(events.Message, reuse)
 	c.Close()
 	// As in the browser an end by close frame is no error, whatever its code
 	// says, and neither is one that was asked for.
@@ -110,16 +122,40 @@ func (c *Conn) Serve(events Events) error {
 	return err
 }
 
-// serveMessages hands the messages to f and returns the error that ended that.
-func (c *Conn) serveMessages(f func(*Conn, Message)) error {
+// serveMessages calls f with the messages and returns the error that ended that.
+func (c *Conn) serveMessages(f func(*Conn, Message), reuse bool) error {
+	receive := c.serveMessage
+	if reuse {
+		size := 0 // of the longest message
+		receive = func(f func(*Conn, Message)) error { return c.servePooled(f, &size) }
+	}
 	for {
-		kind, data, err := c.ReadMessage()
-		if err != nil {
+		if err := receive(f); err != nil {
 			return err
 		}
-		f(c, Message{kind, data})
 		if c.closing.readError() == net.ErrClosed {
 			return net.ErrClosed // by Conn.Close: what is buffered is not wanted any more
 		}
 	}
+}
+
+// serveMessage calls f with the next message.
+func (c *Conn) serveMessage(f func(*Conn, Message)) error {
+	kind, data, err := c.ReadMessage()
+	if err == nil {
+		f(c, Message{kind, data})
+	}
+	return err
+}
+
+// servePooled calls f with the next message, in a buffer from the pool.
+func (c *Conn) servePooled(f func(*Conn, Message), size *int) error {
+	kind, data, buf, err := c.receivePooled(*size)
+	if err != nil {
+		return err
+	}
+	*size = max(*size, min(len(data), bufpool.Max))
+	f(c, Message{int(kind), data})
+	bufpool.Put(buf)
+	return nil
 }

@@ -151,7 +151,7 @@ func ExampleTrace() {
 
 	var sent, received atomic.Int64
 	dialer := websocket.Dialer{Trace: &websocket.Trace{
-		HandshakeDone: func(c *websocket.Conn, err error) { fmt.Println("handshake:", err) },
+		HandshakeDone: func(c *websocket.Conn, _ *http.Request, err error) { fmt.Println("handshake:", err) },
 		FrameRead:     func(_ *websocket.Conn, f websocket.FrameInfo) { received.Add(f.Length) },
 		FrameWritten:  func(_ *websocket.Conn, f websocket.FrameInfo) { sent.Add(f.Length) },
 		Closed:        func(_ *websocket.Conn, info websocket.CloseInfo) { fmt.Println("closed:", info.Code) },

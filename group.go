@@ -10,13 +10,13 @@ import (
 )
 
 // A Group is a set of connections: those of a chat room, or all of a server.
-// They come by [Upgrader].Group or [Group.Add] and leave by themselves when
-// they are closed. The zero value is an empty group, ready to use. All methods
-// may be called by several goroutines at the same time.
+// They are added by Group of [Upgrader] or by [Group.Add], and leave when they
+// end. A connection may be a member of several groups. The zero value is an empty
+// group, ready to use. A Group is safe for concurrent use, and must not be copied.
 type Group struct {
-	// Slow says what becomes of a broadcast message at a member whose send
-	// queue is full: see SendQueueLimit of [Upgrader]. It must not be changed
-	// after the first broadcast.
+	// Slow says what becomes of a member whose send queue (see SendQueueLimit of
+	// [Upgrader]) has no room for a message. The default is [SlowClose]. It must
+	// not be changed after the first broadcast.
 	Slow SlowPolicy
 
 	mu      sync.Mutex
@@ -29,24 +29,28 @@ type Group struct {
 	changed chan struct{} // closed when members or pending change; nil unless Shutdown waits
 }
 
-// A SlowPolicy says what to do about a member of a group that does not read as
-// fast as messages are broadcast to it.
+// A SlowPolicy says what becomes of a member of a group that does not read as
+// fast as messages are broadcast to it: one whose send queue has no room for a
+// message.
 type SlowPolicy int
 
 // Policies for slow members. A message that is longer than the whole queue can
-// be too much for a member that is not slow at all, unless it is on a TCP or
-// Unix socket of its own; choose SendQueueLimit accordingly.
+// be too much for a member that is not slow, unless it is on a TCP or Unix socket
+// of its own; choose SendQueueLimit of [Upgrader] accordingly.
 const (
-	// SlowDrop: the member misses the message.
-	SlowDrop SlowPolicy = iota
+	// SlowClose closes the connection with code 1013 (try again later), which a
+	// peer that does not read will not see. The member leaves the group at once,
+	// and reads and writes return [ErrSlowPeer]. This is the default: a member
+	// that misses messages without knowing has a stream that makes no sense.
+	SlowClose SlowPolicy = iota
 
-	// SlowClose: the connection is closed with code 1013 (try again later),
-	// which a member that reads no more does not get to see.
-	SlowClose
+	// SlowDrop drops the message for this member.
+	SlowDrop
 
-	// SlowWait: Broadcast waits until the member has taken the message, or is
-	// closed, by WriteTimeout of [Upgrader] for example. Those who are not slow
-	// have the message before it waits.
+	// SlowWait makes the broadcast wait until the member has taken the message,
+	// or has ended, because of WriteTimeout of [Upgrader] for example. Without a
+	// WriteTimeout one member that does not read blocks all broadcasts. Members
+	// that are not slow get the message before the wait.
 	SlowWait
 )
 
@@ -60,8 +64,8 @@ type BroadcastResult struct {
 	Missed int
 }
 
-// Add makes c a member, until it is closed; what is closed already does not
-// become one. A group that was shut down shuts c down too.
+// Add makes c a member until it ends or is removed. Add has no effect if c is a
+// member or has ended. A group that was shut down shuts c down too.
 func (g *Group) Add(c *Conn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -82,7 +86,7 @@ func (g *Group) Add(c *Conn) {
 	}
 }
 
-// Remove makes c leave. It does not close c.
+// Remove removes c from the group. It does not close c.
 func (g *Group) Remove(c *Conn) { g.remove(c) }
 
 // remove makes c leave, and reports whether it was a member.
@@ -115,7 +119,8 @@ func (g *Group) Len() int {
 	return len(g.members)
 }
 
-// All returns the members as they are now, in the order in which they came.
+// All returns the members at the time of the call, in the order in which they
+// were added.
 func (g *Group) All() iter.Seq[*Conn] {
 	return func(yield func(*Conn) bool) {
 		for _, c := range g.snapshot() {
@@ -147,37 +152,52 @@ func (g *Group) current() []*Conn {
 	return g.list
 }
 
-// BroadcastText sends a text message to all members: see [Group.Broadcast].
-func (g *Group) BroadcastText(text string) BroadcastResult {
-	return g.broadcast(TextMessage, []byte(text))
-}
-
-// BroadcastBinary sends a binary message to all members: see
+// BroadcastText sends a text message to all members but those in except. See
 // [Group.Broadcast].
-func (g *Group) BroadcastBinary(data []byte) BroadcastResult {
-	return g.broadcast(BinaryMessage, data)
+func (g *Group) BroadcastText(text string, except ...*Conn) BroadcastResult {
+	return g.broadcast(TextMessage, []byte(text), except)
 }
 
-func (g *Group) broadcast(messageType int, data []byte) BroadcastResult {
+// BroadcastBinary sends a binary message to all members but those in except.
+// See [Group.Broadcast].
+func (g *Group) BroadcastBinary(data []byte, except ...*Conn) BroadcastResult {
+	return g.broadcast(BinaryMessage, data, except)
+}
+
+// BroadcastJSON sends the JSON encoding of v as a text message to all members
+// but those in except. See [Group.Broadcast]. If v cannot be encoded nothing is
+// sent and the error is returned.
+func (g *Group) BroadcastJSON(v any, except ...*Conn) (BroadcastResult, error) {
+	text, err := encodeJSON(v)
+	if err != nil {
+		return BroadcastResult{}, err
+	}
+	return g.broadcast(TextMessage, text, except), nil
+}
+
+func (g *Group) broadcast(messageType int, data []byte, except []*Conn) BroadcastResult {
 	pm, err := NewPreparedMessage(messageType, data)
 	if err != nil {
 		return BroadcastResult{Missed: g.Len()} // not with these types
 	}
-	return g.Broadcast(pm)
+	return g.Broadcast(pm, except...)
 }
 
-// Broadcast sends a data message to all members; a control message nobody
-// gets. It is encoded once, and compressed once for each way in which members
-// compress. Like [Conn.Send] it does not wait for anybody, unless Slow is
-// [SlowWait]: what a member cannot take at once is queued, and the write
-// deadline does not concern it.
+// Broadcast sends a data message to all members but those in except: the sender
+// of a chat message, for example. A control message is sent to nobody. The message
+// is encoded once, and compressed once for each way in which members compress.
+// Like [Conn.Send], Broadcast does not wait, unless Slow is [SlowWait]: what a
+// member cannot take at once is queued. The write deadline has no effect.
 //
-// A member gets the messages of one goroutine in the order of its broadcasts,
-// which is also that of its calls of Send and WriteMessage.
-func (g *Group) Broadcast(pm *PreparedMessage) BroadcastResult {
+// A member gets the messages of one goroutine in the order of its calls of
+// Broadcast, Send and WriteMessage.
+func (g *Group) Broadcast(pm *PreparedMessage, except ...*Conn) BroadcastResult {
 	var result BroadcastResult
 	var slow []*Conn
 	for _, c := range g.snapshot() {
+		if len(except) > 0 && slices.Contains(except, c) {
+			continue
+		}
 		switch err := c.offer(pm); err {
 		case nil:
 			result.Sent++
@@ -230,18 +250,22 @@ func sendToSlow(slow []*Conn, pm *PreparedMessage) int {
 	return int(sent.Load())
 }
 
-// closeAsSlow ends a connection whose peer does not read. It does not wait for
-// what is queued, and hardly for the close frames.
+// closeAsSlow ends a connection whose peer does not read. Its close frame waits
+// for nothing but the frame that is being written, for no longer than lingerTime.
 func (c *Conn) closeAsSlow() {
 	ctx, cancel := context.WithTimeout(context.Background(), lingerTime)
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { c.abort(ErrSlowPeer) })()
+	c.closing.endReads(ErrSlowPeer)
 	payload := FormatCloseMessage(CloseTryAgainLater, "")
-	if c.writeFailed(c.write.frames.write(finBit|firstByte(opClose), payload, &waitLimit{ctx: ctx})) == nil {
-		c.closeWritten()
-		c.awaitClose()
+	err := c.writeFailed(c.write.frames.write(finBit|firstByte(opClose), payload, &waitLimit{ctx: ctx}))
+	if err != nil {
+		c.abort(ErrSlowPeer)
+		return
 	}
-	c.abort(ErrSlowPeer)
+	c.closing.endWrites(ErrSlowPeer)
+	if c.closing.end(ErrSlowPeer) {
+		c.linger(true)
+	}
 }
 
 // An ending is how a group is shut down.
@@ -269,6 +293,8 @@ func (g *Group) Shutdown(ctx context.Context, code int, reason string) error {
 	if err := checkShutdown(false, code, reason); err != nil {
 		return err
 	}
+	ctx, cancel := withShutdownTimeout(ctx)
+	defer cancel()
 	if g.end(&ending{ctx, code, reason}) {
 		return nil
 	}
@@ -324,8 +350,12 @@ func (g *Group) change() {
 }
 
 // addPending adds n to what Shutdown waits for beside the members: requests
-// that are being answered, and transports of former members.
+// that are being answered, functions of Upgrader.Handler, and transports of former
+// members. It does nothing if g is nil.
 func (g *Group) addPending(n int) {
+	if g == nil {
+		return
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.pending += n
@@ -347,11 +377,7 @@ func (g *Group) beginUpgrade() bool {
 	return true
 }
 
-func (g *Group) endUpgrade() {
-	if g != nil {
-		g.addPending(-1)
-	}
-}
+func (g *Group) endUpgrade() { g.addPending(-1) }
 
 // end shuts down a member that has come later.
 func (e *ending) end(c *Conn) {

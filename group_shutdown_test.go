@@ -71,9 +71,6 @@ func TestGroupShutdown(t *testing.T) {
 		require.NoError(t, g.Shutdown(ctx, CloseGoingAway, "restart"))
 		for i, c := range members {
 			code := CloseGoingAway
-			if c.write.frames.client {
-				code = CloseNormalClosure // 1001 is for servers to say
-			}
 			require.Equal(t, string(FormatCloseMessage(code, "restart")), <-closed[i])
 			require.Equal(t, CloseInfo{code, "restart", true}, c.CloseInfo())
 		}
@@ -106,7 +103,9 @@ func TestGroupShutdownEndsWithItsContext(t *testing.T) {
 		defer cancel()
 		start := time.Now()
 		patient := make(chan error, 1)
-		go func() { patient <- g.Shutdown(context.Background(), CloseGoingAway, "") }()
+		long, cancelLong := context.WithTimeout(t.Context(), 10*soon)
+		defer cancelLong()
+		go func() { patient <- g.Shutdown(long, CloseGoingAway, "") }()
 		require.Equal(t, context.DeadlineExceeded, g.Shutdown(ctx, CloseGoingAway, ""))
 		require.Equal(t, soon, time.Since(start))
 		require.NoError(t, <-patient)
@@ -115,6 +114,11 @@ func TestGroupShutdownEndsWithItsContext(t *testing.T) {
 			require.Equal(t, i < 5, c.CloseInfo().WasClean)
 		}
 		require.NoError(t, g.Shutdown(ctx, CloseGoingAway, ""), "an empty group has nothing to wait for")
+
+		g, _, _ = groupOf(t, 10)
+		start = time.Now()
+		require.Equal(t, context.DeadlineExceeded, g.Shutdown(context.Background(), CloseGoingAway, ""))
+		require.Equal(t, shutdownTimeout, time.Since(start), "the default")
 	})
 }
 

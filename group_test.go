@@ -2,10 +2,8 @@ package websocket
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
-	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -95,7 +93,7 @@ func TestGroupLeavesNothing(t *testing.T) {
 
 // memberKinds are all kinds of connection that a group can have.
 func memberKinds() []connConfig {
-	kinds := []connConfig{{}, {batchWrites: true}, {writeTimeout: time.Hour}}
+	kinds := []connConfig{{}, {writeImmediately: true}, {writeTimeout: time.Hour}}
 	for _, bits := range []int{9, 12, 15} {
 		for _, alone := range []bool{false, true} {
 			side := deflate.Side{NoContextTakeover: alone, WindowBits: bits}
@@ -201,7 +199,7 @@ func TestBroadcastOrder(t *testing.T) {
 // comes first.
 func TestBroadcastAfterBatchedAnswers(t *testing.T) {
 	server, remote := socketPair(t)
-	c, peer := newConn(server, connConfig{batchWrites: true}), &peer{masked: true}
+	c, peer := newConn(server, connConfig{}), &peer{masked: true}
 	client := newConn(remote, connConfig{client: true})
 	var g Group
 	g.Add(c)
@@ -245,7 +243,7 @@ func TestBroadcastOfOtherMessages(t *testing.T) {
 func TestBroadcastToAFullSocket(t *testing.T) {
 	c, remote := stuffedPair(t)
 	c.write.queueLimit = 10
-	var g Group
+	g := Group{Slow: SlowDrop}
 	g.Add(c)
 	require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText("news"))
 	require.EqualValues(t, 4, c.BufferedAmount())
@@ -343,7 +341,7 @@ var filler = long[:3*narrow]
 // TestSlowDrop: a slow member misses messages, and gets those after.
 func TestSlowDrop(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
-		var g Group
+		g := Group{Slow: SlowDrop}
 		c, p := m.connectNarrow(t, connConfig{sendQueueLimit: int64(len(filler))})
 		g.Add(c)
 		require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText(filler))
@@ -393,7 +391,7 @@ func TestSlowClose(t *testing.T) {
 		require.Zero(t, g.Len(), "it has left at once")
 		require.Zero(t, g.BroadcastText("missed too"))
 		<-c.Done()
-		require.Equal(t, lingerTime, time.Since(start))
+		require.LessOrEqual(t, time.Since(start), lingerTime)
 	})
 	eachMode(t, func(t *testing.T, m mode) { // it has a message under way for long
 		g := Group{Slow: SlowClose}
@@ -414,38 +412,30 @@ func TestSlowClose(t *testing.T) {
 		p.send(p.close(CloseTryAgainLater, ""))
 		p.conn.CloseWrite()
 		<-c.Done()
-		require.Equal(t, CloseInfo{CloseTryAgainLater, "", true}, c.CloseInfo())
+		require.Equal(t, CloseInfo{Code: CloseAbnormalClosure}, c.CloseInfo())
+		_, _, err = c.ReadMessage()
+		require.Equal(t, ErrSlowPeer, err)
 	})
 }
 
-// TestSlowCloseBesideAReader: the application's reader goes on where it was,
-// and is the only one who reads.
+// TestSlowCloseBesideAReader: a reader under way gets ErrSlowPeer, and so does
+// everybody else.
 func TestSlowCloseBesideAReader(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		g := Group{Slow: SlowClose}
 		c, p := m.connect(t)
 		c.write.queueLimit = 1
 		g.Add(c)
-		ctx, cancel := context.WithCancel(t.Context())
-		read := make(chan string)
-		go func() {
-			defer close(read)
-			_, data, err := c.ReadMessageContext(ctx)
-			assert.NoError(t, err)
-			read <- string(data)
-			_, _, err = c.ReadMessageContext(ctx)
-			assert.ErrorIs(t, err, net.ErrClosed)
-		}()
+		read := reads(c)
 		synctest.Wait()
 		require.Equal(t, BroadcastResult{Missed: 1}, g.BroadcastText("too long"))
 		p.expectClose(CloseTryAgainLater)
-		synctest.Wait()
 		p.send(p.text(long), p.close(CloseTryAgainLater, ""))
 		p.conn.CloseWrite()
-		require.Equal(t, long, <-read)
-		<-read
-		require.True(t, c.CloseInfo().WasClean)
-		cancel()
+		require.Equal(t, ErrSlowPeer, <-read)
+		<-c.Done()
+		require.Equal(t, CloseInfo{Code: CloseAbnormalClosure}, c.CloseInfo())
+		require.Equal(t, ErrSlowPeer, c.WriteMessage(TextMessage, nil))
 	})
 }
 

@@ -393,9 +393,12 @@ func requestHeader(caller http.Header, key string, subprotocols []string, wish *
 		}
 		h[name] = slices.Concat(h[name], values)
 	}
-	for _, protocol := range subprotocols {
+	for i, protocol := range subprotocols {
 		if !httphead.IsSubprotocol(protocol) {
 			return nil, HandshakeError{message: malformedSubprotocol("Dialer.Subprotocols", protocol)}
+		}
+		if slices.Contains(subprotocols[:i], protocol) { // refused by the browser, too
+			return nil, HandshakeError{message: fmt.Sprintf("subprotocol %q is in Dialer.Subprotocols twice", protocol)}
 		}
 	}
 	// Spelled as in RFC 6455: some servers are case-sensitive.

@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"strings"
@@ -10,17 +11,37 @@ import (
 // WriteJSON sends the JSON encoding of v, with a newline at the end, as a text
 // message. If v cannot be encoded nothing is sent.
 func (c *Conn) WriteJSON(v any) error {
-	var text bytes.Buffer
-	if err := json.NewEncoder(&text).Encode(v); err != nil {
+	text, err := encodeJSON(v)
+	if err != nil {
 		return err
 	}
-	return c.WriteMessage(TextMessage, text.Bytes())
+	return c.WriteMessage(TextMessage, text)
+}
+
+// WriteJSONContext is [Conn.WriteJSON] until ctx ends, like
+// [Conn.WriteMessageContext].
+func (c *Conn) WriteJSONContext(ctx context.Context, v any) error {
+	text, err := encodeJSON(v)
+	if err != nil {
+		return err
+	}
+	return c.WriteMessageContext(ctx, TextMessage, text)
+}
+
+func encodeJSON(v any) ([]byte, error) {
+	var text bytes.Buffer
+	err := json.NewEncoder(&text).Encode(v)
+	return text.Bytes(), err
 }
 
 // ReadJSON receives the next message and decodes the JSON value at its
-// beginning into v. An empty message is io.ErrUnexpectedEOF.
-func (c *Conn) ReadJSON(v any) error {
-	_, p, err := c.ReadMessage() // and not NextReader: a deadline shall lose nothing
+// beginning into v. For an empty message it returns io.ErrUnexpectedEOF.
+func (c *Conn) ReadJSON(v any) error { return c.ReadJSONContext(context.Background(), v) }
+
+// ReadJSONContext is [Conn.ReadJSON] until ctx ends, like
+// [Conn.ReadMessageContext].
+func (c *Conn) ReadJSONContext(ctx context.Context, v any) error {
+	_, p, err := c.ReadMessageContext(ctx) // and not NextReader: a deadline must not lose anything
 	if err != nil {
 		return err
 	}

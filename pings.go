@@ -12,6 +12,8 @@ import (
 // pings are the pings of ours that wait for their pongs. Its zero value has
 // none; to ask a nil one whether it has is all right.
 type pings struct {
+	onAnswer func(rtt time.Duration) // told of every first answer; or nil. It does not change
+
 	mu   sync.Mutex
 	mark [pingSize / 2]byte // what our payloads begin with; zero before the first ping
 

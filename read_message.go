@@ -47,9 +47,8 @@ type messageReader struct {
 	piecewise *pieceReader
 	skipping  bool
 
-	// more tells writers that the next message is there already. It is kept only
-	// where they ask, which is where there is a queue. looked says that it is
-	// about the buffered bytes as they are.
+	// more tells writers that the next message is there already. looked says that
+	// it is about the buffered bytes as they are.
 	looked bool
 	more   atomic.Bool
 

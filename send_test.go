@@ -207,7 +207,7 @@ func TestBatchWrites(t *testing.T) {
 		t.Run(send.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := mode{chunking: func() wstest.Chunking { return wstest.Whole }, buffer: defaultBuffer}
-				c, s, p := m.gated(t, connConfig{batchWrites: true})
+				c, s, p := m.gated(t, connConfig{})
 				go func() {
 					for {
 						kind, data, err := c.ReadMessage()
@@ -240,7 +240,7 @@ func TestBatchWrites(t *testing.T) {
 // the reader does not come back, and before a close frame.
 func TestBatchWritesFlush(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
-		c, _, p := m.gated(t, connConfig{batchWrites: true})
+		c, _, p := m.gated(t, connConfig{})
 		p.send(p.text("1"), p.text("2"))
 		_, _, err := c.ReadMessage()
 		require.NoError(t, err)
@@ -248,7 +248,7 @@ func TestBatchWritesFlush(t *testing.T) {
 		p.expect(true, opText, "one")
 	})
 	eachMode(t, func(t *testing.T, m mode) {
-		c, _, p := m.gated(t, connConfig{batchWrites: true})
+		c, _, p := m.gated(t, connConfig{})
 		p.send(p.text("1"), p.text("2"), p.close(1000, ""))
 		for range 2 {
 			_, _, err := c.ReadMessage()

@@ -4,6 +4,7 @@ import (
 	"github.com/seed23105783/websocket/internal/bufpool"
 
 	"bufio"
+	"context"
 	"crypto/tls"
 	"fmt"
 	"net"
@@ -77,13 +78,14 @@ type Upgrader struct {
 	// empty message counts as one byte.
 	SendQueueLimit int64
 
-	// BatchWrites lets WriteMessage queue a short message and return nil if
-	// the next message from the peer has already arrived. The responses to
-	// requests that arrive together are then written together: at the latest
-	// when a read method waits, or after a millisecond. If that fails, the next
-	// write returns the error. By default WriteMessage returns when the message
-	// is written.
-	BatchWrites bool
+	// WriteImmediately makes WriteMessage write every message by itself before
+	// it returns. By default, a short message without a deadline or context is
+	// queued if the next message from the peer has already arrived and no read
+	// method is at work: responses to requests that arrive together are then
+	// written together, when a read method waits, and after a millisecond at the
+	// latest. If that fails, the next write returns the error. Order is kept,
+	// and Close and Shutdown write what is queued.
+	WriteImmediately bool
 
 	// WriteTimeout limits how long the transport may take to accept a frame, or
 	// a batch of queued frames. After that the connection is closed. It ends
@@ -94,6 +96,13 @@ type Upgrader struct {
 	// Group is a group that each connection joins before Upgrade returns. The
 	// default, nil, is none.
 	Group *Group
+
+	// ConnContext returns the parent of [Conn.Context] for a request: a context
+	// with values such as the user or a trace. It must not be the context of the
+	// request, which net/http cancels when the handler returns; use
+	// context.WithoutCancel(r.Context()) for its values. The default, nil, is
+	// context.Background().
+	ConnContext func(r *http.Request) context.Context
 
 	// KeepAlive closes connections whose peer no longer responds. The zero
 	// value does nothing.
@@ -116,8 +125,35 @@ type Upgrader struct {
 // The connection is not hijacked before all checks have passed.
 func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header) (*Conn, error) {
 	c, err := u.upgrade(w, r, responseHeader)
-	u.Trace.handshakeDone(c, err)
+	u.Trace.handshakeDone(c, r, err)
 	return c, err
+}
+
+// Handler returns a handler that upgrades each request and calls serve with the
+// connection. When serve returns, the handler ends the connection with close code
+// 1000, as [Conn.Shutdown] does with its default timeout; it does not call
+// Shutdown if serve has ended the connection. If serve panics the close code is
+// 1011, and the panic goes on to net/http, which logs it. A request that is
+// refused is answered as [Upgrader.Upgrade] does.
+//
+// If Group is set, [Group.Shutdown] waits, within its context, for the calls of
+// serve to return.
+//
+// The context of the request is canceled when serve returns, and not when the
+// client leaves; use [Conn.Context].
+func (u *Upgrader) Handler(serve func(c *Conn, r *http.Request)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		u.Group.addPending(1)
+		defer u.Group.addPending(-1)
+		c, err := u.Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		code := CloseInternalServerErr
+		defer func() { c.Shutdown(context.Background(), code, "") }()
+		serve(c, r)
+		code = CloseNormalClosure
+	})
 }
 
 // upgrade goes through the steps of RFC 6455, Section 4.2.2.
@@ -130,6 +166,9 @@ func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 		return nil, u.refuse(w, r, refusal(http.StatusServiceUnavailable, "the server is shutting down"))
 	}
 	defer u.Group.endUpgrade()
+	if u.ConnContext != nil {
+		hs.context = u.ConnContext(r)
+	}
 	netConn, early, err := hijack(w)
 	if err != nil {
 		return nil, u.refuse(w, r, err)
@@ -146,6 +185,7 @@ type serverHandshake struct {
 	key         string
 	subprotocol string
 	agreement   agreement
+	context     context.Context // the parent of the Conn's, or nil
 }
 
 // check checks the request and sets what it is answered with.
@@ -196,18 +236,19 @@ func (u *Upgrader) chooseSubprotocol(offered []string, responseHeader http.Heade
 //go:noinline
 func (u *Upgrader) open(netConn net.Conn, early []byte, r *http.Request, hs *serverHandshake) *Conn {
 	c := newConn(netConn, connConfig{
-		subprotocol:     hs.subprotocol,
-		url:             requestedURL(r),
-		readLimit:       u.ReadLimit,
-		sendQueueLimit:  u.SendQueueLimit,
-		batchWrites:     u.BatchWrites,
-		writeTimeout:    u.WriteTimeout,
-		readBufferSize:  u.ReadBufferSize,
-		writeBufferSize: u.WriteBufferSize,
-		writeBufferPool: u.WriteBufferPool,
-		agreement:       hs.agreement,
-		early:           early,
+		subprotocol:      hs.subprotocol,
+		url:              requestedURL(r),
+		readLimit:        u.ReadLimit,
+		sendQueueLimit:   u.SendQueueLimit,
+		writeImmediately: u.WriteImmediately,
+		writeTimeout:     u.WriteTimeout,
+		readBufferSize:   u.ReadBufferSize,
+		writeBufferSize:  u.WriteBufferSize,
+		writeBufferPool:  u.WriteBufferPool,
+		agreement:        hs.agreement,
+		early:            early,
 	})
+	c.setContext(hs.context)
 	c.startTrace(u.Trace)
 	c.startKeepAlive(u.KeepAlive)
 	if u.Group != nil {

@@ -33,7 +33,11 @@ func (p *peer) answersClose(code int, reason string) {
 // own.
 func (c *Conn) shutdown(code int, reason string) <-chan error {
 	result := make(chan error, 1)
-	go func() { result <- c.Shutdown(context.Background(), code, reason) }()
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 1000*time.Hour) // rather than the default
+		defer cancel()
+		result <- c.Shutdown(ctx, code, reason)
+	}()
 	return result
 }
 
@@ -52,13 +56,15 @@ func TestShutdownCodesAndReasons(t *testing.T) {
 		{1000, "bye", both, nil},
 		{3000, strings.Repeat("x", 123), both, nil},
 		{4999, strings.Repeat("ä", 61), both, nil},
-		{1001, "going", server, nil},
+		{1001, "going", both, nil},
+		{1002, "", server, nil},
+		{1005, "", both, nil},
 		{1008, "", server, nil},
 		{1014, "", server, nil},
 		{0, "", 0, ErrInvalidCloseCode},
 		{999, "", 0, ErrInvalidCloseCode},
 		{1004, "", 0, ErrInvalidCloseCode},
-		{1005, "", 0, ErrInvalidCloseCode},
+		{1005, "why", 0, ErrInvalidCloseCode},
 		{1006, "", 0, ErrInvalidCloseCode},
 		{1015, "", 0, ErrInvalidCloseCode},
 		{2999, "", 0, ErrInvalidCloseCode},
@@ -267,7 +273,7 @@ func TestShutdownCutsAMessage(t *testing.T) {
 		p.send(p.frame(true, opContinuation, "message"))
 		go p.answersClose(1000, "")
 		_, err = r.Read(make([]byte, 1))
-		require.Equal(t, net.ErrClosed, err)
+		require.ErrorIs(t, err, net.ErrClosed)
 		require.NoError(t, <-ended)
 	})
 }

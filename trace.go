@@ -1,6 +1,9 @@
 package websocket
 
-import "time"
+import (
+	"net/http"
+	"time"
+)
 
 // A Trace is a set of hooks that see what a connection does, for logs, metrics
 // and debugging: a field of [Upgrader] and [Dialer]. Every hook may be nil. What
@@ -15,9 +18,10 @@ import "time"
 // connection after the other.
 type Trace struct {
 	// HandshakeDone is called when the opening handshake is over, just before
-	// Upgrade or Dial returns what they return: a connection, or nil and an
-	// error.
-	HandshakeDone func(c *Conn, err error)
+	// Upgrade or Dial returns, with the same results: a connection, or nil and an
+	// error. The request is the one that Upgrade got or Dial sent. It is nil if
+	// Dial failed before there was one.
+	HandshakeDone func(c *Conn, r *http.Request, err error)
 
 	// FrameRead is called when the header of a frame has been read and found
 	// correct, and the payload of a control frame with it; that of a data
@@ -33,7 +37,12 @@ type Trace struct {
 	// round trip. FrameRead has been called before.
 	PongRead func(c *Conn, rtt time.Duration)
 
-	// Closed is called once, when the transport has been closed, with what
+	// SlowPeer is called when the connection ends because the peer did not read:
+	// because of WriteTimeout of [Upgrader], or of [SlowClose]. Closed is called
+	// after it.
+	SlowPeer func(c *Conn)
+
+	// Closed is called once, when the connection has ended, with what
 	// [Conn.CloseInfo] returns.
 	Closed func(c *Conn, info CloseInfo)
 }
@@ -63,9 +72,9 @@ func frameInfo(h header) FrameInfo {
 
 // handshakeDone calls the hook, if there is one, with an outcome, if there is
 // one: there is not when a function of the application's panicked.
-func (t *Trace) handshakeDone(c *Conn, err error) {
+func (t *Trace) handshakeDone(c *Conn, r *http.Request, err error) {
 	if t != nil && t.HandshakeDone != nil && (c != nil || err != nil) {
-		t.HandshakeDone(c, err)
+		t.HandshakeDone(c, r, err)
 	}
 }
 
@@ -83,9 +92,16 @@ func (c *Conn) startTrace(hooks *Trace) {
 		c.write.frames.observe = func(h header) { t.FrameWritten(c, frameInfo(h)) }
 	}
 	if t.PongRead != nil {
-		c.pongRead = func(rtt time.Duration) { t.PongRead(c, rtt) }
+		c.pings.Store(&pings{onAnswer: func(rtt time.Duration) { t.PongRead(c, rtt) }})
 	}
-	if t.Closed != nil {
-		c.closing.atEnd(func() { t.Closed(c, c.CloseInfo()) })
+	if t.Closed != nil || t.SlowPeer != nil {
+		c.closing.atEnd(func() {
+			if t.SlowPeer != nil && c.closing.cause() == ErrSlowPeer {
+				t.SlowPeer(c)
+			}
+			if t.Closed != nil {
+				t.Closed(c, c.CloseInfo())
+			}
+		})
 	}
 }

@@ -41,7 +41,7 @@ func (l *traceLog) take() []string {
 
 func (l *traceLog) trace() *Trace {
 	return &Trace{
-		HandshakeDone: func(c *Conn, err error) { l.add("handshake %v %v", c != nil, err) },
+		HandshakeDone: func(c *Conn, _ *http.Request, err error) { l.add("handshake %v %v", c != nil, err) },
 		FrameRead:     func(_ *Conn, f FrameInfo) { l.add("read %v", f) },
 		FrameWritten:  func(_ *Conn, f FrameInfo) { l.add("wrote %v", f) },
 		PongRead:      func(_ *Conn, rtt time.Duration) { l.add("pong %v", rtt) },
@@ -187,7 +187,7 @@ func TestTraceWithoutHooks(t *testing.T) {
 	_, err := c.Ping(t.Context())
 	require.NoError(t, err)
 	c.Close()
-	new(Trace).handshakeDone(nil, errors.New("x"))
+	new(Trace).handshakeDone(nil, nil, errors.New("x"))
 }
 
 // BenchmarkTrace reads and writes short messages on a stream that costs next

@@ -30,7 +30,7 @@ type messageWriter struct {
 	fragments  *fragmentWriter // what NextWriter returned, until it is closed
 	fragmented atomic.Bool     // it holds lock: a part of its message has been sent
 
-	batch bool // as in Upgrader.BatchWrites
+	immediate bool // as in Upgrader.WriteImmediately
 }
 
 // configure makes m ready for use.
@@ -39,10 +39,7 @@ func (m *messageWriter) configure(config *connConfig) {
 	if config.sendQueueLimit == 0 {
 		m.queueLimit = DefaultSendQueueLimit
 	}
-	if config.batchWrites {
-		m.batch = true
-		m.ownQueue()
-	}
+	m.immediate = config.writeImmediately
 }
 
 // A writeDeadline is the application's, which holds for the writes that begin

@@ -11,8 +11,8 @@ import (
 )
 
 // The queue of a connection has messages that somebody else than their sender
-// writes: those of Send and Broadcast, those that BatchWrites leaves to the
-// reader, and those of writers who find another at work and wait for the result.
+// writes: those of Send and Broadcast, answers that WriteMessage leaves to the
+// reader while the next request is there already, and those of writers who find another at work and wait for the result.
 //
 // A batch is all that is queued at one time. It is written at once, with the
 // lock of messages held, by the first of these to come: the flusher, a goroutine

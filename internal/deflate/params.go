@@ -218,6 +218,19 @@ func Agree(answer httphead.Extension, wish Params, required bool) (Params, bool)
 	}, true
 }
 
+// Agreed returns what the element of a server's answer says: for a connection
+// whose handshake was done elsewhere.
+func Agreed(answer httphead.Extension) (Params, bool) {
+	a, ok := parse(answer.Params, true)
+	if answer.Name != Name || !ok {
+		return Params{}, false
+	}
+	return Params{
+		Server: Side{a.Server.NoContextTakeover, a.Server.bits()},
+		Client: Side{a.Client.NoContextTakeover, a.Client.bits()},
+	}, true
+}
+
 // answers reports whether a server that has accepted the offer may answer with
 // e: it has to do what was asked of it, and may limit the client's window only
 // if that was offered.

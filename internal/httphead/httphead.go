@@ -4,12 +4,14 @@ package httphead
 
 import (
 	"errors"
+	"slices"
 	"strings"
 )
 
 // Errors of Subprotocols.
 var (
 	ErrNotSubprotocols = errors.New("not a list of subprotocols, which are visible ASCII without quotes")
+	ErrDuplicate       = errors.New("a subprotocol is there twice")
 	ErrTooMany         = errors.New("too many list elements")
 )
 
@@ -43,6 +45,8 @@ func Subprotocols(values []string, limit int) ([]string, error) {
 				return nil, ErrNotSubprotocols
 			case len(list) == limit:
 				return nil, ErrTooMany
+			case slices.Contains(list, element):
+				return nil, ErrDuplicate // RFC 6455, Section 4.1, item 10: "MUST all be unique strings"
 			}
 			list = append(list, element)
 		}

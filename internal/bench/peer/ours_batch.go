@@ -9,7 +9,7 @@ import (
 // ourBatchServers are those that send several messages in one system call.
 func ourBatchServers() []*Server {
 	return []*Server{
-		ourServer("websocket-batch", echoAppended, func(u *websocket.Upgrader) { u.BatchWrites = true }),
+		ourServer("websocket-batch", echoAppended, func(u *websocket.Upgrader) { u.WriteImmediately = false }),
 		ourServer("websocket-send", echoSend, nil),
 	}
 }

@@ -1,4 +1,4 @@
-package wstest
+package mempipe
 
 import (
 	"io"
@@ -13,9 +13,9 @@ import (
 )
 
 func TestPipeCarriesBytesInOrder(t *testing.T) {
-	for name, chunking := range map[string]Chunking{"whole": Whole, "byte": Byte, "random": Random(1)} {
+	for name, chunking := range map[string]Chunking{"whole": Whole, "byte": func(int) int { return 1 }, "half": func(n int) int { return (n + 1) / 2 }} {
 		t.Run(name, func(t *testing.T) {
-			a, b := Pipe(7, chunking)
+			a, b := New(7, chunking)
 			go func() {
 				b.Write([]byte("hello, world"))
 				b.CloseWrite()
@@ -29,7 +29,7 @@ func TestPipeCarriesBytesInOrder(t *testing.T) {
 
 func TestPipeDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, b := Pipe(1, Whole)
+		a, b := New(1, Whole)
 		start := time.Now()
 		a.SetReadDeadline(start.Add(time.Minute))
 		_, err := a.Read(make([]byte, 1))

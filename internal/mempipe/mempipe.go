@@ -1,11 +1,9 @@
-// Package wstest provides helpers for the tests of this module: a connection in
-// memory that cuts the stream into pieces of any size and can fail, and a check
-// for leaked goroutines.
-package wstest
+// Package mempipe provides a connection in memory with buffers and deadlines,
+// which works under testing/synctest and can cut the stream into pieces.
+package mempipe
 
 import (
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"sync"
@@ -18,25 +16,16 @@ type Chunking func(n int) int
 // Whole is a [Chunking] that returns all bytes at once.
 func Whole(n int) int { return n }
 
-// Byte is a [Chunking] that returns one byte at a time.
-func Byte(int) int { return 1 }
-
-// Random returns a [Chunking] with random lengths, which depend on seed alone.
-func Random(seed uint64) Chunking {
-	r := rand.New(rand.NewPCG(seed, seed))
-	return func(n int) int { return 1 + r.IntN(n) }
-}
-
-// Pipe returns the two ends of a connection in memory. It buffers up to size
+// New returns the two ends of a connection in memory. It buffers up to size
 // bytes in each direction, any number if size is zero. The chunking applies to
 // what the first end reads. Unlike net.Pipe, it has CloseWrite. It can be used
 // under testing/synctest.
-func Pipe(size int, chunking Chunking) (*Conn, *Conn) {
+func New(size int, chunking Chunking) (*Conn, *Conn) {
 	ab, ba := newQueue(size, Whole), newQueue(size, chunking)
 	return &Conn{in: ba, out: ab, name: "a"}, &Conn{in: ab, out: ba, name: "b"}
 }
 
-// A Conn is one end of a [Pipe]. It is a net.Conn.
+// A Conn is one end of a connection that [New] returned. It is a net.Conn.
 type Conn struct {
 	in, out *queue
 	name    string

@@ -1,0 +1,153 @@
+// Package deadlines gives a stream the deadlines that it does not have.
+package deadlines
+
+import (
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+// readSize is the length in bytes of the buffer that a read goes through.
+const readSize = 4 << 10
+
+// A Stream is a stream with deadlines. A Read that has to wait costs a goroutine,
+// which goes on when the deadline passes and keeps what it reads for the next
+// Read. A Write whose deadline passes closes the stream, since nothing else ends
+// it. There must be one Read and one Write at a time.
+type Stream struct {
+	stream io.ReadWriteCloser
+
+	mu       sync.Mutex
+	change   sync.Cond // of anything that Read waits for
+	buf      []byte    // nil before the first Read
+	unread   []byte    // a part of buf
+	err      error     // of the stream, behind unread
+	fetching bool      // a goroutine reads into buf
+	read     deadline
+
+	writing bool
+	write   deadline
+}
+
+// New returns a Stream over stream.
+func New(stream io.ReadWriteCloser) *Stream {
+	s := &Stream{stream: stream}
+	s.change.L = &s.mu
+	return s
+}
+
+// Read reads some bytes, or returns os.ErrDeadlineExceeded.
+func (s *Stream) Read(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		switch {
+		case s.read.passed:
+			return 0, os.ErrDeadlineExceeded
+		case len(s.unread) > 0:
+			n := copy(p, s.unread)
+			s.unread = s.unread[n:]
+			return n, nil
+		case s.err != nil:
+			return 0, s.err
+		case !s.fetching:
+			s.fetching = true
+			go s.fetch()
+		}
+		s.change.Wait()
+	}
+}
+
+// fetch reads once from the stream.
+func (s *Stream) fetch() {
+	if s.buf == nil {
+		s.buf = make([]byte, readSize)
+	}
+	n, err := s.stream.Read(s.buf)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unread, s.err, s.fetching = s.buf[:n], err, false
+	s.change.Broadcast()
+}
+
+// Write writes p. If the deadline passes it closes the stream and returns
+// os.ErrDeadlineExceeded.
+func (s *Stream) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	if s.write.passed {
+		s.mu.Unlock()
+		return 0, os.ErrDeadlineExceeded
+	}
+	s.writing = true
+	s.mu.Unlock()
+	n, err := s.stream.Write(p)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writing = false
+	if err != nil && s.write.passed {
+		err = os.ErrDeadlineExceeded
+	}
+	return n, err
+}
+
+// Close closes the stream.
+func (s *Stream) Close() error {
+	s.mu.Lock()
+	s.read.stop()
+	s.write.stop()
+	s.mu.Unlock()
+	return s.stream.Close()
+}
+
+// SetReadDeadline sets the deadline of the Read under way and those to come.
+func (s *Stream) SetReadDeadline(t time.Time) error {
+	s.set(&s.read, t, s.change.Broadcast)
+	return nil
+}
+
+// SetWriteDeadline sets the deadline of the Write under way and those to come.
+func (s *Stream) SetWriteDeadline(t time.Time) error {
+	s.set(&s.write, t, func() {
+		if s.writing && s.write.passed {
+			go s.stream.Close()
+		}
+	})
+	return nil
+}
+
+// A deadline is one of a Stream's two. The mutex of the Stream guards it.
+type deadline struct {
+	timer  *time.Timer
+	passed bool
+}
+
+// set sets d to t. changed is called with mu held when d has passed or is not
+// passed any more.
+func (s *Stream) set(d *deadline, t time.Time, changed func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d.stop()
+	wait := time.Until(t)
+	d.passed = !t.IsZero() && wait <= 0
+	if !t.IsZero() && wait > 0 {
+		var timer *time.Timer
+		timer = time.AfterFunc(wait, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if d.timer == timer { // or else it was stopped too late
+				d.passed = true
+				changed()
+			}
+		})
+		d.timer = timer
+	}
+	changed()
+}
+
+func (d *deadline) stop() {
+	if d.timer != nil {
+		d.timer.Stop()
+		d.timer = nil
+	}
+}
