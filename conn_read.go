@@ -154,7 +154,7 @@ type connReader struct {
 // connection at the first byte that shows it; the bytes before may have been
 // returned by then. What was not read of the message before is discarded.
 func (c *Conn) NextReader() (messageType int, r io.Reader, err error) {
-	reader, kind, err := c.nextReader(nil)
+	reader, kind, err := c.nextReader(context.Background(), nil)
 	if err != nil {
 		return -1, nil, err
 	}
@@ -171,9 +171,7 @@ func (c *Conn) NextReaderContext(ctx context.Context) (messageType int, r io.Rea
 	if err := ctx.Err(); err != nil {
 		return -1, nil, err
 	}
-	stop := c.read.frames.deadline.watch(ctx)
-	reader, kind, err := c.nextReader(ctx.Done())
-	stop()
+	reader, kind, err := c.nextReader(ctx, ctx.Done())
 	if err != nil {
 		return -1, nil, c.contextError(ctx, err)
 	}
@@ -190,12 +188,14 @@ func (c *Conn) contextError(ctx context.Context, err error) error {
 	return err
 }
 
-// nextReader is NextReader for those who may give up before it is their turn.
-func (c *Conn) nextReader(giveUp <-chan struct{}) (*connReader, opcode, error) {
+// nextReader is NextReader until ctx ends. giveUp ends the wait for another
+// reader.
+func (c *Conn) nextReader(ctx context.Context, giveUp <-chan struct{}) (*connReader, opcode, error) {
 	if !c.read.lock.TryAcquire() && !c.read.lock.Acquire(giveUp, c.closing.done()) {
 		return nil, 0, c.closing.cause()
 	}
 	defer c.read.lock.Release()
+	defer c.read.frames.deadline.watch(ctx)()
 	if err := c.beginMessage(); err != nil {
 		return nil, 0, err
 	}
@@ -207,27 +207,26 @@ func (c *Conn) nextReader(giveUp <-chan struct{}) (*connReader, opcode, error) {
 // Read reads some of the message.
 func (r *connReader) Read(p []byte) (int, error) {
 	if r.ctx == nil {
-		return r.read(p, nil)
+		return r.read(context.Background(), p, nil)
 	}
 	if err := r.ctx.Err(); err != nil {
 		return 0, err
 	}
-	stop := r.c.read.frames.deadline.watch(r.ctx)
-	n, err := r.read(p, r.ctx.Done())
-	stop()
+	n, err := r.read(r.ctx, p, r.ctx.Done())
 	if err != nil && err != io.EOF {
 		err = r.c.contextError(r.ctx, err)
 	}
 	return n, err
 }
 
-// read is Read for those who may give up before it is their turn.
-func (r *connReader) read(p []byte, giveUp <-chan struct{}) (int, error) {
+// read is Read until ctx ends. giveUp ends the wait for another reader.
+func (r *connReader) read(ctx context.Context, p []byte, giveUp <-chan struct{}) (int, error) {
 	c, m := r.c, &r.c.read
 	if !m.lock.TryAcquire() && !m.lock.Acquire(giveUp, c.closing.done()) {
 		return 0, c.closing.cause()
 	}
 	defer m.lock.Release()
+	defer m.frames.deadline.watch(ctx)()
 	switch {
 	case r.cut: // not io.EOF: half a message must not look like a whole one
 		return 0, net.ErrClosed

@@ -1,8 +1,6 @@
 package websocket
 
 import (
-	"github.com/seed23105783/websocket/internal/bufpool"
-
 	"bufio"
 	"context"
 	"crypto/tls"
@@ -13,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed23105783/websocket/internal/bufpool"
 	"github.com/seed23105783/websocket/internal/httphead"
 )
 

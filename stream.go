@@ -1,13 +1,15 @@
 package websocket
 
 import (
-	"github.com/seed23105783/websocket/internal/bufpool"
-	"github.com/seed23105783/websocket/internal/lock"
+	"context"
 	"io"
 	"net"
 	"os"
 	"sync"
 	"time"
+
+	"github.com/seed23105783/websocket/internal/bufpool"
+	"github.com/seed23105783/websocket/internal/lock"
 )
 
 const (
@@ -103,13 +105,13 @@ func (s *messageStream) Read(p []byte) (int, error) {
 // readMessage reads some of the message under way, or of the next.
 func (s *messageStream) readMessage(p []byte) (int, error) {
 	if s.message == nil {
-		message, _, err := s.conn.nextReader(s.closed)
+		message, _, err := s.conn.nextReader(context.Background(), s.closed)
 		if err != nil {
 			return 0, err
 		}
 		s.message = message
 	}
-	return s.message.read(p, s.closed)
+	return s.message.read(context.Background(), p, s.closed)
 }
 
 func (s *messageStream) isClosed() bool {

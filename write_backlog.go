@@ -75,7 +75,7 @@ func (w *frameWriter) writeDirect(frames []byte) (int, error) {
 		w.direct = socket.NewWriter(w.transport.raw)
 	}
 	n, err := w.direct.Write(frames)
-	if err != nil {
+	if err != nil && !(w.hurried.Load() && isTimeout(err)) { // or else Close writes the rest
 		return n, w.failed(n, err, unlimited)
 	}
 	w.observeEncoded(frames) // a rest is as good as written
