@@ -376,6 +376,22 @@ func TestDeflateCodes(t *testing.T) {
 	}
 }
 
+// TestDeflateLongOutput appends to slices whose length in bits is about the
+// largest int of 32 bits. What is appended does not depend on that.
+func TestDeflateLongOutput(t *testing.T) {
+	var m []byte
+	for b := byte(144); len(m) < dynamicSymbols-1; b++ { // nine bits each in the fixed code
+		m = append(m, b)
+	}
+	c := NewCompressor(15, Speed)
+	want := c.AppendAlone(nil, m)
+	require.Len(t, want, 5+len(m)+1, "a block of no compression and the end")
+	dst := make([]byte, 1<<28, 1<<28+1<<10) // of which hardly anything is touched
+	for n := len(dst) - len(want) - 1; n <= len(dst); n++ {
+		require.Equal(t, want, c.AppendAlone(dst[:n], m)[n:], "behind %d bytes", n)
+	}
+}
+
 // huffmanSize returns how long symbols of these weights are in an optimal code.
 func huffmanSize(weights []uint32) (size int) {
 	var left []int

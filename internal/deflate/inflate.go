@@ -175,7 +175,7 @@ const leastGrowth = 512
 // firstGrowth returns how much a slice without room is extended by for a
 // message of n bytes. The bounds keep it from following a claim.
 func firstGrowth(n, limit int) int {
-	growth := n + min(3*n, 64<<10) + 64
+	growth := n + 3*min(n, 64<<10/3) + 64
 	if limit >= 0 {
 		growth = min(growth, limit)
 	}
