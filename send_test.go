@@ -420,6 +420,7 @@ func TestPutBackIsFlushed(t *testing.T) {
 // TestUnsentHasAFlusher: a flusher that has found nothing to do looks for what
 // a socket did not take before it goes.
 func TestUnsentHasAFlusher(t *testing.T) {
+	needsRawSockets(t)
 	c, remote := stuffedPair(t)
 	q := c.write.outbox()
 	require.True(t, q.wantsFlusher()) // it is about to find nothing
@@ -439,6 +440,7 @@ func TestUnsentHasAFlusher(t *testing.T) {
 // TestUnsentAtTheEnd: those who wait for what a socket did not take get to know
 // of the end of the connection, also where a message is under way.
 func TestUnsentAtTheEnd(t *testing.T) {
+	needsRawSockets(t)
 	for _, busy := range []bool{false, true} {
 		c := stuffed(t)
 		verdict, err := c.write.outbox().addWaiting(finBit|lead(opText), []byte("waiting"))

@@ -177,7 +177,7 @@ func TestDeflateLong(t *testing.T) {
 				}
 				for kind := 0; kind < 8; kind += step {
 					for _, size := range []int{maxBlock - 1, maxBlock, maxBlock + 1, 1<<16 + r.IntN(1<<16), 2 << 20} {
-						if size > 1<<17 && (deflateRace || windowBits < 15) || size > 1<<20 && level.chains() {
+						if size > 1<<17 && (deflateRace || testing.Short() || windowBits < 15) || size > 1<<20 && level.chains() {
 							continue // it takes long, and is nothing else
 						}
 						m := deflateCorpus(r, kind, size)
