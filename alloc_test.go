@@ -169,6 +169,7 @@ func TestLargeMessageIsReadIntoItsPlace(t *testing.T) {
 // TestIdleSocketHoldsNoBuffer: between messages the read side of a socket has
 // given its buffer back.
 func TestIdleSocketHoldsNoBuffer(t *testing.T) {
+	needsRawSockets(t)
 	a, b := socketPair(t)
 	server, client := newConn(a, connConfig{}), newConn(b, connConfig{client: true})
 	require.NoError(t, client.WriteMessage(TextMessage, []byte("hello")))

@@ -300,7 +300,7 @@ func TestReadLimitCountsInflatedBytes(t *testing.T) {
 		n    int
 		want error
 	}{
-		"limit": {limit, nil}, "limit+1": {limit + 1, ErrReadLimit}, "bomb": {100 << 20, ErrReadLimit},
+		"limit": {limit, nil}, "limit+1": {limit + 1, ErrReadLimit}, "bomb": {fullOrShort(100<<20, 10<<20), ErrReadLimit},
 	} {
 		t.Run(name, func(t *testing.T) {
 			z := deflated(strings.Repeat("x", test.n))
@@ -420,7 +420,7 @@ func TestAgreedWindowIsKept(t *testing.T) {
 // the buffers hold, compressed or not.
 func TestStreamingTakesConstantMemory(t *testing.T) {
 	countsAllocations(t)
-	const n = 64 << 20
+	n := fullOrShort(64<<20, 8<<20)
 	for name, config := range map[string]connConfig{
 		"plain":      {},
 		"takeover":   {agreement: agreements()["bits=15,alone=false"]},

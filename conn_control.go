@@ -148,8 +148,12 @@ func (c *Conn) isAnswer(payload []byte) bool {
 }
 
 // pongWait is how long a reader waits for a pong to be written where it cannot be
-// known whether that takes any time: over TLS, for example.
-const pongWait = 20 * time.Millisecond
+// known whether that takes any time: over TLS, for example. It does not wait
+// beyond its deadline, at which it looks every pongStep.
+const (
+	pongWait = 200 * time.Millisecond
+	pongStep = 10 * time.Millisecond
+)
 
 // answerPing sends a pong: RFC 6455, Section 5.5.3. It does not wait for a peer
 // that does not read: what cannot be written at once is left to a goroutine.
@@ -159,7 +163,11 @@ func (c *Conn) answerPing(payload []byte) error {
 	}
 	sent, err := c.write.frames.pong(payload)
 	if !sent && c.startBacklogFlusher() && !c.transport.socket {
-		c.write.frames.awaitFlush(pongWait)
+		for waited := time.Duration(0); waited < pongWait && !c.read.frames.deadline.passed(); waited += pongStep {
+			if c.write.frames.awaitFlush(pongStep) {
+				break
+			}
+		}
 	}
 	c.writeFailed(err) // what is wrong with the connection reading will find
 	return nil

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -40,6 +41,9 @@ func eachEarly(t *testing.T, test func(t *testing.T, messages []string, late, bu
 		for _, late := range []int{0, 1, 3, 1000} {
 			for _, buffer := range []int{0, 1, 1 << 20} {
 				t.Run(fmt.Sprintf("%s/%d late/buffer %d", name, late, buffer), func(t *testing.T) {
+					if runtime.GOOS == "js" && name == "a frame of many KiB" {
+						t.Skip("its network in memory takes no more than 64 KiB before somebody reads")
+					}
 					test(t, messages, late, buffer)
 				})
 			}

@@ -11,7 +11,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -240,11 +239,9 @@ func TestZonesStayAtHome(t *testing.T) {
 // of its own.
 func TestZonesDoNotConfuseNoProxy(t *testing.T) {
 	if os.Getenv("NO_PROXY") != ".example.com" {
-		child := exec.Command(os.Args[0], "-test.run=^TestZonesDoNotConfuseNoProxy$", "-test.v")
-		child.Env = append(os.Environ(), "HTTP_PROXY=http://proxy.example:3128", "NO_PROXY=.example.com", "http_proxy=", "no_proxy=")
-		out, err := child.CombinedOutput()
-		require.NoError(t, err, "%s", out)
-		require.Contains(t, string(out), "--- PASS: TestZonesDoNotConfuseNoProxy")
+		out := rerun(t, "TestZonesDoNotConfuseNoProxy",
+			"HTTP_PROXY=http://proxy.example:3128", "NO_PROXY=.example.com", "http_proxy=", "no_proxy=")
+		require.Contains(t, out, "--- PASS: TestZonesDoNotConfuseNoProxy")
 		return
 	}
 	for server, want := range map[string]string{

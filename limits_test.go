@@ -22,7 +22,8 @@ import (
 func TestBombTakesNoMoreThanTheLimit(t *testing.T) {
 	countsAllocations(t)
 	const limit, constant = 1 << 20, 256 << 10
-	bomb, small := deflated(strings.Repeat("x", 100<<20)), deflated(strings.Repeat("x", 50<<20)) // which a buffer holds
+	size := fullOrShort(100<<20, 20<<20)
+	bomb, small := deflated(strings.Repeat("x", size)), deflated(strings.Repeat("x", size/2)) // which a buffer holds
 	for _, client := range []bool{false, true} {
 		p := &peer{masked: !client}
 		for name, frames := range map[string][]byte{

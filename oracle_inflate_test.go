@@ -93,7 +93,7 @@ func (f *modelInflater) stored() error {
 		return err
 	}
 	n := head & 0xFFFF
-	if head>>16 != n^0xFFFF {
+	if uint32(head)>>16 != uint32(n)^0xFFFF { // an int may have 32 bits
 		return errModelCorrupt
 	}
 	rest := f.in[f.bit/8:]

@@ -25,7 +25,7 @@ import (
 // seed.
 func TestOracle(t *testing.T) {
 	first, n := oracleNumber(t, "ORACLE_FIRST", 0), oracleNumber(t, "ORACLE_STREAMS", 3000)
-	if raceDetector && os.Getenv("ORACLE_STREAMS") == "" {
+	if (raceDetector || testing.Short()) && os.Getenv("ORACLE_STREAMS") == "" {
 		n = 600
 	}
 	ends := map[string]int{}

@@ -400,6 +400,7 @@ func TestLimitDoesNotCutTheQueue(t *testing.T) {
 // TestRestHasAFlusher: what a socket did not take at once is written although
 // nobody writes anything else.
 func TestRestHasAFlusher(t *testing.T) {
+	needsRawSockets(t)
 	c, remote := stuffedPair(t)
 	require.NoError(t, c.Send(TextMessage, []byte("rest")))
 	require.True(t, c.write.frames.hasBacklog())
@@ -416,6 +417,7 @@ func TestRestHasAFlusher(t *testing.T) {
 // TestRestAtTheEnd: those who wait for what a socket did not take are told of
 // the end of the connection, also where a message is under way.
 func TestRestAtTheEnd(t *testing.T) {
+	needsRawSockets(t)
 	for _, busy := range []bool{false, true} {
 		c := stuffed(t)
 		result := c.write.ownQueue().addWaiting(finBit|firstByte(opText), []byte("waiting"))

@@ -63,7 +63,7 @@ var soakClients = []func(c *Conn, r *rand.Rand){
 }
 
 // TestSoak connects and disconnects over loopback with random kills, SOAK times
-// or 300. What is left of it, goroutines, file descriptors and whatever else
+// or 300, 100 with -short. What is left of it, goroutines, file descriptors and whatever else
 // keeps a connection from the garbage collector, such as a timer, is what there
 // was before: nothing.
 func TestSoak(t *testing.T) {
@@ -74,7 +74,7 @@ func TestSoak(t *testing.T) {
 	s.running.Wait()
 	goroutines, descriptors := runtime.NumGoroutine(), openFiles()
 
-	n := oracleNumber(t, "SOAK", 300)
+	n := oracleNumber(t, "SOAK", fullOrShort(300, 100))
 	next := make(chan int)
 	var workers sync.WaitGroup
 	for range 8 {

@@ -155,7 +155,7 @@ func (s *stressed) run(end func(*stressed)) {
 	s.loop(101, func(*rand.Rand, int) error { _, _, err := s.c.ReadMessage(); return err })
 	s.loop(102, func(r *rand.Rand, n int) error { return s.other.WriteMessage(TextMessage, stressMessage(r, "m", n)) })
 	s.all.Go(s.watch)
-	time.Sleep(stressTime)
+	time.Sleep(stressTime / time.Duration(fullOrShort(1, 4)))
 	end(s)
 	time.Sleep(time.Second) // for a goodbye
 	s.c.Close()

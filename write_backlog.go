@@ -229,8 +229,8 @@ func (w *frameWriter) isFlushed() bool {
 }
 
 // awaitFlush waits for the end of the goroutine that has just been started, for
-// at most d. Only the reader calls it.
-func (w *frameWriter) awaitFlush(d time.Duration) {
+// at most d, and reports whether it has ended. Only the reader calls it.
+func (w *frameWriter) awaitFlush(d time.Duration) bool {
 	b := w.backlog.Load()
 	if b.timer == nil {
 		b.timer = time.NewTimer(d)
@@ -240,7 +240,9 @@ func (w *frameWriter) awaitFlush(d time.Duration) {
 	defer b.timer.Stop()
 	select {
 	case <-b.flushed:
+		return true
 	case <-b.timer.C:
+		return false
 	}
 }
 

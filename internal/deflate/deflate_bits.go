@@ -48,7 +48,7 @@ func (w *bitWriter) symbols(book *codebook, sequences []sequence, data []byte) {
 	out, at := w.out[:cap(w.out)], len(w.out)
 	bits, n := w.bits, w.n
 	for _, q := range sequences {
-		literals := int(q.literals)
+		literals := int32(q.literals)
 		for ; literals >= 4; literals -= 4 {
 			bits, n = book.literals[data[0]].after(bits, n)
 			bits, n = book.literals[data[1]].after(bits, n)
@@ -59,11 +59,11 @@ func (w *bitWriter) symbols(book *codebook, sequences []sequence, data []byte) {
 		}
 		// There is no branch on how many literals are left, which cannot be
 		// predicted. Their place is taken by codewords of no bits.
-		bits, n = (book.literals[data[0]] & codeword((0-literals)>>63)).after(bits, n)
-		bits, n = (book.literals[data[1]] & codeword((1-literals)>>63)).after(bits, n)
-		bits, n = (book.literals[data[2]] & codeword((2-literals)>>63)).after(bits, n)
+		bits, n = (book.literals[data[0]] & codeword((0-literals)>>31)).after(bits, n)
+		bits, n = (book.literals[data[1]] & codeword((1-literals)>>31)).after(bits, n)
+		bits, n = (book.literals[data[2]] & codeword((2-literals)>>31)).after(bits, n)
 		at, bits, n = store(out, at, bits, n)
-		data = data[literals+int(q.length):]
+		data = data[int(literals)+int(q.length):]
 
 		length := lengthSymbols[byte(q.length-minMatch)]
 		bits, n = book.literals[firstLength+length.symbol()].after(bits, n)

@@ -130,7 +130,7 @@ func appendFixed(w *bitWriter, sequences []sequence, data []byte) {
 	before.out = w.out
 	w.write(blockFixed, 3)
 	w.symbols(fixedBook, sequences, data)
-	if w.length() > before.length()+stored {
+	if w.length()-before.length() > stored { // neither length may fit into 32 bits
 		*w = before
 		w.stored(data)
 	}

@@ -76,4 +76,4 @@ func (x *index) probe(data []byte, base uint16, window, i int) (at, distance, le
 }
 
 // lesser is min without a branch.
-func lesser(a, b int) int { return b + (a-b)&((a-b)>>63) }
+func lesser(a, b int) int { return b + (a-b)&((a-b)>>(bits.UintSize-1)) }

@@ -14,8 +14,9 @@ type code struct {
 	memory [literalSymbols + 1]uint16 // of used
 }
 
-// heaviest is more than any weight, also when it is shifted to the right.
-const heaviest = 1<<32 - 1
+// heaviest is more than any weight, also when it is shifted to the right. The
+// difference between it and a weight fits into an int32.
+const heaviest = 1<<31 - 1
 
 // A huffman is the memory in which codes are computed.
 type huffman struct {
@@ -128,11 +129,11 @@ func (h *huffman) countLengths(leaves []uint32) (counts lengthCount) {
 			// No branch: which one is lighter cannot be predicted. If it is not
 			// the node, its parent is set again.
 			l, n := leaves[leaf]>>symbolBits, h.weights[node]
-			isNode := (int(n) - int(l)) >> 63 // -1, or 0 if not
+			isNode := int32(n-l) >> 31 // -1, or 0 if not
 			weight += l + (n-l)&uint32(isNode)
 			h.parents[node] = uint16(made)
-			node -= isNode
-			leaf += 1 + isNode
+			node -= int(isNode)
+			leaf += 1 + int(isNode)
 		}
 		h.weights[made] = weight
 	}

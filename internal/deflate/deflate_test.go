@@ -179,7 +179,7 @@ func TestDeflateLong(t *testing.T) {
 				}
 				for kind := 0; kind < 8; kind += step {
 					for _, size := range []int{maxBlock - 1, maxBlock, maxBlock + 1, 1<<16 + r.IntN(1<<16), 2 << 20} {
-						if size > 1<<17 && (deflateRace || windowBits < 15) || size > 1<<20 && level.chains() {
+						if size > 1<<17 && (deflateRace || testing.Short() || windowBits < 15) || size > 1<<20 && level.chains() {
 							continue // it takes long and runs the same code
 						}
 						m := deflateCorpus(r, kind, size)
@@ -375,6 +375,22 @@ func TestDeflateCodes(t *testing.T) {
 		if limit == 15 && used >= 2 {
 			require.Equal(t, huffmanSize(weights), size)
 		}
+	}
+}
+
+// TestDeflateLongOutput appends to slices whose length in bits is about the
+// largest int of 32 bits. What is appended does not depend on that.
+func TestDeflateLongOutput(t *testing.T) {
+	var m []byte
+	for b := byte(144); len(m) < dynamicSymbols-1; b++ { // nine bits each in the fixed code
+		m = append(m, b)
+	}
+	c := NewCompressor(15, Speed)
+	want := c.AppendAlone(nil, m)
+	require.Len(t, want, 5+len(m)+1, "a block of no compression and the end")
+	dst := make([]byte, 1<<28, 1<<28+1<<10) // of which hardly anything is touched
+	for n := len(dst) - len(want) - 1; n <= len(dst); n++ {
+		require.Equal(t, want, c.AppendAlone(dst[:n], m)[n:], "behind %d bytes", n)
 	}
 }
 

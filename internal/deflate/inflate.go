@@ -170,7 +170,7 @@ const minGrowth = 512
 // firstGrowth returns how many bytes Append grows a slice by at first, for n
 // compressed bytes. It is bounded, since n says little about the inflated length.
 func firstGrowth(n, limit int) int {
-	growth := n + min(3*n, 64<<10) + 64
+	growth := n + 3*min(n, 64<<10/3) + 64
 	if limit >= 0 {
 		growth = min(growth, limit)
 	}

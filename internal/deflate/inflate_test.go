@@ -416,3 +416,15 @@ func TestExchange(t *testing.T) {
 	_, err := d.Append(nil, compressors[0].Append(nil, []byte("message 49 of connection 0")), -1)
 	require.ErrorIs(t, err, ErrCorrupt)
 }
+
+// TestFirstGrowth: it follows the length of what is compressed and is bounded,
+// also for lengths of which a multiple does not fit into 32 bits.
+func TestFirstGrowth(t *testing.T) {
+	require.Equal(t, 4*1000+64, firstGrowth(1000, -1))
+	require.Equal(t, 1500, firstGrowth(1000, 1500))
+	for _, n := range []int{1 << 20, 1 << 29, 1<<30 + 1, 1<<31 - 1<<17} {
+		require.Greater(t, firstGrowth(n, -1), n)
+		require.LessOrEqual(t, firstGrowth(n, -1), n+64<<10+64)
+		require.Equal(t, 10, firstGrowth(n, 10))
+	}
+}

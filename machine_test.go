@@ -1,0 +1,48 @@
+package websocket
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What some tests need of the machine. Emulators, which are slow and cannot do
+// everything, run them too.
+
+// fullOrShort returns full, or short with -short.
+func fullOrShort(full, short int) int {
+	if testing.Short() {
+		return short
+	}
+	return full
+}
+
+// needsRawSockets skips a test of what needs a socket that can be waited for
+// without a buffer, and written to without waiting.
+func needsRawSockets(t *testing.T) {
+	t.Helper()
+	if runtime.GOOS == "windows" || runtime.GOOS == "js" {
+		t.Skip("this system does not let us wait for a socket without a buffer, or write to one without waiting")
+	}
+}
+
+// rerun runs a test in a process of its own, with additions to the environment,
+// and returns what it prints. It skips the caller where the system cannot run
+// the test's own binary: under an emulator that the kernel knows nothing of
+// (qemu-user without binfmt_misc), and under GOOS=js.
+func rerun(t *testing.T, test string, env ...string) string {
+	t.Helper()
+	child := exec.Command(os.Args[0], "-test.run=^"+test+"$", "-test.v")
+	child.Env = append(os.Environ(), env...)
+	out, err := child.CombinedOutput()
+	if errors.Is(err, syscall.ENOEXEC) || errors.Is(err, errors.ErrUnsupported) {
+		t.Skipf("the test cannot run itself again here: %v", err)
+	}
+	require.NoError(t, err, "%s", out)
+	return string(out)
+}
