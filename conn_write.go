@@ -389,7 +389,11 @@ func (c *Conn) flush() {
 
 // startFlushTimer starts a flusher in a while, in case the reader takes longer
 // than that.
-func (c *Conn) startFlushTimer() { c.write.ownQueue().startTimer(flushDelay, c.flushTimeout) }
+func (c *Conn) startFlushTimer() {
+	if q := c.write.ownQueue(); !q.timing.Load() { // or else the function value would allocate
+		q.startTimer(flushDelay, c.flushTimeout)
+	}
+}
 
 func (c *Conn) flushTimeout() {
 	c.write.ownQueue().timing.Store(false)
