@@ -13,10 +13,11 @@ func ourServers() []*Server {
 	all := []*Server{
 		ourServer("websocket", echoMessage, nil),
 		ourServer("websocket-append", echoAppended, nil),
+		ourServer("websocket-immediate", echoAppended, func(u *websocket.Upgrader) { u.WriteImmediately = true }),
+		ourServer("websocket-send", echoSend, nil),
 	}
 	all[0].broadcast = ourBroadcast
-	all = append(all, ourGroupServer())
-	return append(all, ourBatchServers()...)
+	return append(all, ourGroupServer())
 }
 
 // ourServer returns a server that echoes in one way, with what more its

@@ -3,6 +3,7 @@ package peer_test
 import (
 	"fmt"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,6 +47,62 @@ func TestServersEcho(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestServersWriteTogether counts the calls of Write: answers to messages that
+// come together leave together, unless WriteImmediately is set.
+func TestServersWriteTogether(t *testing.T) {
+	const exchanges, depth = 4, 16
+	for _, s := range peer.Servers() {
+		switch s.Name {
+		case "websocket", "websocket-append", "websocket-immediate":
+		default:
+			continue
+		}
+		t.Run(s.Name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			counting := &countingListener{Listener: l}
+			s.Start(counting, peer.Options{Depth: depth}, func(error) {})
+			g, err := load.New(load.Target{Addr: l.Addr().String()}, 1, 1, load.NewEcho(load.Text, 16, depth, false))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer g.Close()
+			before := counting.writes.Load()
+			if err := g.Once(exchanges); err != nil {
+				t.Fatal(err)
+			}
+			n := counting.writes.Load() - before
+			if immediate := s.Name == "websocket-immediate"; immediate && n != exchanges*depth || !immediate && n > exchanges*depth/2 {
+				t.Errorf("%d writes of %d messages", n, exchanges*depth)
+			}
+		})
+	}
+}
+
+// A countingListener counts the writes to its connections.
+type countingListener struct {
+	net.Listener
+	writes atomic.Int64
+}
+
+func (l *countingListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return &countingConn{c, &l.writes}, err
+}
+
+type countingConn struct {
+	net.Conn
+	writes *atomic.Int64
+}
+
+func (c *countingConn) Write(p []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(p)
 }
 
 func TestServersEchoCompressed(t *testing.T) {
@@ -156,6 +213,11 @@ func TestCodecs(t *testing.T) {
 			}
 			if c.ReadsOnly {
 				return
+			}
+			// On a connection of its own, as it is measured: with messages to read
+			// there, an answer may wait for those to them.
+			if _, write, err = c.Open(s); err != nil {
+				t.Fatal(err)
 			}
 			before := s.Written
 			if err := write(message); err != nil {

@@ -33,8 +33,8 @@ func echoScenarios() []*scenario {
 
 // pipelinedScenarios are those where several come at once.
 func pipelinedScenarios() []*scenario {
-	names := []string{"rawbatch", "rawtcp", "websocket", "websocket-batch", "websocket-send", "gorilla", "coder", "gobwas",
-		"gws", "nbio", "nbio-blocking"}
+	names := []string{"rawbatch", "rawtcp", "websocket", "websocket-append", "websocket-immediate", "websocket-send", "gorilla",
+		"coder", "gobwas", "gws", "nbio", "nbio-blocking"}
 	return echoes("pipelined", 16, "rawbatch", names)
 }
 

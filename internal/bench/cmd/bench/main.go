@@ -2,9 +2,11 @@
 // side by side.
 //
 //	go run ./cmd/bench                     # a subset, in about a minute
-//	go run ./cmd/bench -all -out results   # everything, with tables and charts
+//	go run ./cmd/bench -all                # everything, in more than an hour
 //	go run ./cmd/bench -run '^echo/text'   # the scenarios of these names
-//	go run ./cmd/bench -rewrite            # nothing: the README's table from results
+//
+//	go run ./cmd/bench -readme -out results   # those of the README's table, with tables and charts, in 25 minutes
+//	go run ./cmd/bench -rewrite               # nothing: the README's table from results
 //
 // Whatever is measured is a process of its own, and a new one each time. All
 // subjects of a scenario are measured in turn, several times, and the median
@@ -24,6 +26,7 @@ import (
 	"log"
 	"os"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/seed23105783/websocket/internal/bench/report"
@@ -32,10 +35,11 @@ import (
 var (
 	serve    = flag.Bool("serve", false, "be the process that is measured: the command starts itself so")
 	all      = flag.Bool("all", false, "run all scenarios, and longer: more than an hour")
+	readme   = flag.Bool("readme", false, "run the scenarios of which the README has figures: up to 25 minutes")
 	pattern  = flag.String("run", "", "run the scenarios whose names match the `regexp`")
 	servers  = flag.String("servers", "", "measure only those whose names match the `regexp`, clients too")
-	rounds   = flag.Int("rounds", 0, "`how often` each is measured; 3, or 5 with -all, if it is 0")
-	duration = flag.Duration("time", 0, "how long a measurement takes; 150ms, or 400ms with -all, if it is 0")
+	rounds   = flag.Int("rounds", 0, "`how often` each is measured; 3, or 5 with -all or -readme, if it is 0")
+	duration = flag.Duration("time", 0, "how long a measurement takes; 150ms, or 400ms with -all and 300ms with -readme, if it is 0")
 	out      = flag.String("out", "", "the `directory` to write results.md, results.json and charts to")
 	profiles = flag.String("cpuprofile", "", "the `directory` to write CPU profiles of what is measured to: of the last round")
 	list     = flag.Bool("list", false, "list the scenarios")
@@ -52,7 +56,7 @@ func main() {
 		return
 	}
 	raiseFileLimit()
-	chosen := choose(*pattern, *all)
+	chosen := choose(*pattern, *all, *readme)
 	if *list {
 		for _, s := range chosen {
 			fmt.Println(s.name)
@@ -73,7 +77,7 @@ func main() {
 // measure runs scenarios and writes what is to be written.
 func measure(chosen []*scenario) error {
 	o := options{rounds: *rounds, time: *duration, servers: regexp.MustCompile(*servers), profiles: *profiles}
-	o.setDefaults(*all)
+	o.setDefaults(*all, *readme)
 	for _, dir := range []string{*out, *profiles} {
 		if dir == "" {
 			continue
@@ -96,10 +100,13 @@ func measure(chosen []*scenario) error {
 	return nil
 }
 
-func (o *options) setDefaults(all bool) {
+func (o *options) setDefaults(all, readme bool) {
 	rounds, duration := 3, 150*time.Millisecond
-	if all {
+	switch {
+	case all:
 		rounds, duration = 5, 400*time.Millisecond
+	case readme:
+		rounds, duration = 5, 300*time.Millisecond
 	}
 	if o.rounds == 0 {
 		o.rounds = rounds
@@ -110,17 +117,20 @@ func (o *options) setDefaults(all bool) {
 	o.warm = o.time / 3
 }
 
-// choose returns the scenarios that a pattern names, or else all, or the
-// subset.
-func choose(pattern string, all bool) []*scenario {
-	names := regexp.MustCompile(pattern)
-	var chosen []*scenario
-	for _, s := range scenarios() {
-		if pattern != "" && names.MatchString(s.name) || pattern == "" && (all || s.quick) {
-			chosen = append(chosen, s)
-		}
+// choose returns the scenarios that a pattern names, or else all, or those of
+// the README, or the subset.
+func choose(pattern string, all, readme bool) []*scenario {
+	wanted := func(s *scenario) bool { return s.quick }
+	switch {
+	case pattern != "":
+		names := regexp.MustCompile(pattern)
+		wanted = func(s *scenario) bool { return names.MatchString(s.name) }
+	case all:
+		wanted = func(*scenario) bool { return true }
+	case readme:
+		wanted = (*scenario).isForReadme
 	}
-	return chosen
+	return slices.DeleteFunc(scenarios(), func(s *scenario) bool { return !wanted(s) })
 }
 
 // runAll runs scenarios, prints what comes out, and returns it.

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 // TestScenarios runs one scenario of each family, with few subjects.
 func TestScenarios(t *testing.T) {
 	o := options{rounds: 2, time: 4 * time.Millisecond, warm: time.Millisecond,
-		servers: regexp.MustCompile(`^(rawtcp|rawbatch|rawhttp|websocket|gws)$`)}
+		servers: regexp.MustCompile(`^(rawtcp|rawbatch|rawhttp|websocket|websocket-immediate|gws)$`)}
 	var all []*report.Cell
 	for _, name := range []string{"echo/text/1x16B", "pipelined/binary/100x16KiB", "client/text/1MiB", "compressed/takeover/256B",
 		"broadcast/compressed/1000", "handshake", "memory/read/16B", "memory/write/64KiB"} {
@@ -96,6 +96,78 @@ func TestReadme(t *testing.T) {
 	}
 }
 
+// TestRunForTheReadme: what -readme measures and -out writes is all that
+// -rewrite needs.
+func TestRunForTheReadme(t *testing.T) {
+	var cells []*report.Cell
+	for _, s := range choose("", false, true) {
+		for i, c := range s.columns {
+			for _, m := range s.metrics {
+				cell := s.cell(m, c)
+				cell.Samples = []float64{float64(i + 1), float64(i + 2), float64(i + 3)}
+				cells = append(cells, cell)
+			}
+		}
+	}
+	dir := t.TempDir()
+	copied := filepath.Join(dir, "README.md")
+	readme, err := os.ReadFile("../../../../README.md")
+	if err := errors.Join(err, os.WriteFile(copied, readme, 0o666), write(dir, cells, nil, options{})); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(filepath.Join(dir, "results.md"))
+	if err := errors.Join(err, rewrite(dir, copied)); err != nil {
+		t.Fatal(err)
+	}
+	after, err := os.ReadFile(filepath.Join(dir, "results.md"))
+	if err != nil || string(after) != string(before) {
+		t.Error("the results are not what was written", err)
+	}
+	if readme, err = os.ReadFile(copied); err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(readme), summaryBegin)
+	table, _, _ = strings.Cut(table, summaryEnd)
+	for _, r := range summaryRows(nil) {
+		if !strings.Contains(table, "| "+r.label+" |") {
+			t.Errorf("there is no row %q", r.label)
+		}
+	}
+	if strings.Contains(table, "BatchWrites") || len(charts(cells)) < 8 {
+		t.Error(len(charts(cells)), "charts, and", table)
+	}
+}
+
+// TestOldResults: the rows say what was measured when WriteMessage did not batch
+// by default.
+func TestOldResults(t *testing.T) {
+	results := []byte(`Echo with 16 messages outstanding, binary [µs CPU/message]
+  100 × 16 B
+                                 median                 min–max   ×limit    ×peer
+    rawbatch                       0.24               0.24–0.25     1.00     0.14
+    websocket                      1.78               1.71–1.81     7.30     1.01
+    websocket-batch                0.37               0.36–0.39     1.53     0.21
+    websocket-send                 0.38               0.36–0.39     1.54     0.21
+    gobwas                         1.76               1.73–1.80     7.21     1.00
+`)
+	cells, err := readResults(results)
+	if err != nil || len(cells) != 5 || !cells[2].Ours || cells[2].Column != oldBatch {
+		t.Fatal(cells, err)
+	}
+	tables := tablesByName(cells)
+	var rows bytes.Buffer
+	for _, r := range summaryRows(tables) {
+		if table := tables[r.table]; table != nil && r.row == "100 × 16 B" {
+			r.write(&rows, table)
+		}
+	}
+	const want = "| 16 outstanding, 100 × 16 B, `Send` | 0.38 µs | 1.76 gobwas | 0.24 | 0.21 | 1.54 | limit ≤ 1.6 |\n" +
+		"| 16 outstanding, 100 × 16 B, `BatchWrites` | 0.37 µs | 1.76 gobwas | 0.24 | 0.21 | 1.53 | limit ≤ 1.6 |\n"
+	if rows.String() != want {
+		t.Errorf("got\n%swant\n%s", rows.String(), want)
+	}
+}
+
 // TestSummaryNamesTheBestPeer: also where a row leaves it out.
 func TestSummaryNamesTheBestPeer(t *testing.T) {
 	results, err := os.ReadFile("../../results/results.md")
@@ -106,27 +178,26 @@ func TestSummaryNamesTheBestPeer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tables := map[string]*report.Table{}
-	for _, table := range report.Tables(cells) {
-		tables[table.Name] = table
-	}
+	tables := tablesByName(cells)
 	leftOut := 0
-	for _, r := range summaryRows() {
+	for _, r := range summaryRows(tables) {
 		var b bytes.Buffer
 		r.write(&b, tables[r.table])
 		best := tables[r.table].BestPeer(r.row)
 		if !strings.Contains(b.String(), best.Value()+" "+best.Column) {
 			t.Errorf("the best peer is %s: %s", best.Column, b.String())
 		}
-		if strings.Contains(b.String(), " left out") {
+		if got, want := strings.Contains(b.String(), " left out"), slices.Contains(r.without, best.Column); got != want {
+			t.Errorf("the best peer is %s, of all but %s: %s", best.Column, r.without, b.String())
+		} else if got {
 			leftOut++
-			if !strings.HasPrefix(r.label, "… against peers") {
-				t.Errorf("the label does not say which peers: %s", b.String())
-			}
+		}
+		if got, want := strings.HasPrefix(r.label, "… against peers"), r.without != nil; got != want {
+			t.Errorf("all but %s: %s", r.without, b.String())
 		}
 	}
-	if leftOut != 5 {
-		t.Error(leftOut, "rows leave the best peer out")
+	if leftOut == 0 {
+		t.Error("no row leaves the best peer out")
 	}
 }
 

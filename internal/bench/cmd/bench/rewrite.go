@@ -64,7 +64,7 @@ func readResults(results []byte) ([]*report.Cell, error) {
 		}
 	}
 	for _, c := range cells {
-		k := known[place{c.Table, c.Row, c.Column}]
+		k := known[place{c.Table, c.Row, currentName(c.Column)}]
 		if k == nil {
 			return nil, fmt.Errorf("no scenario has %q, %q, %q", c.Table, c.Row, c.Column)
 		}

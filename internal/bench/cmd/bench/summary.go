@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/seed23105783/websocket/internal/bench/peer"
@@ -36,8 +38,9 @@ func withoutNetHTTP() []string {
 	return names
 }
 
-// summaryRows are the rows of the table, in their order.
-func summaryRows() []summaryRow {
+// summaryRows are the rows of the table, in their order, as far as results with
+// these tables, by name, have them.
+func summaryRows(tables map[string]*report.Table) []summaryRow {
 	var rows []summaryRow
 	add := func(label, table, row, column, aim string, without ...string) {
 		rows = append(rows, summaryRow{label, table, row, column, aim, without})
@@ -57,8 +60,15 @@ func summaryRows() []summaryRow {
 	}
 	for _, size := range []string{"16 B", "128 B", "1 KiB"} {
 		const table = "Echo with 16 messages outstanding, binary"
-		add("16 outstanding, 100 × "+size+", `Send`", table, "100 × "+size, "websocket-send", "limit ≤ 1.6")
-		add("16 outstanding, 100 × "+size+", `BatchWrites`", table, "100 × "+size, "websocket-batch", "limit ≤ 1.6")
+		label, row := "16 outstanding, 100 × "+size+", ", "100 × "+size
+		if isOld(tables[table], row) {
+			add(label+"`Send`", table, row, "websocket-send", "limit ≤ 1.6")
+			add(label+"`BatchWrites`", table, row, oldBatch, "limit ≤ 1.6")
+			continue
+		}
+		add(label+"`WriteMessage`", table, row, "websocket-append", "limit ≤ 1.6")
+		add(label+"`Send`", table, row, "websocket-send", "limit ≤ 1.6")
+		add(label+"`WriteImmediately`", table, row, "websocket-immediate", "")
 	}
 	add("client, 128 KiB, `AppendMessage`", "Client, text", "128 KiB", "websocket-append", "")
 	add("client, 1 MiB, `AppendMessage`", "Client, text", "1 MiB", "websocket-append", "limit ≤ 1.3")
@@ -99,16 +109,33 @@ func summaryRows() []summaryRow {
 	return rows
 }
 
-// summary returns the table of the README.
-func summary(cells []*report.Cell) ([]byte, error) {
+// besideTheTable are the names of scenarios that the table has no rows of, and
+// that the text below it or results.md has figures of.
+var besideTheTable = regexp.MustCompile(`^(client/text/.*|echo/text/(1|1000)x128B|pipelined/binary/100x16KiB)$`)
+
+// isForReadme reports whether the README has figures of s.
+func (s *scenario) isForReadme() bool {
+	return besideTheTable.MatchString(s.name) || slices.ContainsFunc(summaryRows(nil), func(r summaryRow) bool {
+		return slices.ContainsFunc(s.metrics, func(m metric) bool { return m.table == r.table && m.row == r.row })
+	})
+}
+
+// tablesByName returns the tables that cells make.
+func tablesByName(cells []*report.Cell) map[string]*report.Table {
 	tables := make(map[string]*report.Table)
 	for _, t := range report.Tables(cells) {
 		tables[t.Name] = t
 	}
+	return tables
+}
+
+// summary returns the table of the README.
+func summary(cells []*report.Cell) ([]byte, error) {
+	tables := tablesByName(cells)
 	var b bytes.Buffer
 	b.WriteString("| scenario | this library | best peer | limit | to the peer | to the limit | aimed at |\n")
 	b.WriteString("|---|--:|--:|--:|--:|--:|--:|\n")
-	for _, r := range summaryRows() {
+	for _, r := range summaryRows(tables) {
 		t := tables[r.table]
 		if t == nil || t.Cell(r.row, r.column) == nil {
 			return nil, fmt.Errorf("the results do not have %q, %q, %q", r.table, r.row, r.column)

@@ -6,14 +6,6 @@ import (
 	"github.com/seed23105783/websocket"
 )
 
-// ourBatchServers are those that send several messages in one system call.
-func ourBatchServers() []*Server {
-	return []*Server{
-		ourServer("websocket-batch", echoAppended, func(u *websocket.Upgrader) { u.WriteImmediately = false }),
-		ourServer("websocket-send", echoSend, nil),
-	}
-}
-
 // echoSend queues the answers, and waits for them to be written when the queue
 // is full.
 func echoSend(c *websocket.Conn) {
