@@ -10,20 +10,16 @@ import (
 	"github.com/seed23105783/websocket/internal/bufpool"
 )
 
-// The queue of a connection has messages that somebody else than their sender
-// writes: those of Send and Broadcast, answers that WriteMessage leaves to the
-// reader while the next request is there already, and those of writers who find another at work and wait for the result.
-//
-// A batch is all that is queued at one time. It is written at once, with the
-// lock of messages held, by the first of these to come: the flusher, a goroutine
-// that exists while something is queued; a reader that is about to wait, or Send
-// while nobody reads, as far as the socket takes it without waiting; a writer
-// without a limit, with its own message behind it; Close. A writer with a deadline or
-// a context never writes a batch: it waits until the flusher has.
-//
-// What the socket did not take of a batch is the rest, which goes before the
-// next frame whoever writes that: see write_backlog.go. A write of a batch that
-// fails is the end of writing: nothing is put back.
+// The queue has messages that somebody else than their sender writes: those of
+// Send and Broadcast, answers that WriteMessage leaves to the reader, and those of
+// writers that find another at work and wait for the result. A batch is all that
+// is queued at one time. It is written at once, with the lock of messages held, by
+// the flusher, a goroutine that exists while something is queued; by a reader
+// before it waits, and by Send while nobody reads, as far as the socket takes it; by
+// a writer without a limit, with its own message behind it; or by Close. A writer
+// with a deadline or a context waits for the flusher, so that its limit cuts nobody
+// else's message. What a socket does not take is the backlog, which goes before
+// the next frame: see write_backlog.go. A write that fails is the end of writing.
 
 // DefaultSendQueueLimit is the number of bytes of messages that [Conn.Send]
 // queues where no other limit is set: 1 MiB.
