@@ -165,14 +165,14 @@ func (c *Conn) Shutdown(ctx context.Context, code int, reason string) error {
 	ctx, cancel := withShutdownTimeout(ctx)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { c.abort(net.ErrClosed) })()
-	err := c.sendClose(FormatCloseMessage(code, reason), true, &waitLimit{ctx: ctx})
-	if err == nil || c.closing.has(closeSending) { // before
-		c.awaitClose()
-		err = nil
-	}
-	failed := err != nil && c.closing.readError() == nil
-	if c.closing.end(net.ErrClosed) {
-		c.transport.close()
+	// Reading at the same time keeps two peers that shut down from waiting for
+	// each other, with full buffers both ways.
+	sent := make(chan error, 1)
+	go func() { sent <- c.sendLast(ctx, FormatCloseMessage(code, reason)) }()
+	c.drain()
+	err := <-sent
+	if err == nil {
+		c.finish()
 	}
 	<-c.transport.whenReleased() // the transport may be lingering
 	switch {
@@ -180,10 +180,24 @@ func (c *Conn) Shutdown(ctx context.Context, code int, reason string) error {
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case failed:
+	case err != nil:
 		return err
 	}
 	return c.closing.cause()
+}
+
+// sendLast sends the close frame of Shutdown, unless one has been sent. If that
+// is not possible it closes the connection, which is the end of drain too.
+func (c *Conn) sendLast(ctx context.Context, payload []byte) error {
+	err := c.sendClose(payload, true, &waitLimit{ctx: ctx})
+	if err == nil || c.closing.has(closeSending) {
+		return nil
+	}
+	if ended := c.closing.readError(); ended != nil {
+		err = ended
+	}
+	c.abort(net.ErrClosed)
+	return err
 }
 
 // shutdownTimeout is how long Shutdown takes at most if its context has no
@@ -198,10 +212,9 @@ func withShutdownTimeout(ctx context.Context) (context.Context, context.CancelFu
 	return context.WithTimeout(ctx, shutdownTimeout)
 }
 
-// awaitClose reads until the connection ends, for nobody. Where reading has
-// ended already it waits for the peer to take our close frame: its own may have
-// been received before ours was sent.
-func (c *Conn) awaitClose() {
+// drain reads until there is nothing more to read, for nobody: until the peer's
+// close frame, if there is one.
+func (c *Conn) drain() {
 	if !c.read.lock.Acquire(nil, c.closing.done()) {
 		return
 	}
@@ -215,7 +228,6 @@ func (c *Conn) awaitClose() {
 			return // of the transport's own making
 		}
 	}
-	c.finish()
 }
 
 // checkShutdown checks what is to go into a close frame, as the browser's

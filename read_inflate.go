@@ -89,6 +89,9 @@ func (m *messageReader) appendInflated(dst []byte, start int) ([]byte, error) {
 		}
 	}
 	for {
+		if len(dst) > math.MaxInt/2 {
+			return dst, ErrReadLimit // it could not grow on 32 bits
+		}
 		dst = m.growInflated(dst, start)
 		n, err := m.readInflated(dst[len(dst):cap(dst)])
 		dst = dst[:len(dst)+n]

@@ -153,6 +153,9 @@ func (m *messageReader) appendRest(dst []byte, start int) ([]byte, error) {
 			}
 			continue
 		}
+		if m.frames.remaining > uint64(math.MaxInt-len(dst)) {
+			return dst, ErrReadLimit // a slice cannot be longer
+		}
 		dst = m.grow(dst, len(dst)-start)
 		n, err := m.readPayload(dst[len(dst):cap(dst)])
 		dst = dst[:len(dst)+n]
@@ -195,7 +198,7 @@ func (m *messageReader) grow(dst []byte, received int) []byte {
 	if remaining <= uint64(free) || free > 0 && remaining > trustedLength {
 		return dst
 	}
-	room := min(remaining, uint64(max(trustedLength, (growth-1)*received)))
+	room := min(remaining, max(trustedLength, (growth-1)*uint64(received)))
 	return slices.Grow(dst, int(room))
 }
 

@@ -218,6 +218,14 @@ func (s *messageStream) Close() error {
 	// not interrupted by this.
 	s.conn.read.frames.deadline.interrupt()
 
+	// Reading at the same time keeps two streams that are closed from waiting for
+	// each other.
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		s.conn.drain()
+	}()
+
 	deadline := time.Now().Add(streamCloseTime)
 	stop := time.AfterFunc(streamCloseTime, func() { s.conn.Close() })
 	defer stop.Stop()
@@ -231,16 +239,16 @@ func (s *messageStream) Close() error {
 		s.conn.Close()
 		return err
 	}
-	go s.awaitClose()
+	go s.awaitClose(drained)
 	return nil
 }
 
-// awaitClose reads until the peer's close frame, for no longer than a second.
-func (s *messageStream) awaitClose() {
+// awaitClose waits for the peer's close frame, for no longer than a second.
+func (s *messageStream) awaitClose(drained <-chan struct{}) {
 	stop := time.AfterFunc(lingerTime, func() { s.conn.abort(net.ErrClosed) })
 	defer stop.Stop()
-	s.conn.awaitClose()
-	s.conn.Close()
+	<-drained
+	s.conn.finish()
 }
 
 // LocalAddr returns that of the connection, or one that says no more than

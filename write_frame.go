@@ -121,7 +121,7 @@ func (w *frameWriter) appendFrame(dst []byte, first firstByte, payload []byte) [
 }
 
 // isSmall reports whether a payload is short enough to be copied.
-func (w *frameWriter) isSmall(payload []byte) bool { return len(payload)+maxHeaderSize <= w.size }
+func (w *frameWriter) isSmall(payload []byte) bool { return len(payload) <= w.size-maxHeaderSize }
 
 // write writes a frame with the given payload.
 func (w *frameWriter) write(first firstByte, payload []byte, l *waitLimit) error {
