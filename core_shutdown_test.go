@@ -2,7 +2,6 @@ package websocket
 
 import (
 	"context"
-	"net"
 	"testing"
 	"time"
 
@@ -13,17 +12,13 @@ import (
 // reads while it writes.
 func TestShutdownOfBothSides(t *testing.T) {
 	a, b := socketPair(t)
-	for _, conn := range []net.Conn{a, b} {
-		require.NoError(t, conn.(*net.TCPConn).SetReadBuffer(4<<10))
-		require.NoError(t, conn.(*net.TCPConn).SetWriteBuffer(4<<10))
-	}
-	left, right := newConn(a, connConfig{}), newConn(b, connConfig{client: true})
+	left, right := newConn(a, connConfig{sendQueueLimit: -1}), newConn(b, connConfig{client: true, sendQueueLimit: -1})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	ended := make(chan error)
 	for _, c := range []*Conn{left, right} {
-		for range 9 {
-			require.NoError(t, c.Send(BinaryMessage, make([]byte, 100_000)))
+		for range 10 {
+			require.NoError(t, c.Send(BinaryMessage, make([]byte, 2<<20)))
 		}
 		go func() { ended <- c.Shutdown(ctx, CloseNormalClosure, "") }()
 	}
