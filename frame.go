@@ -87,7 +87,7 @@ type header struct {
 
 // isCompressed reports whether h begins a compressed message, RSV1 being the
 // only reserved bit set and the frame one that may have it.
-func (h header) isCompressed() bool {
+func (h *header) isCompressed() bool {
 	return h.rsv == rsvCompressed && (h.opcode == opText || h.opcode == opBinary)
 }
 
@@ -208,9 +208,15 @@ type sequence struct {
 // next checks h against the frames before it and takes it into the sequence.
 // When it returns an error the sequence is unchanged.
 func (s *sequence) next(h header) error {
-	if err := s.check(h); err != nil {
+	if err := s.check(&h); err != nil {
 		return err
 	}
+	s.add(&h)
+	return nil
+}
+
+// add takes h into the sequence, after check.
+func (s *sequence) add(h *header) {
 	switch {
 	case h.opcode.isControl():
 	case h.fin:
@@ -221,12 +227,11 @@ func (s *sequence) next(h header) error {
 			s.empty++
 		}
 	}
-	return nil
 }
 
 // check checks h against the frames before it. All that it looks at is in the
 // first two bytes of a frame: a length that is less than the real one will do.
-func (s *sequence) check(h header) error {
+func (s *sequence) check(h *header) error {
 	switch {
 	case h.rsv != 0 && !(s.compress && h.isCompressed()):
 		// RFC 6455, Section 5.2: "MUST be 0 unless an extension is negotiated".
@@ -253,7 +258,7 @@ func (s *sequence) check(h header) error {
 }
 
 // checkControl checks what RFC 6455, Section 5.5 asks of control frames alone.
-func checkControl(h header) error {
+func checkControl(h *header) error {
 	if !h.fin {
 		return errControlFragmented
 	}

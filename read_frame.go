@@ -104,6 +104,12 @@ func (r *frameReader) isEmpty() bool { return r.start == r.end && r.head == nil 
 // read without waiting.
 func (r *frameReader) hasMessage() bool {
 	b := r.buffered()
+	if len(b) < 2 {
+		return false
+	}
+	if length := b[1] &^ maskBit; length < length16 { // the usual case, cheaply
+		return b[0]&finBit != 0 && len(b) >= headerSize(int(length), b[1]&maskBit != 0)+int(length)
+	}
 	h, n, err := parseHeader(b)
 	return err != nil || n > 0 && h.fin && h.length <= uint64(len(b)-n)
 }
@@ -130,7 +136,13 @@ func (l frameLimits) allow(h *header) bool {
 // its end.
 func (r *frameReader) next(limits frameLimits) (header, []byte, error) {
 	for {
-		h, n, err := r.parse(limits)
+		b := r.buffered()
+		h, n, err := parseHeader(b)
+		if n == 0 {
+			err = r.checkPart(&h, len(b), err, limits)
+		} else if err = r.sequence.check(&h); err == nil && !limits.allow(&h) {
+			err = ErrReadLimit
+		}
 		if err != nil {
 			return header{}, nil, err
 		}
@@ -138,10 +150,10 @@ func (r *frameReader) next(limits frameLimits) (header, []byte, error) {
 		if h.opcode.isControl() {
 			need += int(h.length)
 		}
-		if n > 0 && need <= r.end-r.start {
-			payload := r.buf.B[r.start+n : r.start+need]
+		if n > 0 && need <= len(b) {
+			payload := b[n:need]
 			r.start += need
-			r.begin(h, payload)
+			r.begin(&h, payload)
 			return h, payload, nil
 		}
 		if err := r.fill(); err != nil {
@@ -150,46 +162,41 @@ func (r *frameReader) next(limits frameLimits) (header, []byte, error) {
 	}
 }
 
-// parse parses the buffered header. n == 0 means that there is more to come.
-// A rule that is broken is found with the first byte that breaks it.
-func (r *frameReader) parse(limits frameLimits) (h header, n int, err error) {
-	b := r.buffered()
-	h, n, err = parseHeader(b)
-	switch {
-	case n > 0:
-		if err := r.sequence.next(h); err != nil {
-			return h, 0, err
-		}
-	case len(b) >= 2:
-		// The first two bytes come before what err is about.
-		if err := r.sequence.check(h); err != nil {
-			return h, 0, err
-		}
-	default:
-		return h, 0, nil
+// checkPart checks a header of which n bytes have come, and err is what
+// parseHeader has found: a rule that is broken is found with the first byte that
+// breaks it.
+func (r *frameReader) checkPart(h *header, n int, err error, limits frameLimits) error {
+	if n < 2 {
+		return nil
 	}
-	if known := n > 0 || len(b) >= headerSize(int(min(h.length, 1<<16)), false); err == nil && known && !limits.allow(&h) {
+	// The first two bytes come before what err is about.
+	if err := r.sequence.check(h); err != nil {
+		return err
+	}
+	known := n >= headerSize(int(min(h.length, 1<<16)), false) // all of the length
+	if err == nil && known && !limits.allow(h) {
 		err = ErrReadLimit
 	}
-	return h, n, err
+	return err
 }
 
 // begin makes a data frame the one under way, and unmasks the payload of a
 // control frame.
-func (r *frameReader) begin(h header, control []byte) {
+func (r *frameReader) begin(h *header, control []byte) {
+	r.sequence.add(h)
 	if h.opcode.isControl() {
 		if h.masked {
 			maskBytes(control, control, h.key, 0)
 		}
 	} else {
 		r.count++
-		r.frame, r.remaining, r.pos = h, h.length, 0
+		r.frame, r.remaining, r.pos = *h, h.length, 0
 		if h.length > maxBuffer/2 {
 			r.burst = r.size // most of it does not come through the buffer
 		}
 	}
 	if r.observe != nil {
-		r.observe(h)
+		r.observe(*h)
 	}
 }
 
