@@ -1,11 +1,8 @@
 package websocket
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -14,131 +11,15 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/seed23105783/websocket/internal/wstest"
 )
-
-// A fakeNetwork is a network in memory for a Dialer. It records what is dialed
-// and runs the server.
-type fakeNetwork struct {
-	serve    func(conn net.Conn)
-	delay    time.Duration // before a connection is there, whatever the context says
-	hang     bool          // no connection until the context ends
-	mu       sync.Mutex
-	dials    []string
-	requests []string  // as they were sent
-	open     openCount // what the Dialer has to close yet
-}
-
-// dialed returns what was dialed.
-func (s *fakeNetwork) dialed() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.dials
-}
-
-// An openCount is a sync.WaitGroup that may be waited on at any time.
-type openCount struct {
-	mu   sync.Mutex
-	n    int
-	zero chan struct{}
-}
-
-func (o *openCount) Add(n int) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.n == 0 {
-		o.zero = make(chan struct{})
-	}
-	if o.n += n; o.n == 0 {
-		close(o.zero)
-	}
-}
-
-func (o *openCount) Wait() {
-	o.mu.Lock()
-	zero := o.zero
-	o.mu.Unlock()
-	if zero != nil {
-		<-zero
-	}
-}
-
-// dial is for Dialer.NetDialContext.
-func (s *fakeNetwork) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	s.mu.Lock()
-	s.dials = append(s.dials, network+" "+addr)
-	s.mu.Unlock()
-	if s.hang {
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}
-	s.open.Add(1)
-	time.Sleep(s.delay)
-	local, remote := wstest.Pipe(64<<10, wstest.Whole)
-	go func() {
-		defer remote.Close()
-		s.serve(remote)
-	}()
-	return &fakeNetworkConn{local, sync.OnceFunc(func() { s.open.Add(-1) })}, nil
-}
-
-// A fakeNetworkConn calls a function when it is closed.
-type fakeNetworkConn struct {
-	*wstest.Conn
-	closed func()
-}
-
-func (c *fakeNetworkConn) Close() error {
-	c.closed()
-	return c.Conn.Close()
-}
-
-// newFakeNetwork returns a network whose server answers each request with what
-// answer returns, and then waits for the client to close.
-func newFakeNetwork(answer func(r *http.Request) string) *fakeNetwork {
-	s := &fakeNetwork{}
-	s.serve = func(conn net.Conn) { s.answerOne(conn, answer) }
-	return s
-}
-
-func (s *fakeNetwork) answerOne(conn net.Conn, answer func(r *http.Request) string) {
-	s.answer(conn, answer)
-	io.Copy(io.Discard, conn)
-}
-
-// answer records and answers a request. The client sends nothing more before
-// it has the answer.
-func (s *fakeNetwork) answer(conn net.Conn, answer func(r *http.Request) string) {
-	var text bytes.Buffer
-	r, err := http.ReadRequest(bufio.NewReader(io.TeeReader(conn, &text)))
-	if err != nil {
-		return // as seen in s.requests
-	}
-	s.mu.Lock()
-	s.requests = append(s.requests, text.String())
-	s.mu.Unlock()
-	io.WriteString(conn, answer(r))
-}
-
-// accepted is the answer to a handshake, with lines added to the header.
-func accepted(r *http.Request, lines ...string) string {
-	text := string(appendResponse(nil, r.Header.Get("Sec-WebSocket-Key"), "", "", nil))
-	return strings.TrimSuffix(text, "\r\n") + strings.Join(append(lines, ""), "\r\n") + "\r\n"
-}
-
-func acceptHandshake(r *http.Request) string { return accepted(r) }
-
-// discardAll is a server that says nothing.
-func discardAll(conn net.Conn) { io.Copy(io.Discard, conn) }
 
 // TestDialURL: where a URL leads to, and what is asked for there.
 func TestDialURL(t *testing.T) {
@@ -327,104 +208,193 @@ func TestDialMisuse(t *testing.T) {
 	}
 }
 
-func TestDialAcceptsAnswers(t *testing.T) {
-	plain := func(r *http.Request) string { return accepted(r) }
-	for name, answer := range map[string]func(r *http.Request) string{
-		"tokens in another case": func(r *http.Request) string {
-			return strings.NewReplacer("websocket", "WebSocket", "Connection: Upgrade", "connection: UPGRADE").Replace(accepted(r))
-		},
-		"tokens in lists": func(r *http.Request) string {
-			return strings.NewReplacer("websocket", "h2c, websocket", ": Upgrade", ": keep-alive, upgrade").Replace(accepted(r))
-		},
-		"tokens in lines":     func(r *http.Request) string { return accepted(r, "Upgrade: h2c", "Connection: keep-alive") },
-		"a subprotocol":       func(r *http.Request) string { return accepted(r, "Sec-WebSocket-Protocol: chat") },
-		"no extension":        func(r *http.Request) string { return accepted(r, "Sec-WebSocket-Extensions:") },
-		"another reason":      func(r *http.Request) string { return strings.Replace(accepted(r), "Switching Protocols", "Fine", 1) },
-		"after Early Hints":   func(r *http.Request) string { return "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + accepted(r) },
-		"a large header":      func(r *http.Request) string { return accepted(r, "X: "+strings.Repeat("x", 60_000)) },
-		"as it is":            plain,
-		"Content-Length zero": func(r *http.Request) string { return accepted(r, "Content-Length: 0") },
+// TestDialUnderJS: the error says why there is no connection.
+func TestDialUnderJS(t *testing.T) {
+	if runtime.GOOS != "js" {
+		t.Skip("other systems have sockets")
+	}
+	for _, url := range []string{"ws://127.0.0.1:1/", "wss://example.com/"} {
+		_, _, err := (&Dialer{}).Dial(url, nil)
+		require.ErrorContains(t, err, "GOOS=js has no sockets: set Dialer.NetDialContext")
+	}
+}
+
+func TestDialJar(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		jar, err := cookiejar.New(nil)
+		require.NoError(t, err)
+		status := ""
+		s := newFakeNetwork(func(r *http.Request) string {
+			return strings.Replace(accepted(r, "Set-Cookie: a="+status+"1", "Set-Cookie: b=2; Path=/other", "Content-Length: 0"), "101", status+"1", 1)
+		})
+		d := &Dialer{NetDialContext: s.dial, Jar: jar}
+		for _, status = range []string{"10", "40"} { // what a refusal sets is kept, too
+			c, _, err := d.Dial("ws://example.com/", http.Header{"Cookie": {"own=0"}})
+			if err == nil {
+				require.NoError(t, c.Close())
+			}
+		}
+		_, _, err = d.Dial("ws://example.com/other", nil)
+		require.Equal(t, ErrBadHandshake, err)
+		var cookies []string
+		for _, text := range s.requests {
+			cookies = append(cookies, parseRequest(t, text).Header.Get("Cookie"))
+		}
+		assert.Equal(t, []string{"own=0", "own=0; a=101", "b=2; a=401"}, cookies)
+		assert.Empty(t, jar.Cookies(&url.URL{Scheme: "http", Host: "example.org"}))
+		s.open.Wait()
+	})
+}
+
+// TestDialOffersCallersSubprotocols: without Dialer.Subprotocols the header
+// says what may be chosen.
+func TestDialOffersCallersSubprotocols(t *testing.T) {
+	for name, header := range map[string]http.Header{
+		"canonical":  {"Sec-Websocket-Protocol": {"a, b"}},
+		"as the RFC": {"Sec-WebSocket-Protocol": {"a", "b"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newFakeNetwork(func(r *http.Request) string { return answer(r) + string((&peer{}).text("hello")) })
-				c, _, err := (&Dialer{NetDialContext: s.dial, Subprotocols: []string{"chat"}}).Dial("ws://example.com/", nil)
+				s := newFakeNetwork(func(r *http.Request) string { return accepted(r, "Sec-WebSocket-Protocol: b") })
+				c, _, err := (&Dialer{NetDialContext: s.dial}).Dial("ws://example.com/", header)
 				require.NoError(t, err)
-				expectMessages(t, c, []string{"hello"})
+				assert.Equal(t, "b", c.Subprotocol())
+				assert.Equal(t, []string{"a", "b"}, Subprotocols(parseRequest(t, s.requests[0])))
 				require.NoError(t, c.Close())
-				s.open.Wait()
 			})
 		})
 	}
 }
 
-// exampleCertificate returns a certificate for example.com and 127.0.0.1, and
-// who trusts it.
-func exampleCertificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
-	s := httptest.NewTLSServer(nil)
-	t.Cleanup(s.Close)
-	return s.TLS.Certificates[0], trusting(s).RootCAs
-}
-
-// TestEarlyBytesOnClient sends frames in one piece with the answer.
-func TestEarlyBytesOnClient(t *testing.T) {
-	for _, scheme := range []string{"ws", "wss"} {
-		t.Run(scheme, func(t *testing.T) {
-			b := newEarlyServer(t, scheme)
-			eachEarly(t, func(t *testing.T, messages []string, late, buffer int) {
-				early, rest := earlyFrames(messages, false, late)
-				b.early <- early
-				d := &Dialer{ReadBufferSize: buffer, TLSClientConfig: b.trust}
-				c, _, err := d.Dial(b.url, nil)
-				require.NoError(t, err)
-				defer c.Close()
-				require.NoError(t, c.SetReadDeadline(time.Now().Add(testTimeout)))
-				b.rest <- rest
-				expectMessages(t, c, messages)
-			})
-		})
-	}
-}
-
-// An earlyServer is a server that sends frames with its answer, and the rest when
-// it is told to: rest is not buffered, so that the next connection's does not
-// go to the one before.
-type earlyServer struct {
-	url         string
-	trust       *tls.Config
-	early, rest chan []byte
-}
-
-func newEarlyServer(t *testing.T, scheme string) *earlyServer {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func TestDialLeavesTheCallersHeader(t *testing.T) {
+	s := newFakeNetwork(acceptHandshake)
+	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
-	cert, roots := exampleCertificate(t)
-	b := &earlyServer{scheme + "://" + listener.Addr().String(), &tls.Config{RootCAs: roots}, make(chan []byte, 1), make(chan []byte)}
-	if scheme == "wss" {
-		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{cert}})
-	}
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			serving.Go(func() { b.serve(conn) })
-		}
-	})
-	t.Cleanup(serving.Wait)
-	t.Cleanup(func() { listener.Close() })
-	return b
+	jar.SetCookies(&url.URL{Scheme: "http", Host: "example.com"}, []*http.Cookie{{Name: "jar", Value: "1"}})
+	header := http.Header{"Cookie": {"own=2"}, "X": {"y"}}
+	c, _, err := (&Dialer{NetDialContext: s.dial, Jar: jar}).Dial("ws://user@example.com/", header)
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
+	assert.Equal(t, http.Header{"Cookie": {"own=2"}, "X": {"y"}}, header)
 }
 
-func (b *earlyServer) serve(conn net.Conn) {
-	defer conn.Close()
-	r, err := http.ReadRequest(bufio.NewReader(conn))
-	if err != nil {
-		return
+func TestDefaultDialer(t *testing.T) {
+	assert.Equal(t, 45*time.Second, DefaultDialer.HandshakeTimeout)
+	require.NotNil(t, DefaultDialer.Proxy)
+	c, _, err := DefaultDialer.Dial(newTestHandler(t).listen(t).URL, nil) // which is never behind a proxy
+	require.NoError(t, err)
+	defer c.Close()
+	expectEcho(t, c)
+}
+
+// TestDialKeepsEveryCookie: the caller's lines and the jar's cookies go out
+// together.
+func TestDialKeepsEveryCookie(t *testing.T) {
+	got := make(chan []*http.Cookie, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { got <- r.Cookies() }))
+	defer server.Close()
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	u, err := url.Parse(server.URL)
+	require.NoError(t, err)
+	jar.SetCookies(u, []*http.Cookie{{Name: "jar", Value: "3"}})
+	d := Dialer{Jar: jar}
+	_, _, err = d.Dial(server.URL, http.Header{"Cookie": {"a=1", "b=2"}})
+	require.Equal(t, ErrBadHandshake, err)
+	var names []string
+	for _, cookie := range <-got {
+		names = append(names, cookie.Name+"="+cookie.Value)
 	}
-	conn.Write(append([]byte(accepted(r)), <-b.early...))
-	conn.Write(<-b.rest)
-	io.Copy(io.Discard, conn)
+	require.Equal(t, []string{"a=1", "b=2", "jar=3"}, names)
+}
+
+// TestNilDialerIsTheDefault: proxies and all.
+func TestNilDialerIsTheDefault(t *testing.T) {
+	require.Equal(t, DefaultDialer.HandshakeTimeout, nilDialer.HandshakeTimeout)
+	require.NotNil(t, nilDialer.Proxy)
+}
+
+// TestNothingBreaksOutOfARequest: line breaks, however they are written into a
+// URL, do not become lines of a request, to the server or to a proxy.
+func TestNothingBreaksOutOfARequest(t *testing.T) {
+	const evil = "%0d%0aEvil:%20yes%0d%0a"
+	raw := "\r\nEvil: yes\r\n"
+	for name, u := range map[string]*url.URL{
+		"path":     {Scheme: "ws", Host: "example.com", Path: "/" + raw},
+		"raw path": {Scheme: "ws", Host: "example.com", Path: "/" + raw, RawPath: "/" + evil},
+		"query":    {Scheme: "ws", Host: "example.com", Path: "/", RawQuery: evil},
+		"bad path": {Scheme: "ws", Host: "example.com", Path: "/", RawPath: "/" + raw},
+		"bare":     {Scheme: "ws", Host: "example.com", Path: "/", RawQuery: raw},
+		"opaque":   {Scheme: "ws", Opaque: "//example.com/" + raw},
+		"host":     {Scheme: "ws", Host: "example.com" + raw, Path: "/"},
+		"escaped":  {Scheme: "ws", Host: "example.com" + evil, Path: "/"},
+		"zone":     {Scheme: "ws", Host: "[fe80::1%25" + evil + "]", Path: "/"},
+		"raw zone": {Scheme: "ws", Host: "[fe80::1%" + raw + "]", Path: "/"},
+		"user":     {Scheme: "ws", Host: "example.com", Path: "/", User: url.UserPassword(raw, raw)},
+	} {
+		for _, proxy := range []*url.URL{nil, {Scheme: "http", Host: "proxy.example", User: url.UserPassword(raw, raw)}, {Scheme: "http", Host: "proxy.example" + raw}} {
+			t.Run(fmt.Sprintf("%s/%v", name, proxy != nil), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { testNothingBreaksOut(t, u, proxy) })
+			})
+		}
+	}
+}
+
+func testNothingBreaksOut(t *testing.T, u, proxy *url.URL) {
+	s := newFakeNetwork(acceptHandshake)
+	var written bytes.Buffer // requests are not in s.requests if they are none
+	d := &Dialer{HandshakeTimeout: time.Minute}
+	d.NetDialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := s.dial(ctx, network, addr)
+		return &recordingConn{conn, &written}, err
+	}
+	if proxy != nil {
+		d.Proxy = http.ProxyURL(proxy)
+		s.serve = func(conn net.Conn) {
+			s.answer(conn, func(*http.Request) string { return "HTTP/1.1 200 OK\r\n\r\n" })
+			s.answerOne(conn, acceptHandshake)
+		}
+	}
+	if c, _, err := d.Dial(u.String(), nil); err == nil {
+		require.NoError(t, c.Close())
+	}
+	s.open.Wait()
+	synctest.Wait()
+	for _, request := range strings.SplitAfter(written.String(), "\r\n\r\n") {
+		assert.NotContains(t, strings.ToLower(request), "\nevil:")
+		line, _, _ := strings.Cut(request, "\r\n")
+		assert.LessOrEqual(t, strings.Count(line, " "), 2, "no more than the method, the target and the version")
+	}
+}
+
+// A recordingConn keeps what is written.
+type recordingConn struct {
+	net.Conn
+	written *bytes.Buffer
+}
+
+func (w *recordingConn) Write(p []byte) (int, error) {
+	w.written.Write(p)
+	return w.Conn.Write(p)
+}
+
+// TestZonesStayAtHome: RFC 6874, Section 4: the zone of an address means nothing
+// to a proxy or a server.
+func TestZonesStayAtHome(t *testing.T) {
+	for _, zone := range []string{"eth0", "Ethernet%202", "a%20HTTP"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &fakeNetwork{}
+			s.serve = func(conn net.Conn) {
+				s.answer(conn, func(*http.Request) string { return "HTTP/1.1 200 OK\r\n\r\n" })
+				discardAll(conn)
+			}
+			proxy := &url.URL{Scheme: "http", Host: "proxy.example"}
+			d := &Dialer{NetDialContext: s.dial, Proxy: http.ProxyURL(proxy), HandshakeTimeout: time.Minute}
+			_, _, err := d.Dial("ws://[fe80::1%25"+zone+"]/", nil)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			s.open.Wait()
+			require.Len(t, s.requests, 1)
+			assert.True(t, strings.HasPrefix(s.requests[0], "CONNECT [fe80::1]:80 HTTP/1.1\r\nHost: [fe80::1]:80\r\n"), s.requests[0])
+		})
+	}
 }

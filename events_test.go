@@ -11,6 +11,26 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// TestServeEndsWithClose: after Close there are no more messages, though there
+// are some in the buffer.
+func TestServeEndsWithClose(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connect(t)
+		p.send(p.text("1"), p.text("2"), p.text("3"))
+		var events []string
+		err := c.Serve(Events{
+			Message: func(c *Conn, m Message) {
+				events = append(events, string(m.Data))
+				c.Close()
+			},
+			Error: func(*Conn, error) { events = append(events, "error") },
+			Close: func(*Conn, CloseInfo) { events = append(events, "close") },
+		})
+		require.Equal(t, net.ErrClosed, err)
+		require.Equal(t, []string{"1", "close"}, events)
+	})
+}
+
 // logEvents returns Events that write down what happens.
 func logEvents(log *[]string, name string) Events {
 	add := func(format string, args ...any) { *log = append(*log, name+fmt.Sprintf(format, args...)) }

@@ -5,9 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	"net/http/httptest"
 	"os"
-	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -287,48 +285,6 @@ func TestSilence(t *testing.T) {
 	tiny := silence{interval: 1, timeout: 1}
 	_, next := tiny.next(true, nil)
 	require.Equal(t, time.Millisecond, next, "no more often than that")
-}
-
-// socketKinds are the transports that one can look into.
-var socketKinds = map[string]func(t *testing.T) (a, b net.Conn){
-	"tcp": func(t *testing.T) (net.Conn, net.Conn) { return socketPair(t) },
-	"tls": func(t *testing.T) (net.Conn, net.Conn) {
-		a, b := socketPair(t)
-		server := httptest.NewUnstartedServer(nil)
-		server.StartTLS()
-		defer server.Close()
-		serverSide, clientSide := tls.Server(a, server.TLS), tls.Client(b, &tls.Config{InsecureSkipVerify: true})
-		go serverSide.Handshake()
-		require.NoError(t, clientSide.Handshake())
-		require.NoError(t, serverSide.Handshake())
-		return serverSide, clientSide
-	},
-	"unix": func(t *testing.T) (net.Conn, net.Conn) {
-		l, err := net.Listen("unix", t.TempDir()+"/socket")
-		require.NoError(t, err)
-		defer l.Close()
-		b, err := net.Dial("unix", l.Addr().String())
-		require.NoError(t, err)
-		a, err := l.Accept()
-		require.NoError(t, err)
-		t.Cleanup(func() {
-			a.Close()
-			b.Close()
-		})
-		return a, b
-	},
-}
-
-func eachSocketKind(t *testing.T, test func(t *testing.T, a, b net.Conn)) {
-	if runtime.GOOS == "windows" || runtime.GOOS == "js" {
-		t.Skip("one cannot look into a socket")
-	}
-	for name, pair := range socketKinds {
-		t.Run(name, func(t *testing.T) {
-			a, b := pair(t)
-			test(t, a, b)
-		})
-	}
 }
 
 func TestUnreadBytes(t *testing.T) {

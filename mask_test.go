@@ -2,22 +2,38 @@ package websocket
 
 import (
 	"bytes"
+	"crypto/rand"
 	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-// maskByByte is masking as RFC 6455, Section 5.3 puts it.
-func maskByByte(dst, src []byte, key [4]byte, pos int) int {
-	for i, b := range src {
-		dst[i] = b ^ key[(pos+i)%4]
+// TestKeysComeFromCryptoRand: with a source of zeros there is one masking key
+// and one Sec-WebSocket-Key.
+func TestKeysComeFromCryptoRand(t *testing.T) {
+	random := rand.Reader
+	rand.Reader = zeros{}
+	defer func() {
+		rand.Reader = random
+		keyBlocks = sync.Pool{New: func() any { return new(keyBlock) }}
+	}()
+	keyBlocks = sync.Pool{New: func() any { return new(keyBlock) }}
+	for range 1000 {
+		require.Zero(t, newMaskingKey())
 	}
-	return (pos + len(src)) % 4
+	require.Equal(t, keyOf(keySize), newKey())
 }
 
-var maskKey = [4]byte{0x12, 0xFE, 0x00, 0x81}
+// zeros is a poor source of randomness.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
 
 // TestMask compares with the byte loop: every length around the steps of the
 // word loops, every alignment of both slices, every position in the key.

@@ -14,31 +14,6 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
-// reads keeps a read method at work until the connection ends.
-func reads(c *Conn) (ended <-chan error) {
-	end := make(chan error, 1)
-	go func() {
-		for {
-			if _, _, err := c.ReadMessage(); err != nil {
-				end <- err
-				return
-			}
-		}
-	}()
-	return end
-}
-
-// expectPing reads a ping and returns its payload.
-func (p *peer) expectPing() string {
-	p.t.Helper()
-	f, err := p.next()
-	require.NoError(p.t, err)
-	require.Equal(p.t, opPing, f.opcode)
-	return f.payload
-}
-
-func (p *peer) pong(payload string) []byte { return p.frame(true, opPong, payload) }
-
 func TestPing(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
@@ -162,36 +137,6 @@ func TestPingThatCannotBeSent(t *testing.T) {
 		require.Equal(t, context.DeadlineExceeded, err)
 		require.Equal(t, StateOpen, c.State())
 	})
-}
-
-// TestPongsOfOthers: only what is ours is kept from the handler.
-func TestPongsOfOthers(t *testing.T) {
-	var none *pings
-	require.False(t, none.has(make([]byte, pingSize)))
-	_, first := none.answer(make([]byte, pingSize))
-	require.False(t, first)
-	var s pings
-	require.False(t, s.has(make([]byte, pingSize)), "there was no ping")
-	p := s.begin(nil)
-	require.True(t, s.has(p.payload[:]))
-	for _, change := range []func(b []byte) []byte{
-		func(b []byte) []byte { return b[:pingSize-1] },
-		func(b []byte) []byte { return append(b, 0) },
-		func(b []byte) []byte { b[0]++; return b },
-		func(b []byte) []byte { b[pingSize-1]++; return b }, // not sent yet
-		func(b []byte) []byte { b[pingSize-1]--; return b },
-		func([]byte) []byte { return nil },
-	} {
-		payload := change(append([]byte(nil), p.payload[:]...))
-		require.False(t, s.has(payload))
-		_, first := s.answer(payload)
-		require.False(t, first)
-	}
-	_, first = s.answer(p.payload[:])
-	require.True(t, first)
-	_, first = s.answer(p.payload[:])
-	require.False(t, first, "twice")
-	require.True(t, s.has(p.payload[:]))
 }
 
 // TestPingAllocations has the ceiling: the ping, its channel, and what the

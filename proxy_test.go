@@ -1,17 +1,15 @@
 package websocket
 
 import (
-	"bufio"
 	"crypto/tls"
-	"encoding/binary"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -19,107 +17,32 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A testProxy is a proxy that makes tunnels. It records for whom and to where.
-type testProxy struct {
-	mu      sync.Mutex
-	tunnels []string // "credentials > address"
-	running sync.WaitGroup
-}
-
-func newTestProxy(t *testing.T) *testProxy {
-	m := &testProxy{}
-	t.Cleanup(m.running.Wait)
-	return m
-}
-
-// tunnel connects a client to a server until one of them closes.
-func (m *testProxy) tunnel(client net.Conn, from io.Reader, credentials, addr string, confirmation []byte) {
-	defer client.Close()
-	m.mu.Lock()
-	m.tunnels = append(m.tunnels, credentials+" > "+addr)
-	m.mu.Unlock()
-	server, err := net.Dial("tcp", addr)
-	if err != nil {
-		return // the client sees the end of the connection, and its test fails
-	}
-	defer server.Close()
-	client.Write(confirmation)
-	m.running.Go(func() {
-		io.Copy(server, from)
-		server.Close()
-	})
-	io.Copy(client, server)
-}
-
-// ServeHTTP makes tunnels as an HTTP proxy does.
-func (m *testProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	m.running.Add(1)
-	defer m.running.Done()
-	if r.Method != http.MethodConnect {
-		http.Error(w, "no tunnel was asked for", http.StatusBadRequest)
+// TestZonesDoNotConfuseNoProxy: the zone of an IPv6 address is no name of a host
+// to NO_PROXY. net/http reads the environment once, so that this needs a process
+// of its own.
+func TestZonesDoNotConfuseNoProxy(t *testing.T) {
+	if os.Getenv("NO_PROXY") != ".example.com" {
+		child := exec.Command(os.Args[0], "-test.run=^TestZonesDoNotConfuseNoProxy$", "-test.v")
+		child.Env = append(os.Environ(), "HTTP_PROXY=http://proxy.example:3128", "NO_PROXY=.example.com", "http_proxy=", "no_proxy=")
+		out, err := child.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		require.Contains(t, string(out), "--- PASS: TestZonesDoNotConfuseNoProxy")
 		return
 	}
-	r.Header["Authorization"] = r.Header["Proxy-Authorization"]
-	user, password, _ := r.BasicAuth()
-	conn, buffered, err := http.NewResponseController(w).Hijack()
-	if err == nil {
-		m.tunnel(conn, buffered, user+":"+password, r.RequestURI, []byte("HTTP/1.1 200 OK\r\n\r\n"))
+	for server, want := range map[string]string{
+		"ws://other.example/":                "tcp proxy.example:3128",
+		"ws://www.example.com/":              "tcp www.example.com:80",
+		"ws://[fe80::1%25.example.com]/":     "tcp proxy.example:3128",
+		"ws://[fe80::1%25www.example.com]/":  "tcp proxy.example:3128",
+		"ws://[2001:db8::1%25.example.com]/": "tcp proxy.example:3128",
+	} {
+		s := &fakeNetwork{serve: func(net.Conn) {}}
+		d := *DefaultDialer
+		d.NetDialContext = s.dial
+		_, _, err := d.Dial(server, nil)
+		require.Error(t, err)
+		assert.Equal(t, []string{want}, s.dialed(), server)
 	}
-}
-
-// serveSOCKS makes tunnels as a SOCKS5 proxy does: RFC 1928 and RFC 1929.
-func (m *testProxy) serveSOCKS(t *testing.T) net.Listener {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	t.Cleanup(func() { listener.Close() })
-	m.running.Go(func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			m.running.Go(func() {
-				defer conn.Close()
-				m.socks(conn, bufio.NewReader(conn))
-			})
-		}
-	})
-	return listener
-}
-
-func (m *testProxy) socks(conn net.Conn, r *bufio.Reader) {
-	credentials := ":"
-	r.Discard(1) // version
-	if methods := shortString(r); strings.Contains(methods, "\x02") {
-		io.WriteString(conn, "\x05\x02")
-		r.Discard(1)
-		credentials = shortString(r) + ":" + shortString(r)
-		io.WriteString(conn, "\x01\x00")
-	} else {
-		io.WriteString(conn, "\x05\x00")
-	}
-	r.Discard(3) // version, command, reserved
-	host := ""
-	switch kind, _ := r.ReadByte(); kind {
-	case 1:
-		var ip [net.IPv4len]byte
-		io.ReadFull(r, ip[:])
-		host = net.IP(ip[:]).String()
-	case 3:
-		host = shortString(r)
-	}
-	var port [2]byte
-	io.ReadFull(r, port[:])
-	addr := (&net.TCPAddr{IP: net.ParseIP(host), Port: int(binary.BigEndian.Uint16(port[:]))}).String()
-	m.tunnel(conn, r, credentials, addr, []byte("\x05\x00\x00\x01\x7F\x00\x00\x01\x00\x00"))
-}
-
-// shortString reads a string that has its length in a byte before it.
-func shortString(r *bufio.Reader) string {
-	n, _ := r.ReadByte()
-	p := make([]byte, n)
-	io.ReadFull(r, p)
-	return string(p)
 }
 
 // TestDialThroughProxy goes through every kind of proxy to both kinds of
@@ -147,12 +70,6 @@ func TestDialThroughProxy(t *testing.T) {
 	}
 }
 
-// startedServer returns the address of a server that is closed after the test.
-func startedServer(t *testing.T, s *httptest.Server) string {
-	t.Cleanup(s.Close)
-	return s.Listener.Addr().String()
-}
-
 func testProxied(t *testing.T, s *httptest.Server, m *testProxy, proxy *url.URL) {
 	var asked []string
 	d := &Dialer{
@@ -175,14 +92,6 @@ func testProxied(t *testing.T, s *httptest.Server, m *testProxy, proxy *url.URL)
 		credentials = "user:s:cret"
 	}
 	assert.Equal(t, []string{credentials + " > " + s.Listener.Addr().String()}, m.tunnels)
-}
-
-// httptestTLS returns any server of httptest's with TLS: they have one
-// certificate in common.
-func httptestTLS(t *testing.T) *httptest.Server {
-	s := httptest.NewTLSServer(nil)
-	t.Cleanup(s.Close)
-	return s
 }
 
 // TestEarlyBytesBehindProxy: what a server sends with its answer is not lost

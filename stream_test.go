@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"context"
 	"io"
 	"net"
 	"os"
@@ -13,6 +14,25 @@ import (
 
 	"github.com/seed23105783/websocket/internal/wstest"
 )
+
+// TestStreamCloseDuringShutdown: whoever was first, the closing handshake is
+// completed.
+func TestStreamCloseDuringShutdown(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connect(t)
+		s := NewStream(c, BinaryMessage)
+		ended := make(chan error)
+		go func() { ended <- c.Shutdown(context.Background(), 1000, "") }()
+		p.expectClose(1000)
+		require.NoError(t, s.Close())
+		time.Sleep(lingerTime / 2) // in a bubble: the peer takes its time
+		p.send(p.close(1000, ""))
+		p.conn.Close()
+		require.NoError(t, <-ended)
+		<-c.Done()
+		require.Equal(t, CloseInfo{Code: 1000, WasClean: true}, c.CloseInfo())
+	})
+}
 
 // The tests for implementations of net.Conn, of golang.org/x/net/nettest, are
 // in internal/e2e.

@@ -18,6 +18,11 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
+func withTrace(c *Conn, hooks *Trace) *Conn {
+	c.startTrace(hooks)
+	return c
+}
+
 // A traceLog writes down what the hooks of its Trace see.
 type traceLog struct {
 	mu    sync.Mutex

@@ -1,0 +1,333 @@
+package websocket
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed23105783/websocket/internal/wstest"
+)
+
+// countFrames counts the pongs and the close frames among what was sent.
+func countFrames(t *testing.T, sent []byte) (pongs, closes int) {
+	for len(sent) > 0 {
+		h, n, err := parseHeader(sent)
+		require.NoError(t, err)
+		require.NotZero(t, n)
+		switch h.opcode {
+		case opPong:
+			pongs++
+		case opClose:
+			closes++
+		}
+		sent = sent[n+int(h.length):]
+	}
+	return pongs, closes
+}
+
+// countsAllocations skips a test whose numbers mean nothing under the race
+// detector. .ci/run runs every test without it too.
+func countsAllocations(t *testing.T) {
+	if raceDetector {
+		t.Skip("allocations are counted without the race detector")
+	}
+}
+
+// allocated returns how many bytes f allocates.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// maskByByte is masking as RFC 6455, Section 5.3 puts it.
+func maskByByte(dst, src []byte, key [4]byte, pos int) int {
+	for i, b := range src {
+		dst[i] = b ^ key[(pos+i)%4]
+	}
+	return (pos + len(src)) % 4
+}
+
+var maskKey = [4]byte{0x12, 0xFE, 0x00, 0x81}
+
+func TestMain(m *testing.M) { os.Exit(wstest.Main(m)) }
+
+// A mode is one of the circumstances under which every connection has to
+// behave the same.
+type mode struct {
+	client   bool // the role of the Conn under test
+	chunking func() wstest.Chunking
+	buffer   int // size of its buffers
+}
+
+// eachMode runs a test once per mode, in a bubble of its own in which time
+// stands still until everything waits.
+func eachMode(t *testing.T, test func(t *testing.T, m mode)) {
+	for _, role := range []string{"server", "client"} {
+		for _, cut := range []struct {
+			name     string
+			chunking func() wstest.Chunking
+		}{
+			{"whole", func() wstest.Chunking { return wstest.Whole }},
+			{"byte", func() wstest.Chunking { return wstest.Byte }},
+			{"random", func() wstest.Chunking { return wstest.Random(7) }},
+		} {
+			for _, buffer := range []int{minBuffer, defaultBuffer} {
+				t.Run(fmt.Sprintf("%s/%s/%d", role, cut.name, buffer), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) { test(t, mode{role == "client", cut.chunking, buffer}) })
+				})
+			}
+		}
+	}
+}
+
+// connect returns a connection of the mode and its peer.
+func (m mode) connect(t *testing.T) (*Conn, *peer) {
+	a, b := wstest.Pipe(0, m.chunking())
+	c := newConn(a, connConfig{client: m.client, readBufferSize: m.buffer, writeBufferSize: m.buffer})
+	t.Cleanup(func() {
+		synctest.Wait() // for a peer that is about to see the end
+		c.Close()
+		b.Close()
+	})
+	return c, &peer{t: t, conn: b, masked: !m.client}
+}
+
+// A peer is the other end of a connection under test: it sends what it is
+// told to, right or wrong, and sees the frames that come.
+type peer struct {
+	t      *testing.T
+	conn   *wstest.Conn
+	masked bool   // its frames are
+	got    []byte // received and not looked at
+	buf    []byte
+}
+
+// send sends frames one after the other in one piece.
+func (p *peer) send(frames ...[]byte) {
+	p.t.Helper()
+	_, err := p.conn.Write(bytes.Join(frames, nil))
+	require.NoError(p.t, err)
+}
+
+// frame encodes a frame of the peer's.
+func (p *peer) frame(fin bool, op opcode, payload string) []byte {
+	h := header{fin: fin, opcode: op, masked: p.masked, length: uint64(len(payload))}
+	if p.masked {
+		h.key = maskKey
+	}
+	frame := appendHeader(nil, h)
+	masked := make([]byte, len(payload))
+	copy(masked, payload)
+	if p.masked {
+		maskByByte(masked, masked, h.key, 0)
+	}
+	return append(frame, masked...)
+}
+
+func (p *peer) text(s string) []byte { return p.frame(true, opText, s) }
+
+func (p *peer) binary(s string) []byte { return p.frame(true, opBinary, s) }
+
+func (p *peer) close(code int, reason string) []byte {
+	return p.frame(true, opClose, string(FormatCloseMessage(code, reason)))
+}
+
+// A frame is what a peer receives.
+type frame struct {
+	header
+	payload string
+}
+
+// next returns the next frame, io.EOF at the end.
+func (p *peer) next() (frame, error) {
+	for {
+		h, n, err := parseHeader(p.got)
+		if err != nil {
+			return frame{}, err
+		}
+		if n > 0 && uint64(len(p.got)-n) >= h.length {
+			payload := p.got[n : n+int(h.length)]
+			p.got = p.got[n+int(h.length):]
+			require.Equal(p.t, !p.masked, h.masked, "masking follows the role")
+			if h.masked {
+				maskByByte(payload, payload, h.key, 0)
+			}
+			return frame{h, string(payload)}, nil
+		}
+		if p.buf == nil {
+			p.buf = make([]byte, 64<<10)
+		}
+		n, err = p.conn.Read(p.buf)
+		p.got = append(p.got, p.buf[:n]...)
+		if err != nil {
+			return frame{}, err
+		}
+	}
+}
+
+// expect reads a frame and checks it.
+func (p *peer) expect(fin bool, op opcode, payload string) {
+	p.t.Helper()
+	f, err := p.next()
+	require.NoError(p.t, err)
+	require.Equal(p.t, frame{header{fin: fin, opcode: op, masked: f.masked, key: f.key, length: uint64(len(payload))}, payload}, f)
+}
+
+// expectClose reads a close frame with a code and any reason.
+func (p *peer) expectClose(code int) {
+	p.t.Helper()
+	f, err := p.next()
+	require.NoError(p.t, err)
+	require.Equal(p.t, opClose, f.opcode)
+	got, _, err := parseClose([]byte(f.payload))
+	require.NoError(p.t, err)
+	require.Equal(p.t, code, got)
+}
+
+// expectEOF checks that nothing more comes.
+func (p *peer) expectEOF() {
+	p.t.Helper()
+	_, err := p.next()
+	require.Equal(p.t, io.EOF, err)
+	require.Empty(p.t, p.got)
+}
+
+// closesWhenTold makes the peer close its side as soon as the connection does.
+func (p *peer) closesWhenTold() {
+	go func() {
+		io.Copy(io.Discard, p.conn)
+		p.conn.Close()
+	}()
+}
+
+// soon is long enough in a bubble for everything to happen that is going to.
+const soon = time.Minute
+
+func withKeepAlive(c *Conn, k KeepAlive) *Conn {
+	c.startKeepAlive(k)
+	return c
+}
+
+// reads keeps a read method at work until the connection ends.
+func reads(c *Conn) (ended <-chan error) {
+	end := make(chan error, 1)
+	go func() {
+		for {
+			if _, _, err := c.ReadMessage(); err != nil {
+				end <- err
+				return
+			}
+		}
+	}()
+	return end
+}
+
+// expectPing reads a ping and returns its payload.
+func (p *peer) expectPing() string {
+	p.t.Helper()
+	f, err := p.next()
+	require.NoError(p.t, err)
+	require.Equal(p.t, opPing, f.opcode)
+	return f.payload
+}
+
+func (p *peer) pong(payload string) []byte { return p.frame(true, opPong, payload) }
+
+// A message is what an application receives.
+type message struct {
+	kind int
+	data string
+}
+
+// A reading is one of the ways to receive a message.
+type reading struct {
+	name string
+	read func(*Conn) (int, []byte, error)
+}
+
+var readings = []reading{
+	{"ReadMessage", (*Conn).ReadMessage},
+	{"AppendMessage", func(c *Conn) (int, []byte, error) {
+		kind, p, err := c.AppendMessage([]byte("before"))
+		return kind, bytes.TrimPrefix(p, []byte("before")), err
+	}},
+	{"NextReader", func(c *Conn) (int, []byte, error) {
+		kind, r, err := c.NextReader()
+		if err != nil {
+			return kind, nil, err
+		}
+		p, err := io.ReadAll(r)
+		return kind, p, err
+	}},
+}
+
+func eachReading(t *testing.T, test func(t *testing.T, m mode, r reading)) {
+	for _, r := range readings {
+		t.Run(r.name, func(t *testing.T) {
+			eachMode(t, func(t *testing.T, m mode) { test(t, m, r) })
+		})
+	}
+}
+
+var long = strings.Repeat("0123456789abcdef", 5000) // 80,000 bytes
+
+// lengthOf is the beginning of a binary frame with the length in a long form.
+func lengthOf(p *peer, form byte, length string) []byte {
+	if p.masked {
+		return append([]byte{0x82, form | maskBit}, length+"\x00\x00\x00\x00"...)
+	}
+	return append([]byte{0x82, form}, length...)
+}
+
+// closesAfter makes the peer expect a close frame with the code and close.
+func (p *peer) closesAfter(code int) {
+	go func() {
+		p.expectClose(code)
+		p.conn.CloseWrite()
+	}()
+}
+
+// gated is mode.connect over a gatedStream.
+func (m mode) gated(t *testing.T, config connConfig) (*Conn, *gatedStream, *peer) {
+	a, b := wstest.Pipe(0, m.chunking())
+	s := &gatedStream{Conn: a}
+	config.client, config.readBufferSize, config.writeBufferSize = m.client, m.buffer, m.buffer
+	c := newConn(s, config)
+	t.Cleanup(func() {
+		synctest.Wait() // for a peer that is about to see the end
+		c.Close()
+		b.Close()
+	})
+	return c, s, &peer{t: t, conn: b, masked: !m.client}
+}
+
+func testPayload(n int) string {
+	return strings.Repeat("The quick brown fox. ", n/21+1)[:n]
+}
+
+// narrow is how many bytes are on their way at most where a test has a narrow
+// pipe: what is written there is stuck until the peer reads.
+const narrow = 16
+
+// connectNarrow is connect over a narrow pipe.
+func (m mode) connectNarrow(t *testing.T, config connConfig) (*Conn, *peer) {
+	a, b := wstest.Pipe(narrow, m.chunking())
+	config.client, config.readBufferSize, config.writeBufferSize = m.client, m.buffer, m.buffer
+	c := newConn(a, config)
+	t.Cleanup(func() {
+		c.Close()
+		b.Close()
+	})
+	return c, &peer{t: t, conn: b, masked: !m.client}
+}

@@ -1,0 +1,70 @@
+package websocket
+
+import (
+	"io"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed23105783/websocket/internal/wstest"
+)
+
+// TestCompressedConversation has two connections talk in every agreement and
+// by every way to write and to read.
+func TestCompressedConversation(t *testing.T) {
+	for name, a := range agreements() {
+		t.Run(name, func(t *testing.T) {
+			for _, chunking := range []wstest.Chunking{wstest.Whole, wstest.Random(3)} {
+				left, right := wstest.Pipe(0, chunking)
+				server, client := newConn(left, connConfig{agreement: a}), newConn(right, connConfig{client: true, agreement: a})
+				converse(t, server, client)
+				converse(t, client, server)
+			}
+		})
+	}
+}
+
+func converse(t *testing.T, from, to *Conn) {
+	writers := []func(s string) error{
+		func(s string) error { return from.WriteMessage(TextMessage, []byte(s)) },
+		func(s string) error {
+			w, err := from.NextWriter(TextMessage)
+			if err != nil {
+				return err
+			}
+			for rest := s; rest != ""; {
+				n := min(1000, len(rest))
+				if _, err := io.WriteString(w, rest[:n]); err != nil {
+					return err
+				}
+				rest = rest[n:]
+			}
+			return w.Close()
+		},
+		func(s string) error {
+			pm, err := NewPreparedMessage(TextMessage, []byte(s))
+			if err != nil {
+				return err
+			}
+			return from.WritePreparedMessage(pm)
+		},
+		func(s string) error { return from.Send(TextMessage, []byte(s)) },
+		func(s string) error {
+			from.EnableWriteCompression(false)
+			defer from.EnableWriteCompression(true)
+			return from.WriteMessage(TextMessage, []byte(s))
+		},
+	}
+	for round := range 3 {
+		for i, s := range compressible {
+			for j, write := range writers {
+				require.NoError(t, write(s))
+				reading := readings[(round+i+j)%len(readings)]
+				kind, data, err := reading.read(to)
+				require.NoError(t, err, "%s, writer %d, round %d", reading.name, j, round)
+				require.Equal(t, message{TextMessage, s}, message{kind, string(data)})
+			}
+			require.NoError(t, from.SetCompressionLevel(i%12-2))
+		}
+	}
+}

@@ -1,0 +1,343 @@
+package websocket
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed23105783/websocket/internal/wstest"
+)
+
+// TestEmptyBlocksAreBounded: they are input without output, and count nothing
+// against the read limit.
+func TestEmptyBlocksAreBounded(t *testing.T) {
+	blocks := strings.Repeat("\x00\x00\x00\xFF\xFF", 1000)
+	eachReading(t, func(t *testing.T, m mode, r reading) {
+		c, p := m.connectDeflating(t, agreements()["bits=15,alone=true"])
+		p.send(p.compressedFrame(false, opText, blocks))
+		for range maxIdleInput/len(blocks) + 1 {
+			p.send(p.frame(false, opContinuation, blocks))
+		}
+		p.closesAfter(1008)
+		_, _, err := r.read(c)
+		require.Equal(t, error(errIdleInput), err)
+	})
+}
+
+// TestReadLimitCountsInflatedBytes: the limit passes, a byte more does not,
+// and a bomb is stopped long before it goes off.
+func TestReadLimitCountsInflatedBytes(t *testing.T) {
+	const limit = 1000
+	for name, test := range map[string]struct {
+		n    int
+		want error
+	}{
+		"limit": {limit, nil}, "limit+1": {limit + 1, ErrReadLimit}, "bomb": {100 << 20, ErrReadLimit},
+	} {
+		t.Run(name, func(t *testing.T) {
+			z := deflated(strings.Repeat("x", test.n))
+			eachReading(t, func(t *testing.T, m mode, r reading) {
+				c, p := m.connectDeflating(t, agreements()["bits=15,alone=true"])
+				c.SetReadLimit(limit)
+				cut := len(z) / 2
+				for _, frames := range [][][]byte{
+					{p.compressedFrame(true, opText, z)},
+					{p.compressedFrame(false, opText, z[:cut]), p.frame(true, opContinuation, z[cut:])},
+				} {
+					p.send(frames...)
+					if test.want != nil {
+						p.closesAfter(1009)
+					}
+					_, data, err := r.read(c)
+					require.Equal(t, test.want, err)
+					require.LessOrEqual(t, cap(data), 10*limit)
+					if err != nil {
+						break
+					}
+					require.Len(t, data, test.n)
+				}
+			})
+		})
+	}
+}
+
+// TestStreamingTakesConstantMemory: of a long message no more is in memory than
+// the buffers hold, compressed or not.
+func TestStreamingTakesConstantMemory(t *testing.T) {
+	countsAllocations(t)
+	const n = 64 << 20
+	for name, config := range map[string]connConfig{
+		"plain":      {},
+		"takeover":   {agreement: agreements()["bits=15,alone=false"]},
+		"on its own": {agreement: agreements()["bits=15,alone=true"]},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config.readLimit = -1
+			piece := []byte(strings.Repeat("a line of a long text, ", 1000))
+			server := newConn(&endlessStream{}, config)
+			require.Less(t, allocated(func() {
+				w, err := server.NextWriter(TextMessage)
+				require.NoError(t, err)
+				for written := 0; written < n; written += len(piece) {
+					_, err := w.Write(piece)
+					require.NoError(t, err)
+				}
+				require.NoError(t, w.Close())
+			}), uint64(2<<20))
+
+			p := &peer{masked: true}
+			frame := p.frame(true, opText, strings.Repeat("x", n))
+			if name != "plain" {
+				frame = p.compressedFrame(true, opText, deflated(strings.Repeat("x", n)))
+			}
+			server = newConn(&endlessStream{frame: frame}, config)
+			require.Less(t, allocated(func() {
+				_, r, err := server.NextReader()
+				require.NoError(t, err)
+				read, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, r, make([]byte, 4096))
+				require.NoError(t, err)
+				require.EqualValues(t, n, read)
+			}), uint64(2<<20))
+		})
+	}
+}
+
+// TestBombTakesNoMoreThanTheLimit: 100 MB in a thousandth of that, as one frame
+// and in fragments, and half as much in a buffer. A message grows by doubling,
+// so that what it has taken in all is twice what it has in the end, and what a
+// buffer holds is tried in one go before; a reader has its buffers alone.
+func TestBombTakesNoMoreThanTheLimit(t *testing.T) {
+	countsAllocations(t)
+	const limit, constant = 1 << 20, 256 << 10
+	bomb, small := deflated(strings.Repeat("x", 100<<20)), deflated(strings.Repeat("x", 50<<20)) // which a buffer holds
+	for _, client := range []bool{false, true} {
+		p := &peer{masked: !client}
+		for name, frames := range map[string][]byte{
+			"frame":     p.compressedFrame(true, opBinary, bomb),
+			"buffer":    p.compressedFrame(true, opBinary, small),
+			"fragments": append(p.compressedFrame(false, opBinary, bomb[:len(bomb)/2]), p.frame(true, opContinuation, bomb[len(bomb)/2:])...),
+		} {
+			for _, a := range []string{"bits=15,alone=true", "bits=8,alone=false"} {
+				t.Run(fmt.Sprintf("client=%v/%s/%s", client, name, a), func(t *testing.T) {
+					config := connConfig{client: client, agreement: agreements()[a], readLimit: limit, readBufferSize: maxBuffer}
+					c := newConn(&scriptedStream{in: frames, chunking: wstest.Whole}, config)
+					require.Less(t, allocated(func() {
+						_, _, err := c.ReadMessage()
+						require.Equal(t, ErrReadLimit, err)
+					}), uint64(5*limit+constant))
+
+					c = newConn(&scriptedStream{in: frames, chunking: wstest.Whole}, config)
+					require.Less(t, allocated(func() {
+						_, r, err := c.NextReader()
+						require.NoError(t, err)
+						n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, r, make([]byte, 4096))
+						require.Equal(t, ErrReadLimit, err)
+						require.LessOrEqual(t, n, int64(limit))
+					}), uint64(constant))
+				})
+			}
+		}
+	}
+}
+
+// TestReadLimitPassesExactly: what reaches the application of a message beyond
+// the limit is not a byte more than the limit.
+func TestReadLimitPassesExactly(t *testing.T) {
+	const limit = 1000
+	for _, n := range []int{limit, limit + 1} {
+		text := strings.Repeat("x", n)
+		for _, compressed := range []bool{false, true} {
+			for _, client := range []bool{false, true} {
+				p := &peer{masked: !client}
+				config := connConfig{client: client, readLimit: limit, agreement: agreements()["bits=15,alone=true"]}
+				frames := append(p.frame(false, opText, text[:limit/2]), p.frame(true, opContinuation, text[limit/2:])...)
+				if compressed {
+					frames = p.compressedFrame(true, opText, deflated(text))
+				}
+				_, r, err := newConn(&scriptedStream{in: frames, chunking: wstest.Whole}, config).NextReader()
+				require.NoError(t, err)
+				got, err := io.ReadAll(r)
+				require.LessOrEqual(t, len(got), limit)
+				if n == limit {
+					require.NoError(t, err)
+					require.Len(t, got, limit)
+				} else {
+					require.Equal(t, ErrReadLimit, err)
+				}
+			}
+		}
+	}
+}
+
+// TestSumOfLengthsDoesNotOverflow: a fragment that, added to those before, would
+// make the length negative is beyond every limit, none included.
+func TestSumOfLengthsDoesNotOverflow(t *testing.T) {
+	for _, limit := range []int64{-1, 1, 10, math.MaxInt64, math.MaxInt64 - 5} {
+		for _, client := range []bool{false, true} {
+			p := &peer{masked: !client}
+			frames := p.frame(false, opBinary, "0123456789")
+			for _, length := range []string{"\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF", "\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFA"} {
+				last := lengthOf(p, 127, length)
+				last[0] = 0x80
+				s := &scriptedStream{in: append(bytes.Clone(frames), last...), chunking: wstest.Whole}
+				_, data, err := newConn(s, connConfig{client: client, readLimit: limit}).ReadMessage()
+				require.Equal(t, ErrReadLimit, err, "%d", limit)
+				require.Empty(t, data)
+			}
+		}
+	}
+}
+
+// TestManyDeclarationsAreNotBelieved: every fragment of many declares as much as
+// is allowed at once; memory follows what has come.
+func TestManyDeclarationsAreNotBelieved(t *testing.T) {
+	countsAllocations(t)
+	for _, client := range []bool{false, true} {
+		p := &peer{masked: !client}
+		head := lengthOf(p, 127, "\x00\x00\x00\x00\x01\x00\x00\x00") // 16 MiB
+		require.Less(t, allocated(func() {
+			for range 100 {
+				s := &scriptedStream{in: append(bytes.Clone(head), long[:100]...), chunking: wstest.Whole}
+				_, _, err := newConn(s, connConfig{client: client}).ReadMessage()
+				require.Equal(t, errEOF, err)
+			}
+		}), uint64(100*2*trustedLength))
+	}
+}
+
+// TestFragmentsShareOneBuffer: a hundred thousand fragments of one byte cost
+// little more than the message that they make.
+func TestFragmentsShareOneBuffer(t *testing.T) {
+	countsAllocations(t)
+	const n = 100_000
+	for _, client := range []bool{false, true} {
+		p := &peer{masked: !client}
+		frames := p.frame(false, opBinary, "x")
+		frames = append(frames, bytes.Repeat(p.frame(false, opContinuation, "x"), n-2)...)
+		frames = append(frames, p.frame(true, opContinuation, "x")...)
+		c := newConn(&scriptedStream{in: frames, chunking: wstest.Whole}, connConfig{client: client})
+		require.Less(t, allocated(func() {
+			_, data, err := c.ReadMessage()
+			require.NoError(t, err)
+			require.Len(t, data, n)
+		}), uint64(10*n))
+	}
+}
+
+// TestEmptyFragmentsAreBounded: as many as documented pass, one more does not,
+// and the next message has as many again.
+func TestEmptyFragmentsAreBounded(t *testing.T) {
+	for _, client := range []bool{false, true} {
+		p := &peer{masked: !client}
+		of := func(n int) []byte {
+			frames := append(p.frame(false, opText, "x"), bytes.Repeat(p.frame(false, opContinuation, ""), n)...)
+			return append(frames, p.frame(true, opContinuation, "y")...)
+		}
+		s := &scriptedStream{in: bytes.Join([][]byte{of(1024), of(1024), of(1025)}, nil), chunking: wstest.Whole}
+		c := newConn(s, connConfig{client: client})
+		expectMessages(t, c, []string{"xy", "xy"})
+		_, _, err := c.ReadMessage()
+		require.Equal(t, error(errEmptyFragments), err)
+	}
+}
+
+// TestEndInsideAMessageIsAnError: wherever a stream of compressed messages is
+// cut, and however it is read, nothing looks like the end of a message.
+func TestEndInsideAMessageIsAnError(t *testing.T) {
+	for _, client := range []bool{false, true} {
+		p := &peer{masked: !client}
+		z := deflated(strings.Repeat("some text, ", 20))
+		first := p.compressedFrame(true, opText, z)
+		stream := bytes.Join([][]byte{
+			first, p.compressedFrame(false, opText, z[:5]), p.frame(true, opPing, ""), p.frame(true, opContinuation, z[5:]),
+		}, nil)
+		for cut := range stream {
+			for _, r := range readings {
+				s := &scriptedStream{in: stream[:cut], chunking: wstest.Whole}
+				c := newConn(s, connConfig{client: client, agreement: agreements()["bits=15,alone=true"]})
+				complete := 0
+				for {
+					_, _, err := r.read(c)
+					if err != nil {
+						require.Equal(t, errEOF, err, "%s, cut at %d", r.name, cut)
+						require.NotErrorIs(t, err, io.EOF)
+						break
+					}
+					complete++
+				}
+				require.Equal(t, cut >= len(first), complete == 1, "%s, cut at %d", r.name, cut)
+			}
+		}
+	}
+}
+
+func TestReadLimitIsExact(t *testing.T) {
+	cut := func(p *peer, s string) [][]byte {
+		return [][]byte{p.frame(false, opBinary, s[:3]), p.frame(false, opContinuation, ""), p.frame(true, opContinuation, s[3:])}
+	}
+	whole := func(p *peer, s string) [][]byte { return [][]byte{p.binary(s)} }
+	for name, frames := range map[string]func(*peer, string) [][]byte{"one frame": whole, "fragments": cut} {
+		t.Run(name, func(t *testing.T) {
+			eachReading(t, func(t *testing.T, m mode, r reading) {
+				const limit = 100
+				c, p := m.connect(t)
+				c.SetReadLimit(limit)
+				p.closesAfter(1009)
+				p.send(frames(p, long[:limit])...)
+				p.send(frames(p, long[:limit+1])...)
+				_, data, err := r.read(c)
+				require.NoError(t, err)
+				require.Len(t, data, limit)
+				_, data, err = r.read(c)
+				require.Equal(t, ErrReadLimit, err)
+				if r.name != "NextReader" {
+					require.Empty(t, data)
+				}
+			})
+		})
+	}
+}
+
+func TestNoReadLimit(t *testing.T) {
+	eachReading(t, func(t *testing.T, m mode, r reading) {
+		c, p := m.connect(t)
+		c.SetReadLimit(0)
+		p.send(p.binary(long))
+		_, data, err := r.read(c)
+		require.NoError(t, err)
+		require.Equal(t, long, string(data))
+	})
+}
+
+// TestDeclaredLengthIsNotBelieved declares much and sends little.
+func TestDeclaredLengthIsNotBelieved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := wstest.Pipe(0, wstest.Whole)
+		c := newConn(a, connConfig{client: true})
+		b.Write(appendHeader(nil, header{fin: true, opcode: opBinary, length: DefaultReadLimit}))
+		b.Write(make([]byte, 1000))
+		c.SetReadDeadline(time.Now().Add(soon))
+		_, _, err := c.ReadMessage()
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		assert.Len(t, c.read.partial, 1000)
+		assert.LessOrEqual(t, cap(c.read.partial), trustedLength)
+
+		b.Write(make([]byte, trustedLength))
+		c.SetReadDeadline(time.Now().Add(soon))
+		_, _, err = c.ReadMessage()
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		assert.Len(t, c.read.partial, 1000+trustedLength)
+		assert.LessOrEqual(t, cap(c.read.partial), (growth+1)*(1000+trustedLength))
+		c.Close()
+		b.Close()
+	})
+}

@@ -1,0 +1,44 @@
+package websocket
+
+import (
+	"bytes"
+	"net"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed23105783/websocket/internal/wstest"
+)
+
+// TestRestHasAFlusher: what a socket did not take at once is written although
+// nobody writes anything else.
+func TestRestHasAFlusher(t *testing.T) {
+	c, remote := stuffedPair(t)
+	require.NoError(t, c.Send(TextMessage, []byte("rest")))
+	require.True(t, c.write.frames.hasBacklog())
+	got := make([]byte, 0, 64)
+	for buf := make([]byte, 1<<16); !bytes.HasSuffix(got, []byte("rest")); {
+		n, err := remote.Read(buf)
+		require.NoError(t, err)
+		got = append(got, bytes.TrimLeft(buf[:n], "\x00")...)
+	}
+	require.Equal(t, "\x81\x04rest", string(got))
+	wstest.Settle(t, "backlog", func() bool { return !c.write.frames.hasBacklog() && c.BufferedAmount() == 0 })
+}
+
+// TestRestAtTheEnd: those who wait for what a socket did not take are told of
+// the end of the connection, also where a message is under way.
+func TestRestAtTheEnd(t *testing.T) {
+	for _, busy := range []bool{false, true} {
+		c := stuffed(t)
+		result := c.write.ownQueue().addWaiting(finBit|firstByte(opText), []byte("waiting"))
+		c.flushQueue()
+		require.True(t, c.write.frames.hasBacklog())
+		if busy {
+			c.write.lock.Acquire(nil, nil)
+		}
+		c.Close()
+		<-result.done
+		require.ErrorIs(t, result.err, net.ErrClosed)
+	}
+}

@@ -1,0 +1,158 @@
+package websocket
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestWriteAfterACloseThatTimedOut: a writer whose end could not be sent is
+// open, and takes more.
+func TestWriteAfterACloseThatTimedOut(t *testing.T) {
+	all := agreements()
+	all["none"] = agreement{}
+	for name, a := range all {
+		t.Run(name, func(t *testing.T) {
+			for _, n := range []int{0, 10, 6000} {
+				left, right := socketPair(t)
+				c, peer := newConn(left, connConfig{agreement: a}), newConn(right, connConfig{client: true, agreement: a})
+				want := "the first part, the first part" + testPayload(n)
+				w, err := c.NextWriter(TextMessage)
+				require.NoError(t, err)
+				_, err = io.WriteString(w, want[:30])
+				require.NoError(t, err)
+				c.SetWriteDeadline(time.Now().Add(-time.Second))
+				require.ErrorIs(t, w.Close(), os.ErrDeadlineExceeded)
+				c.SetWriteDeadline(time.Time{})
+				_, err = io.WriteString(w, want[30:])
+				require.NoError(t, err)
+				require.NoError(t, w.Close())
+				_, data, err := peer.ReadMessage()
+				require.NoError(t, err)
+				require.Equal(t, want, string(data))
+			}
+		})
+	}
+}
+
+// TestNextWriterOnABrokenConnection: a loop that looks at no other error ends.
+func TestNextWriterOnABrokenConnection(t *testing.T) {
+	cause := errors.New("cable cut")
+	c := newConn(brokenStream{cause}, connConfig{})
+	w, err := c.NextWriter(TextMessage)
+	require.NoError(t, err)
+	require.ErrorIs(t, w.Close(), cause)
+	for range 3 {
+		_, err = c.NextWriter(TextMessage)
+		require.ErrorIs(t, err, cause)
+	}
+	c = newConn(&scriptedStream{}, connConfig{})
+	c.Close()
+	_, err = c.NextWriter(TextMessage)
+	require.ErrorIs(t, err, net.ErrClosed)
+}
+
+// TestNextWriter writes messages in pieces of all sizes and by all methods.
+func TestNextWriter(t *testing.T) {
+	for name, write := range map[string]func(w io.Writer, s string) (int, error){
+		"Write":       func(w io.Writer, s string) (int, error) { return w.Write([]byte(s)) },
+		"WriteString": func(w io.Writer, s string) (int, error) { return w.(io.StringWriter).WriteString(s) },
+		"ReadFrom": func(w io.Writer, s string) (int, error) {
+			n, err := w.(io.ReaderFrom).ReadFrom(strings.NewReader(s))
+			return int(n), err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachMode(t, func(t *testing.T, m mode) {
+				c, p := m.connect(t)
+				for _, n := range lengths {
+					for _, piece := range []int{1, 100, 5000, 1 << 20} {
+						if n/piece > 1000 {
+							continue
+						}
+						w, err := c.NextWriter(BinaryMessage)
+						require.NoError(t, err)
+						data := testPayload(n)
+						for data := data; data != ""; {
+							k := min(piece, len(data))
+							written, err := write(w, data[:k])
+							require.NoError(t, err)
+							require.Equal(t, k, written)
+							data = data[k:]
+						}
+						require.NoError(t, w.Close())
+						require.Equal(t, data, p.message(opBinary))
+						_, err = w.Write([]byte("late"))
+						require.Equal(t, errWriterClosed, err)
+						require.Equal(t, errWriterClosed, w.Close())
+					}
+				}
+			})
+		})
+	}
+}
+
+// message reads the frames of a message and returns its payload.
+func (p *peer) message(op opcode) string {
+	p.t.Helper()
+	var data strings.Builder
+	for {
+		f, err := p.next()
+		require.NoError(p.t, err)
+		require.Equal(p.t, op, f.opcode)
+		data.WriteString(f.payload)
+		if f.fin {
+			return data.String()
+		}
+		op = opContinuation
+	}
+}
+
+func TestNextWriterClosesTheOneBefore(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connect(t)
+		first, err := c.NextWriter(TextMessage)
+		require.NoError(t, err)
+		io.WriteString(first, "first")
+		second, err := c.NextWriter(BinaryMessage)
+		require.NoError(t, err)
+		p.expect(true, opText, "first")
+		_, err = io.WriteString(first, "late")
+		require.Equal(t, errWriterClosed, err)
+		require.NoError(t, second.Close())
+		p.expect(true, opBinary, "")
+	})
+}
+
+// TestControlBetweenFragments: a pong does not wait for a long message, but a
+// message waits for the one that has begun.
+func TestControlBetweenFragments(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connect(t)
+		w, err := c.NextWriter(BinaryMessage)
+		require.NoError(t, err)
+		w.Write([]byte(long)) // more than the buffer: a fragment goes out
+		require.NoError(t, c.WriteControl(PingMessage, []byte("now"), time.Time{}))
+		sent := make(chan error)
+		go func() { sent <- c.WriteMessage(TextMessage, []byte("after")) }()
+		synctest.Wait()
+		select {
+		case <-sent:
+			require.Fail(t, "a message inside a message")
+		default:
+		}
+		p.expect(false, opBinary, long)
+		p.expect(true, opPing, "now")
+		require.NoError(t, w.Close())
+		require.NoError(t, <-sent)
+		p.expect(true, opContinuation, "")
+		p.expect(true, opText, "after")
+	})
+}

@@ -1,0 +1,183 @@
+package websocket
+
+import (
+	"context"
+	"io"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// stuckWrites are the ways of a message to a peer that does not read.
+var stuckWrites = map[string]func(c *Conn, data []byte) error{
+	"WriteMessage": func(c *Conn, data []byte) error { return c.WriteMessage(BinaryMessage, data) },
+	"WriteMessageContext": func(c *Conn, data []byte) error {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		return c.WriteMessageContext(ctx, BinaryMessage, data)
+	},
+	"NextWriter": func(c *Conn, data []byte) error {
+		w, err := c.NextWriter(BinaryMessage)
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(data); err != nil {
+			return err
+		}
+		return w.Close()
+	},
+	"WritePreparedMessage": func(c *Conn, data []byte) error {
+		pm, err := NewPreparedMessage(BinaryMessage, data)
+		if err != nil {
+			return err
+		}
+		return c.WritePreparedMessage(pm)
+	},
+	"WriteControl": func(c *Conn, data []byte) error {
+		return c.WriteControl(PingMessage, data[:100], time.Time{})
+	},
+	"behind Send": func(c *Conn, data []byte) error {
+		if err := c.Send(BinaryMessage, data); err != nil {
+			return err
+		}
+		return c.WriteMessage(TextMessage, []byte("short"))
+	},
+}
+
+// TestWriteTimeout ends a connection whose peer does not read, whatever is
+// being written: for the writer, for those who wait for it, and for readers.
+func TestWriteTimeout(t *testing.T) {
+	for name, write := range stuckWrites {
+		t.Run(name, func(t *testing.T) {
+			eachMode(t, func(t *testing.T, m mode) {
+				c, _ := m.connectNarrow(t, connConfig{writeTimeout: soon})
+				start := time.Now()
+				read, waited := make(chan error, 1), make(chan error, 1)
+				go func() { _, _, err := c.ReadMessage(); read <- err }()
+				go func() {
+					time.Sleep(soon / 2)
+					waited <- c.WriteMessage(TextMessage, []byte("waits"))
+				}()
+				err := write(c, []byte(long))
+				require.ErrorIs(t, err, net.ErrClosed)
+				require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+				require.Equal(t, soon, time.Since(start))
+				<-c.Done()
+				require.Equal(t, CloseInfo{Code: CloseAbnormalClosure}, c.CloseInfo())
+				require.ErrorIs(t, <-waited, net.ErrClosed)
+				require.Equal(t, ErrSlowPeer, <-read)
+				require.ErrorIs(t, c.Send(TextMessage, nil), os.ErrDeadlineExceeded)
+			})
+		})
+	}
+}
+
+// TestWriteTimeoutIsAnError: an end that nobody asked for is told as one.
+func TestWriteTimeoutIsAnError(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, _ := m.connectNarrow(t, connConfig{writeTimeout: soon})
+		require.NoError(t, c.Send(BinaryMessage, []byte(long)))
+		var told []error
+		c.Serve(Events{Error: func(_ *Conn, err error) { told = append(told, err) }})
+		require.Len(t, told, 1)
+		require.Equal(t, ErrSlowPeer, told[0])
+		require.EqualValues(t, len(long), c.BufferedAmount())
+	})
+}
+
+// TestWriteTimeoutOnASocket has a socket take what it can, and then nothing.
+func TestWriteTimeoutOnASocket(t *testing.T) {
+	for name, write := range stuckWrites {
+		t.Run(name, func(t *testing.T) {
+			c := stuffed(t)
+			c.write.frames.timeout = 10 * time.Millisecond
+			err := write(c, []byte(long))
+			require.ErrorIs(t, err, net.ErrClosed)
+			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+			<-c.Done()
+		})
+	}
+	t.Run("Send", func(t *testing.T) {
+		c := stuffed(t)
+		c.write.frames.timeout = 10 * time.Millisecond
+		require.NoError(t, c.Send(BinaryMessage, []byte(long)))
+		<-c.Done() // there need not be anybody who waits
+		require.EqualValues(t, len(long), c.BufferedAmount())
+		require.ErrorIs(t, c.Send(BinaryMessage, nil), net.ErrClosed)
+	})
+}
+
+// TestWriteTimeoutIsForEachFrame: a peer that reads is left alone, however
+// slowly it reads on the whole, and idleness does not count.
+func TestWriteTimeoutIsForEachFrame(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connectNarrow(t, connConfig{writeTimeout: soon})
+		go func() {
+			for buf := make([]byte, narrow); ; {
+				time.Sleep(soon / 4)
+				if _, err := io.ReadFull(p.conn, buf); err != nil {
+					return
+				}
+			}
+		}()
+		for i := range 20 {
+			data := []byte(long[:2*narrow])
+			if i%3 == 0 {
+				require.NoError(t, c.Send(BinaryMessage, data))
+				time.Sleep(5 * soon)
+				require.Zero(t, c.BufferedAmount())
+			} else {
+				require.NoError(t, c.WriteMessage(BinaryMessage, data))
+			}
+		}
+		require.Equal(t, StateOpen, c.State())
+		c.Close()
+		time.Sleep(soon)
+	})
+}
+
+// TestWriteTimeoutBesideADeadline: the shorter of the two decides.
+func TestWriteTimeoutBesideADeadline(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		for _, deadline := range []time.Duration{soon / 2, 2 * soon} {
+			c, _ := m.connectNarrow(t, connConfig{writeTimeout: soon})
+			start := time.Now()
+			c.SetWriteDeadline(start.Add(deadline))
+			err := c.WriteMessage(BinaryMessage, []byte(long))
+			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+			require.ErrorIs(t, err, net.ErrClosed, "it was half on its way")
+			require.Equal(t, min(soon, deadline), time.Since(start))
+		}
+	})
+	// On a socket the writer's own deadline does no harm before the first byte.
+	c := stuffed(t)
+	c.write.frames.timeout = time.Hour
+	require.ErrorIs(t, c.WriteControl(PingMessage, nil, time.Now().Add(10*time.Millisecond)), os.ErrDeadlineExceeded)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	require.Equal(t, context.DeadlineExceeded, c.WriteMessageContext(ctx, TextMessage, nil))
+	require.Equal(t, StateOpen, c.State())
+	// The limit is the connection's, and the end of it.
+	c.write.frames.timeout = 10 * time.Millisecond
+	err := c.WriteControl(PingMessage, nil, time.Now().Add(time.Hour))
+	require.ErrorIs(t, err, net.ErrClosed)
+	<-c.Done()
+}
+
+// TestNoWriteTimeout: without one a write waits for as long as it takes.
+func TestNoWriteTimeout(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connectNarrow(t, connConfig{})
+		require.NoError(t, c.Send(TextMessage, []byte(long)))
+		written := make(chan error, 1)
+		go func() { written <- c.WriteMessage(TextMessage, []byte("at last")) }()
+		time.Sleep(1000 * time.Hour)
+		require.Empty(t, written)
+		go io.Copy(io.Discard, p.conn)
+		require.NoError(t, <-written)
+		require.Zero(t, c.write.frames.deadline.value)
+	})
+}
