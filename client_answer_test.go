@@ -17,22 +17,26 @@ import (
 )
 
 func TestDialAcceptsAnswers(t *testing.T) {
-	plain := func(r *http.Request) string { return accepted(r) }
+	plain := func(r *http.Request) string { return acceptingResponse(r) }
 	for name, answer := range map[string]func(r *http.Request) string{
 		"tokens in another case": func(r *http.Request) string {
-			return strings.NewReplacer("websocket", "WebSocket", "Connection: Upgrade", "connection: UPGRADE").Replace(accepted(r))
+			return strings.NewReplacer("websocket", "WebSocket", "Connection: Upgrade", "connection: UPGRADE").Replace(acceptingResponse(r))
 		},
 		"tokens in lists": func(r *http.Request) string {
-			return strings.NewReplacer("websocket", "h2c, websocket", ": Upgrade", ": keep-alive, upgrade").Replace(accepted(r))
+			return strings.NewReplacer("websocket", "h2c, websocket", ": Upgrade", ": keep-alive, upgrade").Replace(acceptingResponse(r))
 		},
-		"tokens in lines":     func(r *http.Request) string { return accepted(r, "Upgrade: h2c", "Connection: keep-alive") },
-		"a subprotocol":       func(r *http.Request) string { return accepted(r, "Sec-WebSocket-Protocol: chat") },
-		"no extension":        func(r *http.Request) string { return accepted(r, "Sec-WebSocket-Extensions:") },
-		"another reason":      func(r *http.Request) string { return strings.Replace(accepted(r), "Switching Protocols", "Fine", 1) },
-		"after Early Hints":   func(r *http.Request) string { return "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + accepted(r) },
-		"a large header":      func(r *http.Request) string { return accepted(r, "X: "+strings.Repeat("x", 60_000)) },
+		"tokens in lines": func(r *http.Request) string { return acceptingResponse(r, "Upgrade: h2c", "Connection: keep-alive") },
+		"a subprotocol":   func(r *http.Request) string { return acceptingResponse(r, "Sec-WebSocket-Protocol: chat") },
+		"no extension":    func(r *http.Request) string { return acceptingResponse(r, "Sec-WebSocket-Extensions:") },
+		"another reason": func(r *http.Request) string {
+			return strings.Replace(acceptingResponse(r), "Switching Protocols", "Fine", 1)
+		},
+		"after Early Hints": func(r *http.Request) string {
+			return "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + acceptingResponse(r)
+		},
+		"a large header":      func(r *http.Request) string { return acceptingResponse(r, "X: "+strings.Repeat("x", 60_000)) },
 		"as it is":            plain,
-		"Content-Length zero": func(r *http.Request) string { return accepted(r, "Content-Length: 0") },
+		"Content-Length zero": func(r *http.Request) string { return acceptingResponse(r, "Content-Length: 0") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -52,7 +56,7 @@ func TestEarlyBytesOnClient(t *testing.T) {
 	for _, scheme := range []string{"ws", "wss"} {
 		t.Run(scheme, func(t *testing.T) {
 			b := newEarlyServer(t, scheme)
-			eachEarly(t, func(t *testing.T, messages []string, late, buffer int) {
+			eachEarlyCase(t, func(t *testing.T, messages []string, late, buffer int) {
 				early, rest := earlyFrames(messages, false, late)
 				b.early <- early
 				d := &Dialer{ReadBufferSize: buffer, TLSClientConfig: b.trust}
@@ -70,7 +74,7 @@ func TestEarlyBytesOnClient(t *testing.T) {
 // TestDialRefusesAnswers: a 101 that does not open a connection.
 func TestDialRefusesAnswers(t *testing.T) {
 	edit := func(old, new string) func(*http.Request) string {
-		return func(r *http.Request) string { return strings.Replace(accepted(r), old, new, 1) }
+		return func(r *http.Request) string { return strings.Replace(acceptingResponse(r), old, new, 1) }
 	}
 	for _, test := range []struct {
 		name   string
@@ -85,10 +89,12 @@ func TestDialRefusesAnswers(t *testing.T) {
 		{"no Accept", edit("Accept: ", "Other: "), "Sec-WebSocket-Accept"},
 		{"the sample's Accept", func(*http.Request) string { return string(appendResponse(nil, sampleKey, "", "", nil)) }, "Sec-WebSocket-Accept"},
 		{"Accept repeated", func(r *http.Request) string {
-			return accepted(r, "Sec-WebSocket-Accept: "+acceptKey(r.Header.Get("Sec-WebSocket-Key")))
+			return acceptingResponse(r, "Sec-WebSocket-Accept: "+acceptKey(r.Header.Get("Sec-WebSocket-Key")))
 		}, "Sec-WebSocket-Accept"},
-		{"an extension", func(r *http.Request) string { return accepted(r, "Sec-WebSocket-Extensions: permessage-deflate") }, "extension"},
-		{"a subprotocol", func(r *http.Request) string { return accepted(r, "Sec-WebSocket-Protocol: mqtt") }, "subprotocol"},
+		{"an extension", func(r *http.Request) string {
+			return acceptingResponse(r, "Sec-WebSocket-Extensions: permessage-deflate")
+		}, "extension"},
+		{"a subprotocol", func(r *http.Request) string { return acceptingResponse(r, "Sec-WebSocket-Protocol: mqtt") }, "subprotocol"},
 		{"an Upgrade that net/http does not see", edit("Upgrade: websocket", "Upgrade:\r\nUpgrade: websocket"), "net/http"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -115,13 +121,13 @@ func TestDialRefusesAnswers(t *testing.T) {
 func TestDialRefused(t *testing.T) {
 	const size = 5000
 	for _, test := range []struct{ name, head, body string }{
-		{"Content-Length", "401 Unauthorized\r\nWWW-Authenticate: Basic\r\nContent-Length: 5000", long[:size]},
-		{"chunked", "500 Internal Server Error\r\nTransfer-Encoding: chunked", "1388\r\n" + long[:size] + "\r\n0\r\n\r\n"},
-		{"until the end", "403 Forbidden", long[:size]},
-		{"redirect", "302 Found\r\nLocation: ws://example.org/\r\nContent-Length: 5000", long[:size]},
-		{"permanent redirect", "308 Permanent Redirect\r\nLocation: /other\r\nContent-Length: 5000", long[:size]},
-		{"success of another kind", "200 OK\r\nContent-Length: 5000", long[:size]},
-		{"with the headers of a handshake", "426 Upgrade Required\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 5000", long[:size]},
+		{"Content-Length", "401 Unauthorized\r\nWWW-Authenticate: Basic\r\nContent-Length: 5000", longText[:size]},
+		{"chunked", "500 Internal Server Error\r\nTransfer-Encoding: chunked", "1388\r\n" + longText[:size] + "\r\n0\r\n\r\n"},
+		{"until the end", "403 Forbidden", longText[:size]},
+		{"redirect", "302 Found\r\nLocation: ws://example.org/\r\nContent-Length: 5000", longText[:size]},
+		{"permanent redirect", "308 Permanent Redirect\r\nLocation: /other\r\nContent-Length: 5000", longText[:size]},
+		{"success of another kind", "200 OK\r\nContent-Length: 5000", longText[:size]},
+		{"with the headers of a handshake", "426 Upgrade Required\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 5000", longText[:size]},
 		{"no body", "503 Service Unavailable\r\nContent-Length: 0", ""},
 		{"a short body", "503 Service Unavailable\r\nContent-Length: 5", "sorry"},
 		{"a body cut short", "503 Service Unavailable\r\nContent-Length: 10", "sorry"},
@@ -188,9 +194,9 @@ func TestDialNoHTTP(t *testing.T) {
 	}
 }
 
-// TestRedirectsForwardNothing: the other host hears nothing, least of all
+// TestRedirectsAreNotFollowed: the other host hears nothing, least of all
 // credentials.
-func TestRedirectsForwardNothing(t *testing.T) {
+func TestRedirectsAreNotFollowed(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		asked := 0
 		other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))

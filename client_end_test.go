@@ -17,9 +17,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestDialEnds stops a Dial in each of its stages, by a context or by
+// TestDialTimeouts stops a Dial in each of its stages, by a context or by
 // HandshakeTimeout.
-func TestDialEnds(t *testing.T) {
+func TestDialTimeouts(t *testing.T) {
 	const forever = -1
 	cert, roots := exampleCertificate(t)
 	untilRequest := func(answer string) func(net.Conn) {
@@ -110,9 +110,9 @@ var dialEnds = map[string]struct {
 	}},
 }
 
-// TestDialEndsInErrorBody: the answer is known, so that it is returned with
+// TestDialTimeoutInErrorBody: the answer is known, so that it is returned with
 // what there is of its body.
-func TestDialEndsInErrorBody(t *testing.T) {
+func TestDialTimeoutInErrorBody(t *testing.T) {
 	for name, end := range dialEnds {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -155,7 +155,7 @@ func TestContextEndsAfterDial(t *testing.T) {
 					}
 					s.answerOne(conn, func(r *http.Request) string {
 						time.AfterFunc(time.Hour, func() { conn.Write((&peer{}).text("late")) })
-						return accepted(r)
+						return acceptingResponse(r)
 					})
 				}
 				d := &Dialer{NetDialContext: s.dial, HandshakeTimeout: time.Minute, TLSClientConfig: &tls.Config{RootCAs: roots}}

@@ -63,12 +63,12 @@ func TestDialFunctions(t *testing.T) {
 func TestDialNetDialTLSContext(t *testing.T) {
 	s := httptest.NewTLSServer(newTestHandler(t))
 	t.Cleanup(s.Close)
-	dialer := &tls.Dialer{Config: trusting(s)}
+	dialer := &tls.Dialer{Config: clientTLSConfig(s)}
 	d := &Dialer{NetDialTLSContext: dialer.DialContext, TLSClientConfig: &tls.Config{ServerName: "has no effect"}}
 	c, _, err := d.Dial(s.URL, nil)
 	require.NoError(t, err)
 	defer c.Close()
-	expectEcho(t, c)
+	requireEcho(t, c)
 }
 
 func TestDialUnixSocket(t *testing.T) {
@@ -81,7 +81,7 @@ func TestDialUnixSocket(t *testing.T) {
 	defer c.Close()
 	assert.Equal(t, path, c.RemoteAddr().String())
 	assert.IsType(t, &net.UnixConn{}, c.NetConn())
-	expectEcho(t, c)
+	requireEcho(t, c)
 }
 
 func TestDialIPv6(t *testing.T) {
@@ -94,7 +94,7 @@ func TestDialIPv6(t *testing.T) {
 	c, _, err := (&Dialer{}).Dial("ws://"+listener.Addr().String(), origin)
 	require.NoError(t, err)
 	defer c.Close()
-	expectEcho(t, c)
+	requireEcho(t, c)
 }
 
 func TestDialRefusedConnection(t *testing.T) {
@@ -159,7 +159,7 @@ func TestDialTrace(t *testing.T) {
 		WroteRequest:         func(httptrace.WroteRequestInfo) { note("WroteRequest") },
 		GotFirstResponseByte: func() { note("GotFirstResponseByte") },
 	})
-	c, _, err := (&Dialer{TLSClientConfig: trusting(s)}).DialContext(ctx, s.URL, nil)
+	c, _, err := (&Dialer{TLSClientConfig: clientTLSConfig(s)}).DialContext(ctx, s.URL, nil)
 	require.NoError(t, err)
 	defer c.Close()
 	mu.Lock()
@@ -171,7 +171,7 @@ func TestDialTrace(t *testing.T) {
 	assert.Equal(t, c.NetConn(), traced)
 }
 
-func TestClientConnTells(t *testing.T) {
+func TestClientConnAccessors(t *testing.T) {
 	s := newTestHandler(t).listen(t)
 	var d *Dialer // nil is the zero value
 	c, resp, err := d.Dial(s.URL+"/chat?a=b", nil)
@@ -185,7 +185,7 @@ func TestClientConnTells(t *testing.T) {
 	assert.Equal(t, c.NetConn().LocalAddr(), c.LocalAddr())
 	assert.Equal(t, c.NetConn(), c.UnderlyingConn())
 	assert.Equal(t, StateOpen, c.State())
-	expectEcho(t, c)
+	requireEcho(t, c)
 }
 
 func TestNewClient(t *testing.T) {
@@ -200,7 +200,7 @@ func TestNewClient(t *testing.T) {
 	assert.Equal(t, 101, resp.StatusCode)
 	assert.Equal(t, netConn, c.NetConn())
 	assert.Equal(t, "ws://example.com/chat", c.URL())
-	expectEcho(t, c)
+	requireEcho(t, c)
 }
 
 func TestNewClientFails(t *testing.T) {
@@ -219,7 +219,7 @@ func TestNewClientFails(t *testing.T) {
 func TestDialerIsSafeForConcurrentUse(t *testing.T) {
 	s := httptest.NewTLSServer(newTestHandler(t))
 	t.Cleanup(s.Close)
-	d := &Dialer{TLSClientConfig: trusting(s), Subprotocols: []string{"chat"}, HandshakeTimeout: testTimeout}
+	d := &Dialer{TLSClientConfig: clientTLSConfig(s), Subprotocols: []string{"chat"}, HandshakeTimeout: testTimeout}
 	errs := make(chan error, 10)
 	for range cap(errs) {
 		go func() {

@@ -58,10 +58,12 @@ func TestDialURL(t *testing.T) {
 	}
 }
 
-// TestDialSends: what a request looks like.
-func TestDialSends(t *testing.T) {
+// TestDialRequest: what a request looks like.
+func TestDialRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newFakeNetwork(func(r *http.Request) string { return accepted(r, "Sec-WebSocket-Protocol: b", "X-Answer: yes") })
+		s := newFakeNetwork(func(r *http.Request) string {
+			return acceptingResponse(r, "Sec-WebSocket-Protocol: b", "X-Answer: yes")
+		})
 		d := &Dialer{NetDialContext: s.dial, Subprotocols: []string{"a", "b"}}
 		keys := make(map[string]bool)
 		for i := range 3 {
@@ -128,9 +130,9 @@ func TestDialAuthorization(t *testing.T) {
 	}
 }
 
-// TestDialCallersSpelling: fields that net/http writes itself come once, or
+// TestDialHeaderSpelling: fields that net/http writes itself come once, or
 // not at all where a handshake has none, however the caller spells them.
-func TestDialCallersSpelling(t *testing.T) {
+func TestDialHeaderSpelling(t *testing.T) {
 	for _, spell := range []func(string) string{http.CanonicalHeaderKey, strings.ToLower, strings.ToUpper} {
 		t.Run(spell("Host"), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -225,7 +227,7 @@ func TestDialJar(t *testing.T) {
 		require.NoError(t, err)
 		status := ""
 		s := newFakeNetwork(func(r *http.Request) string {
-			return strings.Replace(accepted(r, "Set-Cookie: a="+status+"1", "Set-Cookie: b=2; Path=/other", "Content-Length: 0"), "101", status+"1", 1)
+			return strings.Replace(acceptingResponse(r, "Set-Cookie: a="+status+"1", "Set-Cookie: b=2; Path=/other", "Content-Length: 0"), "101", status+"1", 1)
 		})
 		d := &Dialer{NetDialContext: s.dial, Jar: jar}
 		for _, status = range []string{"10", "40"} { // what a refusal sets is kept, too
@@ -246,16 +248,16 @@ func TestDialJar(t *testing.T) {
 	})
 }
 
-// TestDialOffersCallersSubprotocols: without Dialer.Subprotocols the header
+// TestDialSubprotocolHeader: without Dialer.Subprotocols the header
 // says what may be chosen.
-func TestDialOffersCallersSubprotocols(t *testing.T) {
+func TestDialSubprotocolHeader(t *testing.T) {
 	for name, header := range map[string]http.Header{
 		"canonical":  {"Sec-Websocket-Protocol": {"a, b"}},
 		"as the RFC": {"Sec-WebSocket-Protocol": {"a", "b"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newFakeNetwork(func(r *http.Request) string { return accepted(r, "Sec-WebSocket-Protocol: b") })
+				s := newFakeNetwork(func(r *http.Request) string { return acceptingResponse(r, "Sec-WebSocket-Protocol: b") })
 				c, _, err := (&Dialer{NetDialContext: s.dial}).Dial("ws://example.com/", header)
 				require.NoError(t, err)
 				assert.Equal(t, "b", c.Subprotocol())
@@ -266,7 +268,7 @@ func TestDialOffersCallersSubprotocols(t *testing.T) {
 	}
 }
 
-func TestDialLeavesTheCallersHeader(t *testing.T) {
+func TestDialDoesNotChangeHeader(t *testing.T) {
 	s := newFakeNetwork(acceptHandshake)
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
@@ -284,12 +286,12 @@ func TestDefaultDialer(t *testing.T) {
 	c, _, err := DefaultDialer.Dial(newTestHandler(t).listen(t).URL, nil) // which is never behind a proxy
 	require.NoError(t, err)
 	defer c.Close()
-	expectEcho(t, c)
+	requireEcho(t, c)
 }
 
-// TestDialKeepsEveryCookie: the caller's lines and the jar's cookies go out
+// TestDialSendsAllCookies: the caller's lines and the jar's cookies go out
 // together.
-func TestDialKeepsEveryCookie(t *testing.T) {
+func TestDialSendsAllCookies(t *testing.T) {
 	got := make(chan []*http.Cookie, 1)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { got <- r.Cookies() }))
 	defer server.Close()
@@ -308,15 +310,15 @@ func TestDialKeepsEveryCookie(t *testing.T) {
 	require.Equal(t, []string{"a=1", "b=2", "jar=3"}, names)
 }
 
-// TestNilDialerIsTheDefault: proxies and all.
-func TestNilDialerIsTheDefault(t *testing.T) {
+// TestNilDialer: proxies and all.
+func TestNilDialer(t *testing.T) {
 	require.Equal(t, DefaultDialer.HandshakeTimeout, nilDialer.HandshakeTimeout)
 	require.NotNil(t, nilDialer.Proxy)
 }
 
-// TestNothingBreaksOutOfARequest: line breaks, however they are written into a
+// TestNoRequestSplitting: line breaks, however they are written into a
 // URL, do not become lines of a request, to the server or to a proxy.
-func TestNothingBreaksOutOfARequest(t *testing.T) {
+func TestNoRequestSplitting(t *testing.T) {
 	const evil = "%0d%0aEvil:%20yes%0d%0a"
 	raw := "\r\nEvil: yes\r\n"
 	for name, u := range map[string]*url.URL{
@@ -334,13 +336,13 @@ func TestNothingBreaksOutOfARequest(t *testing.T) {
 	} {
 		for _, proxy := range []*url.URL{nil, {Scheme: "http", Host: "proxy.example", User: url.UserPassword(raw, raw)}, {Scheme: "http", Host: "proxy.example" + raw}} {
 			t.Run(fmt.Sprintf("%s/%v", name, proxy != nil), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { testNothingBreaksOut(t, u, proxy) })
+				synctest.Test(t, func(t *testing.T) { testRequestLines(t, u, proxy) })
 			})
 		}
 	}
 }
 
-func testNothingBreaksOut(t *testing.T, u, proxy *url.URL) {
+func testRequestLines(t *testing.T, u, proxy *url.URL) {
 	s := newFakeNetwork(acceptHandshake)
 	var written bytes.Buffer // requests are not in s.requests if they are none
 	d := &Dialer{HandshakeTimeout: time.Minute}
@@ -378,9 +380,9 @@ func (w *recordingConn) Write(p []byte) (int, error) {
 	return w.Conn.Write(p)
 }
 
-// TestZonesStayAtHome: RFC 6874, Section 4: the zone of an address means nothing
+// TestIPv6ZoneIsNotSent: RFC 6874, Section 4: the zone of an address means nothing
 // to a proxy or a server.
-func TestZonesStayAtHome(t *testing.T) {
+func TestIPv6ZoneIsNotSent(t *testing.T) {
 	for _, zone := range []string{"eth0", "Ethernet%202", "a%20HTTP"} {
 		synctest.Test(t, func(t *testing.T) {
 			s := &fakeNetwork{}

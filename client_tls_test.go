@@ -64,7 +64,7 @@ func TestNextProtos(t *testing.T) {
 	proxies := map[string]func(*testing.T, *alpnRecorder) *url.URL{
 		"no proxy": func(*testing.T, *alpnRecorder) *url.URL { return nil },
 		"http": func(t *testing.T, _ *alpnRecorder) *url.URL {
-			return &url.URL{Scheme: "http", Host: startedServer(t, httptest.NewServer(newTestProxy(t)))}
+			return &url.URL{Scheme: "http", Host: startServer(t, httptest.NewServer(newTestProxy(t)))}
 		},
 		"https": func(t *testing.T, a *alpnRecorder) *url.URL {
 			addr, _ := a.serve(t, newTestProxy(t))
@@ -95,7 +95,7 @@ func TestNextProtos(t *testing.T) {
 				c, _, err := (&Dialer{TLSClientConfig: config, Proxy: http.ProxyURL(proxy)}).Dial("wss://"+addr, nil)
 				require.NoError(t, err)
 				defer c.Close()
-				expectEcho(t, c)
+				requireEcho(t, c)
 				assert.Equal(t, [][]string{test.want}, atServer.taken())
 				assert.Equal(t, test.chosen, c.NetConn().(*tls.Conn).ConnectionState().NegotiatedProtocol)
 				assert.Equal(t, test.nextProtos, config.NextProtos, "the configuration is the application's")
@@ -127,17 +127,17 @@ func TestNetDialTLSContextForProxy(t *testing.T) {
 		t.Cleanup(proxy.Close)
 		var dialed []string
 		d := &Dialer{
-			TLSClientConfig: trusting(httptestTLS(t)),
+			TLSClientConfig: clientTLSConfig(newTLSServer(t)),
 			NetDialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 				dialed = append(dialed, network+" "+addr)
-				return (&tls.Dialer{Config: trusting(proxy)}).DialContext(ctx, network, addr)
+				return (&tls.Dialer{Config: clientTLSConfig(proxy)}).DialContext(ctx, network, addr)
 			},
 			NetDialContext: func(context.Context, string, string) (net.Conn, error) { panic("not for an https proxy") },
 			Proxy:          http.ProxyURL(&url.URL{Scheme: "https", Host: proxy.Listener.Addr().String()}),
 		}
 		c, _, err := d.Dial(s.URL, nil)
 		require.NoError(t, err, s.URL)
-		expectEcho(t, c)
+		requireEcho(t, c)
 		assert.Equal(t, []string{"tcp " + proxy.Listener.Addr().String()}, dialed)
 		require.NoError(t, c.Close())
 	}
@@ -161,7 +161,7 @@ func TestTraceOfTLSHandshakes(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			s := test.serve(newTestHandler(t))
 			t.Cleanup(s.Close)
-			d := &Dialer{TLSClientConfig: trusting(proxy)}
+			d := &Dialer{TLSClientConfig: clientTLSConfig(proxy)}
 			if test.proxied {
 				d.Proxy = http.ProxyURL(&url.URL{Scheme: "https", Host: proxy.Listener.Addr().String()})
 			}

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestCloseCodesOnTheWire(t *testing.T) {
+func TestIsWireCloseCode(t *testing.T) {
 	allowed := func(code int) bool {
 		switch code {
 		case 1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014:

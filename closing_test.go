@@ -33,7 +33,7 @@ func TestClosingSteps(t *testing.T) {
 	assert.Equal(t, StateClosed, c.state())
 }
 
-func TestStateNumbersAreTheBrowsers(t *testing.T) {
+func TestStateValues(t *testing.T) {
 	for want, s := range []State{StateConnecting, StateOpen, StateClosing, StateClosed} {
 		assert.Equal(t, want, int(s))
 	}
@@ -48,13 +48,13 @@ func TestCloseInfo(t *testing.T) {
 		end  func(c *Conn, p *peer) // before the reading
 		want CloseInfo
 	}{
-		{"peer first", func(c *Conn, p *peer) { p.closesAfter(1000); p.send(p.close(1000, "bye")) }, CloseInfo{1000, "bye", true}},
-		{"no code", func(c *Conn, p *peer) { p.closesWhenTold(); p.send(p.close(1005, "")) }, CloseInfo{1005, "", true}},
-		{"application code", func(c *Conn, p *peer) { p.closesAfter(4999); p.send(p.close(4999, "x")) }, CloseInfo{4999, "x", true}},
+		{"peer first", func(c *Conn, p *peer) { p.expectCloseThenClose(1000); p.send(p.close(1000, "bye")) }, CloseInfo{1000, "bye", true}},
+		{"no code", func(c *Conn, p *peer) { p.closeAfterConn(); p.send(p.close(1005, "")) }, CloseInfo{1005, "", true}},
+		{"application code", func(c *Conn, p *peer) { p.expectCloseThenClose(4999); p.send(p.close(4999, "x")) }, CloseInfo{4999, "x", true}},
 		{"ours first", func(c *Conn, p *peer) {
 			c.WriteMessage(CloseMessage, FormatCloseMessage(1001, "mine"))
 			p.expectClose(1001)
-			p.closesWhenTold()
+			p.closeAfterConn()
 			p.send(p.close(3000, "theirs"))
 		}, CloseInfo{3000, "theirs", true}},
 		{"no close frame", func(c *Conn, p *peer) { p.conn.Close() }, CloseInfo{Code: 1006}},
@@ -64,8 +64,8 @@ func TestCloseInfo(t *testing.T) {
 		}, CloseInfo{Code: 1006}},
 		{"theirs not answered", func(c *Conn, p *peer) { c.SetCloseHandler(ignore); p.send(p.close(1000, "bye")) }, CloseInfo{1000, "bye", false}},
 		{"Close", func(c *Conn, p *peer) { c.Close() }, CloseInfo{Code: 1006}},
-		{"violation", func(c *Conn, p *peer) { p.closesAfter(1002); p.send(p.frame(true, 3, "")) }, CloseInfo{Code: 1006}},
-		{"bad close frame", func(c *Conn, p *peer) { p.closesAfter(1002); p.send(p.frame(true, opClose, "\x00\x00")) }, CloseInfo{Code: 1006}},
+		{"violation", func(c *Conn, p *peer) { p.expectCloseThenClose(1002); p.send(p.frame(true, 3, "")) }, CloseInfo{Code: 1006}},
+		{"bad close frame", func(c *Conn, p *peer) { p.expectCloseThenClose(1002); p.send(p.frame(true, opClose, "\x00\x00")) }, CloseInfo{Code: 1006}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			eachMode(t, func(t *testing.T, m mode) {
@@ -87,9 +87,9 @@ func TestCloseInfo(t *testing.T) {
 	}
 }
 
-// TestCloseInfoWhenTheAnswerIsStuck: a close frame that did not go out as a
+// TestCloseInfoWithUnsentAnswer: a close frame that did not go out as a
 // whole is none.
-func TestCloseInfoWhenTheAnswerIsStuck(t *testing.T) {
+func TestCloseInfoWithUnsentAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := wstest.Pipe(3, wstest.Whole)
 		defer b.Close()
@@ -103,9 +103,9 @@ func TestCloseInfoWhenTheAnswerIsStuck(t *testing.T) {
 	})
 }
 
-// TestCloseInfoStays: what is found in the buffer after the transport has been
+// TestCloseInfoDoesNotChange: what is found in the buffer after the transport has been
 // closed is too late.
-func TestCloseInfoStays(t *testing.T) {
+func TestCloseInfoDoesNotChange(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
 		c.SetPingHandler(func(string) error {
@@ -116,7 +116,7 @@ func TestCloseInfoStays(t *testing.T) {
 		c.ReadMessage()
 		<-c.Done()
 		require.Equal(t, CloseInfo{Code: CloseAbnormalClosure}, c.CloseInfo())
-		time.Sleep(soon)
+		time.Sleep(settleTime)
 		require.Equal(t, CloseInfo{Code: CloseAbnormalClosure}, c.CloseInfo())
 	})
 }

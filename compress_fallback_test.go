@@ -181,8 +181,8 @@ var fallBackTests = []struct {
 	{"none", "everything", "", false},
 }
 
-// wishes are what the clients of fallBackTests wish for.
-var wishes = map[string]Compression{
+// compressionOptions are what the clients of fallBackTests wish for.
+var compressionOptions = map[string]Compression{
 	"EnableCompression": noTakeover,
 	"takeover":          {},
 	"server's window":   {Server: CompressionSide{WindowBits: 9}},
@@ -196,7 +196,7 @@ func TestCompressionFallBack(t *testing.T) {
 	for _, test := range fallBackTests {
 		t.Run(test.server+"/"+test.wish, func(t *testing.T) {
 			s := negotiators[test.server].listen(t)
-			wish := wishes[test.wish]
+			wish := compressionOptions[test.wish]
 			wish.Threshold = -1
 			d := &Dialer{Compression: &wish}
 			if test.wish == "EnableCompression" {
@@ -206,9 +206,9 @@ func TestCompressionFallBack(t *testing.T) {
 			require.NoError(t, err)
 			defer c.Close()
 			assert.Equal(t, test.answer, c.Extensions())
-			expectEcho(t, c)
+			requireEcho(t, c)
 			for range 3 { // the later ones refer to the first where contexts are taken over
-				for _, text := range compressible {
+				for _, text := range compressibleTexts {
 					require.NoError(t, c.WriteMessage(TextMessage, []byte(text)))
 					_, p, err := c.ReadMessage()
 					require.NoError(t, err)
@@ -224,14 +224,14 @@ func TestCompressionFallBack(t *testing.T) {
 func TestCompressionRequired(t *testing.T) {
 	for _, test := range fallBackTests {
 		t.Run(test.server+"/"+test.wish, func(t *testing.T) {
-			wish := wishes[test.wish]
+			wish := compressionOptions[test.wish]
 			wish.Required = true
 			c, resp, err := (&Dialer{Compression: &wish}).Dial(negotiators[test.server].listen(t).URL, nil)
 			if test.required {
 				require.NoError(t, err)
 				defer c.Close()
 				assert.Equal(t, test.answer, c.Extensions())
-				expectEcho(t, c)
+				requireEcho(t, c)
 				return
 			}
 			require.ErrorIs(t, err, ErrBadHandshake)
@@ -252,7 +252,7 @@ func TestFallBackKeepsContexts(t *testing.T) {
 		first := string(compressor.Append(nil, []byte(text)))
 		second := string(compressor.Append(nil, []byte(text)))
 		require.Less(t, len(second), len(first)/2)
-		return accepted(r, "Sec-WebSocket-Extensions: permessage-deflate") +
+		return acceptingResponse(r, "Sec-WebSocket-Extensions: permessage-deflate") +
 			string(p.compressedFrame(true, opText, first)) + string(p.compressedFrame(true, opText, second))
 	})
 	c, _, err := (&Dialer{NetDialContext: s.dial, EnableCompression: true}).Dial("ws://example.com/", nil)
@@ -279,7 +279,7 @@ func TestUpgradeCompressionRequired(t *testing.T) {
 		s := newTestHandler(t)
 		s.Compression = &wish
 		s.serve = func(*Conn) {}
-		answer := rawExchange(t, s.listen(t).Listener.Addr(), addedLine("", "Sec-WebSocket-Extensions: "+test.offers).text(t))
+		answer := rawExchange(t, s.listen(t).Listener.Addr(), addHeader("", "Sec-WebSocket-Extensions: "+test.offers).text(t))
 		err := <-s.outcomes
 		if test.answer != "" {
 			require.NoError(t, err, test.offers)

@@ -11,7 +11,7 @@ import (
 func BenchmarkRead(b *testing.B) {
 	for _, n := range []int{16, 1 << 10, 64 << 10} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			c := endless(false, opText, n)
+			c := newEndlessConn(false, opText, n)
 			b.SetBytes(int64(n))
 			b.ReportAllocs()
 			for b.Loop() {
@@ -25,7 +25,7 @@ func BenchmarkWrite(b *testing.B) {
 	for _, client := range []bool{false, true} {
 		for _, n := range []int{16, 1 << 10, 64 << 10} {
 			b.Run(fmt.Sprintf("client=%v/%d", client, n), func(b *testing.B) {
-				c := endless(client, opText, 1)
+				c := newEndlessConn(client, opText, 1)
 				data := []byte(testPayload(n))
 				b.SetBytes(int64(n))
 				b.ReportAllocs()

@@ -17,12 +17,12 @@ import (
 func TestPingsAreAnswered(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
-		p.send(p.frame(true, opPing, ""), p.frame(false, opText, "a"), p.frame(true, opPing, long[:125]), p.frame(true, opContinuation, "b"))
+		p.send(p.frame(true, opPing, ""), p.frame(false, opText, "a"), p.frame(true, opPing, longText[:125]), p.frame(true, opContinuation, "b"))
 		_, data, err := c.ReadMessage()
 		require.NoError(t, err)
 		require.Equal(t, "ab", string(data))
 		p.expect(true, opPong, "")
-		p.expect(true, opPong, long[:125])
+		p.expect(true, opPong, longText[:125])
 	})
 }
 
@@ -35,7 +35,7 @@ func TestPongThatCannotBeSent(t *testing.T) {
 		require.NoError(t, c.WriteControl(PingMessage, []byte("full"), time.Time{}))
 		go func() {
 			p := &peer{t: t, conn: b}
-			p.send(p.frame(true, opPing, long[:125]), p.text("hello"))
+			p.send(p.frame(true, opPing, longText[:125]), p.text("hello"))
 		}()
 		start := time.Now()
 		_, data, err := c.ReadMessage()
@@ -61,7 +61,7 @@ func TestHandlers(t *testing.T) {
 		p.send(p.frame(true, opPing, "1"), p.frame(true, opPong, "2"), p.text("x"), p.close(1000, "3"))
 		_, _, err := c.ReadMessage()
 		require.NoError(t, err)
-		p.closesAfter(4444)
+		p.expectCloseThenClose(4444)
 		_, _, err = c.ReadMessage()
 		require.Equal(t, &CloseError{1000, "3"}, err)
 		require.Equal(t, []string{"ping 1", "pong 2", "close 1000 3"}, log)

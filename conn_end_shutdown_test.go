@@ -23,7 +23,7 @@ import (
 // answersClose makes the peer take one frame, which has to be a close frame
 // with the code, answer with the same, and close its side when that of the
 // connection is closed.
-func (p *peer) answersClose(code int, reason string) {
+func (p *peer) expectAndEchoClose(code int, reason string) {
 	p.expect(true, opClose, string(FormatCloseMessage(code, reason)))
 	p.send(p.close(code, reason))
 	p.conn.CloseWrite()
@@ -31,7 +31,7 @@ func (p *peer) answersClose(code int, reason string) {
 
 // shutdown calls Shutdown with as much time as there is, in a goroutine of its
 // own.
-func (c *Conn) shutdown(code int, reason string) <-chan error {
+func (c *Conn) startShutdown(code int, reason string) <-chan error {
 	result := make(chan error, 1)
 	go func() { result <- c.Shutdown(context.Background(), code, reason) }()
 	return result
@@ -73,7 +73,7 @@ func TestShutdownCodesAndReasons(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					c, p := mode{client, func() wstest.Chunking { return wstest.Whole }, defaultBuffer}.connect(t)
 					if test.roles == both || test.roles == server && !client {
-						go p.answersClose(test.code, test.reason)
+						go p.expectAndEchoClose(test.code, test.reason)
 						require.NoError(t, c.Shutdown(t.Context(), test.code, test.reason))
 						return
 					}
@@ -97,11 +97,11 @@ func TestShutdownOrder(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
 		p.send(p.text("not read"), p.frame(false, opBinary, "half a message"))
-		ended := c.shutdown(4000, "enough")
+		ended := c.startShutdown(4000, "enough")
 		p.expect(true, opClose, string(FormatCloseMessage(4000, "enough")))
 		require.Equal(t, StateClosing, c.State())
 		require.Zero(t, c.CloseInfo())
-		p.send(p.frame(true, opPing, "no pong after a close frame"), p.frame(true, opContinuation, long), p.text(long), p.close(4001, "too"))
+		p.send(p.frame(true, opPing, "no pong after a close frame"), p.frame(true, opContinuation, longText), p.text(longText), p.close(4001, "too"))
 		if m.client {
 			synctest.Wait()
 			p.conn.SetReadDeadline(time.Now().Add(lingerTime / 2))
@@ -127,22 +127,22 @@ func TestShutdownOrder(t *testing.T) {
 	})
 }
 
-// TestShutdownOfASilentPeer ends with ctx, and not before.
-func TestShutdownOfASilentPeer(t *testing.T) {
+// TestShutdownWithoutAnswer ends with ctx, and not before.
+func TestShutdownWithoutAnswer(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
 		start := time.Now()
-		ctx, cancel := context.WithTimeout(t.Context(), soon)
+		ctx, cancel := context.WithTimeout(t.Context(), settleTime)
 		defer cancel()
 		c.SetReadDeadline(start.Add(time.Second)) // that of the application does not matter
 		go func() {
 			for range 5 {
-				time.Sleep(soon / 10)
+				time.Sleep(settleTime / 10)
 				p.conn.Write(p.text("still talking"))
 			}
 		}()
 		require.Equal(t, context.DeadlineExceeded, c.Shutdown(ctx, 1000, ""))
-		require.Equal(t, soon, time.Since(start))
+		require.Equal(t, settleTime, time.Since(start))
 		require.Equal(t, StateClosed, c.State())
 		require.Equal(t, CloseInfo{Code: CloseAbnormalClosure}, c.CloseInfo())
 		p.expectClose(1000)
@@ -153,8 +153,8 @@ func TestShutdownOfASilentPeer(t *testing.T) {
 	})
 }
 
-// TestShutdownByAContextThatHasEnded closes the transport like any other end.
-func TestShutdownByAContextThatHasEnded(t *testing.T) {
+// TestShutdownWithEndedContext closes the transport like any other end.
+func TestShutdownWithEndedContext(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, _ := m.connect(t)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -171,11 +171,11 @@ func TestShutdownFlushesFirst(t *testing.T) {
 		c, p := m.connect(t)
 		w, err := c.NextWriter(BinaryMessage)
 		require.NoError(t, err)
-		io.WriteString(w, long)
+		io.WriteString(w, longText)
 		for i := range 10 {
 			require.NoError(t, c.Send(TextMessage, fmt.Append(nil, i)))
 		}
-		ended := c.shutdown(1000, "")
+		ended := c.startShutdown(1000, "")
 		synctest.Wait()
 		require.Equal(t, StateOpen, c.State(), "a message is under way")
 		require.NoError(t, w.Close())
@@ -187,24 +187,24 @@ func TestShutdownFlushesFirst(t *testing.T) {
 		for i := range 10 {
 			p.expect(true, opText, fmt.Sprint(i))
 		}
-		p.answersClose(1000, "")
+		p.expectAndEchoClose(1000, "")
 		require.NoError(t, <-ended)
 		require.Zero(t, c.BufferedAmount())
 	})
 	for range 200 { // whatever the flusher is doing just now
-		inBothRoles(t, func(t *testing.T, m mode) {
+		eachRoleMode(t, func(t *testing.T, m mode) {
 			c, p := m.connect(t)
 			require.NoError(t, c.Send(TextMessage, []byte("last")))
-			ended := c.shutdown(1000, "")
+			ended := c.startShutdown(1000, "")
 			p.expect(true, opText, "last")
-			p.answersClose(1000, "")
+			p.expectAndEchoClose(1000, "")
 			require.NoError(t, <-ended)
 		})
 	}
 }
 
-// inBothRoles is eachMode with whole reads only.
-func inBothRoles(t *testing.T, test func(t *testing.T, m mode)) {
+// eachRoleMode is eachMode with whole reads only.
+func eachRoleMode(t *testing.T, test func(t *testing.T, m mode)) {
 	for _, client := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			test(t, mode{client, func() wstest.Chunking { return wstest.Whole }, defaultBuffer})
@@ -212,25 +212,25 @@ func inBothRoles(t *testing.T, test func(t *testing.T, m mode)) {
 	}
 }
 
-// TestShutdownBesideAStuckQueue ends with ctx, without a goroutine left.
-func TestShutdownBesideAStuckQueue(t *testing.T) {
-	inBothRoles(t, func(t *testing.T, m mode) {
-		c, _ := m.connectNarrow(t, connConfig{})
-		require.NoError(t, c.Send(BinaryMessage, []byte(long)))
+// TestShutdownWithBlockedQueue ends with ctx, without a goroutine left.
+func TestShutdownWithBlockedQueue(t *testing.T) {
+	eachRoleMode(t, func(t *testing.T, m mode) {
+		c, _ := m.connectSmallPipe(t, connConfig{})
+		require.NoError(t, c.Send(BinaryMessage, []byte(longText)))
 		require.NoError(t, c.Send(TextMessage, []byte("behind")))
 		waiting := make(chan error)
 		go func() { waiting <- c.WriteMessage(TextMessage, []byte("waits for the queue")) }()
-		ctx, cancel := context.WithTimeout(t.Context(), soon)
+		ctx, cancel := context.WithTimeout(t.Context(), settleTime)
 		defer cancel()
 		require.Equal(t, context.DeadlineExceeded, c.Shutdown(ctx, 1000, ""))
 		require.ErrorIs(t, <-waiting, net.ErrClosed)
-		require.EqualValues(t, len(long)+6, c.BufferedAmount())
+		require.EqualValues(t, len(longText)+6, c.BufferedAmount())
 	})
 }
 
-// TestShutdownBesideAReader: a read under way goes on, and its message is
+// TestShutdownDuringRead: a read under way goes on, and its message is
 // delivered; the next finds the end.
-func TestShutdownBesideAReader(t *testing.T) {
+func TestShutdownDuringRead(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
 		read := make(chan string)
@@ -243,18 +243,18 @@ func TestShutdownBesideAReader(t *testing.T) {
 			assert.Equal(t, &CloseError{1000, ""}, err)
 		}()
 		synctest.Wait()
-		ended := c.shutdown(1000, "")
+		ended := c.startShutdown(1000, "")
 		synctest.Wait()
 		p.send(p.text("one"), p.text("discarded"))
 		require.Equal(t, "one", <-read)
-		p.answersClose(1000, "")
+		p.expectAndEchoClose(1000, "")
 		require.NoError(t, <-ended)
 		<-read
 	})
 }
 
-// TestShutdownCutsAMessage: half a message does not end as a whole one does.
-func TestShutdownCutsAMessage(t *testing.T) {
+// TestShutdownInsideAMessage: half a message does not end as a whole one does.
+func TestShutdownInsideAMessage(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
 		p.send(p.frame(false, opText, "half a "))
@@ -262,23 +262,23 @@ func TestShutdownCutsAMessage(t *testing.T) {
 		require.NoError(t, err)
 		_, err = io.ReadFull(r, make([]byte, 4))
 		require.NoError(t, err)
-		ended := c.shutdown(1000, "")
+		ended := c.startShutdown(1000, "")
 		synctest.Wait()
 		p.send(p.frame(true, opContinuation, "message"))
-		go p.answersClose(1000, "")
+		go p.expectAndEchoClose(1000, "")
 		_, err = r.Read(make([]byte, 1))
 		require.Equal(t, net.ErrClosed, err)
 		require.NoError(t, <-ended)
 	})
 }
 
-// TestShutdownManyTimes: several at a time, beside Close and after it.
-func TestShutdownManyTimes(t *testing.T) {
+// TestConcurrentShutdowns: several at a time, beside Close and after it.
+func TestConcurrentShutdowns(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
 		var ended []<-chan error
 		for i := range 5 {
-			ended = append(ended, c.shutdown(4000+i, ""))
+			ended = append(ended, c.startShutdown(4000+i, ""))
 		}
 		f, err := p.next()
 		require.NoError(t, err)
@@ -292,15 +292,15 @@ func TestShutdownManyTimes(t *testing.T) {
 	})
 	eachMode(t, func(t *testing.T, m mode) {
 		c, _ := m.connect(t)
-		patient := c.shutdown(1000, "")
-		ctx, cancel := context.WithTimeout(t.Context(), soon)
+		patient := c.startShutdown(1000, "")
+		ctx, cancel := context.WithTimeout(t.Context(), settleTime)
 		defer cancel()
 		require.Equal(t, context.DeadlineExceeded, c.Shutdown(ctx, 1000, ""))
 		require.ErrorIs(t, <-patient, net.ErrClosed, "the transport is closed for all")
 	})
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
-		ended := c.shutdown(1000, "")
+		ended := c.startShutdown(1000, "")
 		synctest.Wait()
 		c.Close()
 		require.ErrorIs(t, <-ended, net.ErrClosed)
@@ -316,12 +316,12 @@ func TestShutdownManyTimes(t *testing.T) {
 	})
 }
 
-// TestShutdownAfterThePeer: the peer's close frame has been read already.
-func TestShutdownAfterThePeer(t *testing.T) {
+// TestShutdownAfterPeerClosed: the peer's close frame has been read already.
+func TestShutdownAfterPeerClosed(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) { // and answered
 		c, p := m.connect(t)
 		p.send(p.close(1000, "mine"))
-		p.closesAfter(1000)
+		p.expectCloseThenClose(1000)
 		_, _, err := c.ReadMessage()
 		require.True(t, IsCloseError(err, 1000))
 		require.NoError(t, c.Shutdown(t.Context(), 4000, ""))
@@ -333,7 +333,7 @@ func TestShutdownAfterThePeer(t *testing.T) {
 		p.send(p.close(1000, ""))
 		_, _, err := c.ReadMessage()
 		require.True(t, IsCloseError(err, 1000))
-		ended := c.shutdown(4000, "")
+		ended := c.startShutdown(4000, "")
 		p.expectClose(4000)
 		synctest.Wait()
 		require.Empty(t, ended, "the transport is not closed at once")
@@ -354,12 +354,12 @@ func TestShutdownAfterThePeer(t *testing.T) {
 	})
 }
 
-// TestShutdownFindsAViolation: after our close frame the peer is still to keep
+// TestViolationDuringShutdown: after our close frame the peer is still to keep
 // to the protocol.
-func TestShutdownFindsAViolation(t *testing.T) {
+func TestViolationDuringShutdown(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
-		ended := c.shutdown(1000, "")
+		ended := c.startShutdown(1000, "")
 		p.expectClose(1000)
 		p.send(p.frame(true, 3, ""))
 		p.conn.CloseWrite()
@@ -383,7 +383,7 @@ func TestShutdownOverTLS(t *testing.T) {
 		require.NoError(t, err)
 		var ended sync.WaitGroup
 		for _, c := range []*Conn{client, <-conns} {
-			require.NoError(t, c.Send(TextMessage, []byte(long)))
+			require.NoError(t, c.Send(TextMessage, []byte(longText)))
 			ended.Go(func() { assert.NoError(t, c.Shutdown(t.Context(), 1000, "")) })
 		}
 		ended.Wait()

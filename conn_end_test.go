@@ -20,7 +20,7 @@ import (
 func TestLingerIsBoundedInBytes(t *testing.T) {
 	for _, client := range []bool{false, true} {
 		p := &peer{masked: !client}
-		s := &babbler{scriptedStream: scriptedStream{in: p.frame(true, 3, ""), chunking: wstest.Whole}}
+		s := &unendingStream{scriptedStream: scriptedStream{in: p.frame(true, 3, ""), chunking: wstest.Whole}}
 		c := newConn(s, connConfig{client: client})
 		_, _, err := c.ReadMessage()
 		require.Equal(t, error(errReservedOpcode), err)
@@ -106,13 +106,13 @@ func TestLingerIsBounded(t *testing.T) {
 	}
 }
 
-// TestLingerWithAStuckWriter: closing one half may wait for a write under way,
+// TestLingerWithBlockedWriter: closing one half may wait for a write under way,
 // as it does in crypto/tls. That is bounded too.
-func TestLingerWithAStuckWriter(t *testing.T) {
+func TestLingerWithBlockedWriter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := wstest.Pipe(10, wstest.Whole)
 		defer b.Close()
-		stuck := &stuckHalf{Conn: a, closed: make(chan struct{})}
+		stuck := &blockingCloseWrite{Conn: a, closed: make(chan struct{})}
 		c := newConn(stuck, connConfig{})
 		p := &peer{t: t, conn: b, masked: true}
 		go func() { b.Write(p.frame(true, 3, "")) }()
@@ -153,7 +153,7 @@ func TestCloseFrameSurvivesUnreadData(t *testing.T) {
 	}
 }
 
-func TestLocalCloseEndsReads(t *testing.T) {
+func TestCloseEndsReads(t *testing.T) {
 	eachReading(t, func(t *testing.T, m mode, r reading) {
 		c, p := m.connect(t)
 		go func() {
@@ -167,9 +167,9 @@ func TestLocalCloseEndsReads(t *testing.T) {
 	})
 }
 
-// TestStuckGoodbyeIsNotClean: a close frame that never got out does not make
+// TestUnsentCloseFrameIsNotClean: a close frame that never got out does not make
 // an end a clean one.
-func TestStuckGoodbyeIsNotClean(t *testing.T) {
+func TestUnsentCloseFrameIsNotClean(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := wstest.Pipe(1, wstest.Whole)
 		p := &peer{t: t, conn: b, masked: true}
@@ -226,7 +226,7 @@ func TestNothingFollowsAClose(t *testing.T) {
 		pm, err := NewPreparedMessage(TextMessage, nil)
 		require.NoError(t, err)
 
-		require.NoError(t, c.WriteControl(CloseMessage, FormatCloseMessage(1001, "leaving"), time.Now().Add(soon)))
+		require.NoError(t, c.WriteControl(CloseMessage, FormatCloseMessage(1001, "leaving"), time.Now().Add(settleTime)))
 		require.Equal(t, StateClosing, c.State())
 		p.expect(true, opClose, "\x03\xE9leaving")
 
@@ -241,7 +241,7 @@ func TestNothingFollowsAClose(t *testing.T) {
 		require.Equal(t, ErrCloseSent, err)
 
 		p.send(p.text("still reading"), p.close(1001, ""))
-		p.closesWhenTold()
+		p.closeAfterConn()
 		_, data, err := c.ReadMessage()
 		require.NoError(t, err, "the peer may send until it closes")
 		require.Equal(t, "still reading", string(data))

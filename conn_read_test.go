@@ -13,9 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestContextAfterAPanic: a context that a panic of a handler left behind does
+// TestReadContextAfterHandlerPanic: a context that a panic of a handler left behind does
 // not cut later reads short.
-func TestContextAfterAPanic(t *testing.T) {
+func TestReadContextAfterHandlerPanic(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
 		c.SetPingHandler(func(string) error { panic("handler") })
@@ -35,13 +35,13 @@ func TestContextAfterAPanic(t *testing.T) {
 func TestDeadlineLosesNothing(t *testing.T) {
 	eachReading(t, func(t *testing.T, m mode, r reading) {
 		if r.name == "NextReader" {
-			r.read = patientReader()
+			r.read = resumingReader()
 		}
 		c, p := m.connect(t)
 		stream := bytes.Join([][]byte{
-			p.frame(false, opText, "he"), p.frame(true, opPing, "pi"), p.frame(true, opContinuation, "l€"), p.binary(long[:300]), p.text(""), p.text("end"),
+			p.frame(false, opText, "he"), p.frame(true, opPing, "pi"), p.frame(true, opContinuation, "l€"), p.binary(longText[:300]), p.text(""), p.text("end"),
 		}, nil)
-		want := []message{{TextMessage, "hel€"}, {BinaryMessage, long[:300]}, {TextMessage, ""}, {TextMessage, "end"}}
+		want := []message{{TextMessage, "hel€"}, {BinaryMessage, longText[:300]}, {TextMessage, ""}, {TextMessage, "end"}}
 		timeouts := 0
 		for len(want) > 0 {
 			c.SetReadDeadline(time.Now().Add(time.Second))
@@ -84,7 +84,7 @@ func TestNextReaderContinuesACutReadMessage(t *testing.T) {
 func TestNextReaderDiscardsTheRest(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
-		p.send(p.frame(false, opText, "unread "), p.frame(true, opContinuation, long), p.text("second"), p.text("third"))
+		p.send(p.frame(false, opText, "unread "), p.frame(true, opContinuation, longText), p.text("second"), p.text("third"))
 		_, first, err := c.NextReader()
 		require.NoError(t, err)
 		var b [1]byte

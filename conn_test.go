@@ -33,7 +33,7 @@ func TestAccessors(t *testing.T) {
 	}
 }
 
-func TestMisuseSendsNothing(t *testing.T) {
+func TestInvalidCallsSendNothing(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
 		for _, kind := range []int{-1, 0, 3, 7, 11, 15, 256 + 1} {
@@ -56,12 +56,12 @@ func TestMisuseSendsNothing(t *testing.T) {
 			assert.Equal(t, errControlPayload, w.Close())
 			w, err = c.NextWriter(kind)
 			require.NoError(t, err)
-			_, err = io.WriteString(w, long)
+			_, err = io.WriteString(w, longText)
 			assert.Equal(t, errControlPayload, err)
 		}
 		assert.Equal(t, ErrInvalidCloseCode, c.WriteMessage(CloseMessage, FormatCloseMessage(1006, "")))
-		assert.Equal(t, ErrCloseReasonTooLong, c.WriteMessage(CloseMessage, FormatCloseMessage(1000, long[:124])))
-		assert.Equal(t, ErrCloseReasonTooLong, c.WriteControl(CloseMessage, FormatCloseMessage(1000, long[:124]), time.Time{}))
+		assert.Equal(t, ErrCloseReasonTooLong, c.WriteMessage(CloseMessage, FormatCloseMessage(1000, longText[:124])))
+		assert.Equal(t, ErrCloseReasonTooLong, c.WriteControl(CloseMessage, FormatCloseMessage(1000, longText[:124]), time.Time{}))
 
 		require.Equal(t, StateOpen, c.State())
 		require.NoError(t, c.WriteMessage(TextMessage, []byte("fine")))

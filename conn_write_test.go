@@ -18,7 +18,7 @@ import (
 // TestSendKeepsNothing: the data that is sent is the caller's again at once.
 func TestSendKeepsNothing(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
-		c, _, p := m.gated(t, connConfig{})
+		c, _, p := m.connectGated(t, connConfig{})
 		data := []byte("before")
 		require.NoError(t, c.Send(TextMessage, data))
 		copy(data, "after!")
@@ -31,7 +31,7 @@ func TestSendKeepsNothing(t *testing.T) {
 // the browser, and nothing can be queued any more.
 func TestSendAfterEnd(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
-		c, _, _ := m.gated(t, connConfig{})
+		c, _, _ := m.connectGated(t, connConfig{})
 		require.Equal(t, errBadMessageType, c.Send(PingMessage, nil))
 		c.write.lock.Acquire(nil, nil)
 		require.NoError(t, c.Send(TextMessage, []byte("lost")))
@@ -45,7 +45,7 @@ func TestSendAfterEnd(t *testing.T) {
 		c.write.lock.Release()
 	})
 	eachMode(t, func(t *testing.T, m mode) {
-		c, _, p := m.gated(t, connConfig{})
+		c, _, p := m.connectGated(t, connConfig{})
 		require.NoError(t, c.Send(TextMessage, []byte("last")))
 		require.NoError(t, c.WriteMessage(CloseMessage, FormatCloseMessage(1000, "")))
 		require.Equal(t, ErrCloseSent, c.Send(TextMessage, nil))
@@ -56,7 +56,7 @@ func TestSendAfterEnd(t *testing.T) {
 
 // conclude makes c a reader that only looks: the flood of pings in a test is
 // meant, and nobody waits for an answer.
-func (c *Conn) conclude() {
+func (c *Conn) ignorePings() {
 	c.SetPingHandler(func(string) error { c.flood.count = 0; return nil })
 	c.SetCloseHandler(func(int, string) error { return nil })
 }
@@ -78,7 +78,7 @@ func TestCloseWakesWriters(t *testing.T) {
 		c, _ := m.connect(t)
 		w, err := c.NextWriter(BinaryMessage)
 		require.NoError(t, err)
-		w.Write([]byte(long))
+		w.Write([]byte(longText))
 		waiting := make(chan error, 2)
 		go func() { waiting <- c.WriteMessage(TextMessage, nil) }()
 		go func() { waiting <- c.WriteMessageContext(t.Context(), TextMessage, nil) }()
@@ -103,7 +103,7 @@ func TestConcurrentWriters(t *testing.T) {
 		for i := range writers {
 			done.Go(func() {
 				for j := range each {
-					data := []byte(fmt.Sprintf("%d/%d/%s", i, j, long[:j*100]))
+					data := []byte(fmt.Sprintf("%d/%d/%s", i, j, longText[:j*100]))
 					assert.NoError(t, c.WriteMessage(TextMessage, data))
 					assert.NoError(t, c.WriteMessageContext(t.Context(), BinaryMessage, data))
 					assert.NoError(t, c.WriteControl(PingMessage, data[:3], time.Time{}))
@@ -125,7 +125,7 @@ func TestConcurrentWriters(t *testing.T) {
 		c.WriteMessage(CloseMessage, nil)
 
 		reader := newConn(p.conn, connConfig{client: !m.client})
-		reader.conclude()
+		reader.ignorePings()
 		counts := map[string]int{}
 		next := map[string]int{}
 		for {
@@ -136,7 +136,7 @@ func TestConcurrentWriters(t *testing.T) {
 			}
 			var i, j int
 			if n, _ := fmt.Sscanf(string(data), "%d/%d/", &i, &j); n == 2 {
-				require.Equal(t, fmt.Sprintf("%d/%d/%s", i, j, long[:j*100]), string(data))
+				require.Equal(t, fmt.Sprintf("%d/%d/%s", i, j, longText[:j*100]), string(data))
 				counts["message"]++
 				writer := fmt.Sprint(i)
 				require.Equal(t, j, next[writer]/2, "in the order of the writer")

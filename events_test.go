@@ -31,8 +31,8 @@ func TestServeEndsWithClose(t *testing.T) {
 	})
 }
 
-// logEvents returns Events that write down what happens.
-func logEvents(log *[]string, name string) Events {
+// recordEvents returns Events that write down what happens.
+func recordEvents(log *[]string, name string) Events {
 	add := func(format string, args ...any) { *log = append(*log, name+fmt.Sprintf(format, args...)) }
 	return Events{
 		Open:    func(c *Conn) { add("open %v", c.State()) },
@@ -78,10 +78,10 @@ func TestServe(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			eachMode(t, func(t *testing.T, m mode) {
 				c, p := m.connect(t)
-				p.closesWhenTold()
+				p.closeAfterConn()
 				p.send(p.text("1"), p.binary("2"))
 				var log []string
-				events := logEvents(&log, "")
+				events := recordEvents(&log, "")
 				message := events.Message
 				events.Message = func(c *Conn, m Message) {
 					message(c, m)
@@ -101,7 +101,7 @@ func TestServeWithoutListeners(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		for _, events := range []Events{{}, JoinEvents()} {
 			c, p := m.connect(t)
-			p.closesWhenTold()
+			p.closeAfterConn()
 			p.send(p.text("1"), p.close(1000, ""))
 			require.NoError(t, c.Serve(events))
 		}
@@ -118,7 +118,7 @@ func TestJoinEvents(t *testing.T) {
 		p.conn.CloseWrite()
 		var log []string
 		opened := Events{Open: func(*Conn) { log = append(log, "only open") }}
-		require.Error(t, c.Serve(JoinEvents(logEvents(&log, "a "), opened, Events{}, logEvents(&log, "b "))))
+		require.Error(t, c.Serve(JoinEvents(recordEvents(&log, "a "), opened, Events{}, recordEvents(&log, "b "))))
 		require.Equal(t, []string{
 			"a open open", "only open", "b open open",
 			"a message 1 x", "b message 1 x",
@@ -152,14 +152,14 @@ func TestServePanics(t *testing.T) {
 	}
 }
 
-// TestServeFromOutside: a connection that is served can be written to and
+// TestServeWhileOthersWrite: a connection that is served can be written to and
 // ended by others.
-func TestServeFromOutside(t *testing.T) {
+func TestServeWhileOthersWrite(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
 		var log []string
 		served := make(chan error)
-		go func() { served <- c.Serve(logEvents(&log, "")) }()
+		go func() { served <- c.Serve(recordEvents(&log, "")) }()
 		synctest.Wait()
 		require.NoError(t, c.WriteMessage(TextMessage, []byte("hello")))
 		p.expect(true, opText, "hello")

@@ -19,7 +19,7 @@ import (
 
 // agrees makes the peer read, and answer the close frame that it gets with the
 // same, which it reports.
-func (p *peer) agrees() <-chan string {
+func (p *peer) echoCloseFrame() <-chan string {
 	closed := make(chan string, 1)
 	go func() {
 		defer p.conn.Close()
@@ -38,8 +38,8 @@ func (p *peer) agrees() <-chan string {
 	return closed
 }
 
-// groupOf returns a group of n members in both roles, and their peers.
-func groupOf(t *testing.T, n int) (*Group, []*Conn, []*peer) {
+// newGroup returns a group of n members in both roles, and their peers.
+func newGroup(t *testing.T, n int) (*Group, []*Conn, []*peer) {
 	g, members, peers := new(Group), make([]*Conn, n), make([]*peer, n)
 	for i := range n {
 		m := mode{i%2 == 1, func() wstest.Chunking { return wstest.Whole }, minBuffer}
@@ -53,16 +53,16 @@ func groupOf(t *testing.T, n int) (*Group, []*Conn, []*peer) {
 // later.
 func TestGroupShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g, members, peers := groupOf(t, 10)
+		g, members, peers := newGroup(t, 10)
 		require.Equal(t, ErrInvalidCloseCode, g.Shutdown(t.Context(), 1006, ""))
-		require.Equal(t, ErrCloseReasonTooLong, g.Shutdown(t.Context(), 1001, long))
+		require.Equal(t, ErrCloseReasonTooLong, g.Shutdown(t.Context(), 1001, longText))
 		require.False(t, g.isEnding(), "nothing has happened")
 		var closed []<-chan string
 		for i, p := range peers {
 			require.NoError(t, members[i].Send(TextMessage, []byte("queued")))
-			closed = append(closed, p.agrees())
+			closed = append(closed, p.echoCloseFrame())
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), soon)
+		ctx, cancel := context.WithTimeout(t.Context(), settleTime)
 		defer cancel()
 		require.NoError(t, g.Shutdown(ctx, CloseGoingAway, "restart"))
 		for i, c := range members {
@@ -94,17 +94,17 @@ func TestGroupShutdown(t *testing.T) {
 // TestGroupShutdownEndsWithItsContext: who does not answer is closed.
 func TestGroupShutdownEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g, members, peers := groupOf(t, 10)
+		g, members, peers := newGroup(t, 10)
 		for _, p := range peers[:5] {
-			p.agrees()
+			p.echoCloseFrame()
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), soon)
+		ctx, cancel := context.WithTimeout(t.Context(), settleTime)
 		defer cancel()
 		start := time.Now()
 		patient := make(chan error, 1)
 		go func() { patient <- g.Shutdown(context.Background(), CloseGoingAway, "") }()
 		require.Equal(t, context.DeadlineExceeded, g.Shutdown(ctx, CloseGoingAway, ""))
-		require.Equal(t, soon, time.Since(start))
+		require.Equal(t, settleTime, time.Since(start))
 		require.NoError(t, <-patient)
 		require.Zero(t, g.Len())
 		for i, c := range members {
@@ -114,13 +114,13 @@ func TestGroupShutdownEndsWithItsContext(t *testing.T) {
 	})
 }
 
-// TestGroupShutdownBesideEverything: members come and go meanwhile. Nobody
+// TestGroupShutdownWhileMembersChange: members come and go meanwhile. Nobody
 // stays, and nobody waits for ever.
-func TestGroupShutdownBesideEverything(t *testing.T) {
+func TestGroupShutdownWhileMembersChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g, members, peers := groupOf(t, 100)
+		g, members, peers := newGroup(t, 100)
 		for _, p := range peers {
-			p.agrees()
+			p.echoCloseFrame()
 		}
 		var all sync.WaitGroup
 		for i, c := range members {
@@ -136,7 +136,7 @@ func TestGroupShutdownBesideEverything(t *testing.T) {
 			case 2:
 				all.Go(func() {
 					late, p := mode{chunking: func() wstest.Chunking { return wstest.Whole }}.connect(t)
-					p.agrees()
+					p.echoCloseFrame()
 					g.Add(late)
 				})
 			}

@@ -19,7 +19,7 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
-func prepared(t *testing.T, text string) *PreparedMessage {
+func newPrepared(t *testing.T, text string) *PreparedMessage {
 	pm, err := NewPreparedMessage(TextMessage, []byte(text))
 	require.NoError(t, err)
 	return pm
@@ -30,7 +30,7 @@ func TestGroupZeroValue(t *testing.T) {
 	require.Zero(t, g.Len())
 	require.Empty(t, slices.Collect(g.All()))
 	require.Zero(t, g.BroadcastText("nobody is here"))
-	g.Remove(endless(false, opText, 1))
+	g.Remove(newEndlessConn(false, opText, 1))
 	require.NoError(t, g.Shutdown(t.Context(), 1001, ""))
 }
 
@@ -67,10 +67,10 @@ func TestGroupMembers(t *testing.T) {
 	})
 }
 
-// TestGroupLeavesNothing: a connection that goes from room to room does not
+// TestGroupRemoveReleasesConn: a connection that goes from room to room does not
 // keep what it has left, and keeps what it has not.
-func TestGroupLeavesNothing(t *testing.T) {
-	c := endless(false, opText, 1)
+func TestGroupRemoveReleasesConn(t *testing.T) {
+	c := newEndlessConn(false, opText, 1)
 	var home Group
 	closed := 0
 	c.closing.atEnd(func() { closed++ })
@@ -130,7 +130,7 @@ func TestBroadcastToAllKinds(t *testing.T) {
 		g.Add(c)
 		members, peers = append(members, c), append(peers, peer)
 	})
-	news := prepared(t, strings.Repeat("news for all, ", 100))
+	news := newPrepared(t, strings.Repeat("news for all, ", 100))
 	var first map[preparedKind]preparedFrame
 	for round := range 5 {
 		for _, c := range members {
@@ -167,7 +167,7 @@ func TestBroadcastToAllKinds(t *testing.T) {
 func TestBroadcastOrder(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		var g Group
-		c, p := m.connectNarrow(t, connConfig{sendQueueLimit: -1})
+		c, p := m.connectSmallPipe(t, connConfig{sendQueueLimit: -1})
 		g.Add(c)
 		const senders, rounds = 4, 30
 		for sender := range senders {
@@ -243,7 +243,7 @@ func TestBroadcastOfOtherMessages(t *testing.T) {
 // TestBroadcastToAFullSocket: what a socket did not take counts as queued until
 // it has.
 func TestBroadcastToAFullSocket(t *testing.T) {
-	c, remote := stuffedPair(t)
+	c, remote := newBlockedPair(t)
 	c.write.queueLimit = 10
 	var g Group
 	g.Add(c)
@@ -262,9 +262,9 @@ func TestBroadcastToAFullSocket(t *testing.T) {
 	require.Zero(t, c.BufferedAmount())
 }
 
-// TestBroadcastToAStuckSocket: the rest of a message that a socket has taken a
+// TestBroadcastToBlockedSocket: the rest of a message that a socket has taken a
 // part of comes before all else, control frames too.
-func TestBroadcastToAStuckSocket(t *testing.T) {
+func TestBroadcastToBlockedSocket(t *testing.T) {
 	for _, client := range []bool{false, true} {
 		server, remote := socketPair(t)
 		c, peer := newConn(server, connConfig{client: client}), newConn(remote, connConfig{client: !client})
@@ -272,14 +272,14 @@ func TestBroadcastToAStuckSocket(t *testing.T) {
 		g.Add(c)
 		sent := 0
 		for ; c.BufferedAmount() == 0; sent++ {
-			require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText(long))
+			require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText(longText))
 		}
 		go c.WriteControl(PingMessage, nil, time.Time{})
 		require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText("behind"))
 		for range sent {
 			_, data, err := peer.ReadMessage()
 			require.NoError(t, err)
-			require.Equal(t, long, string(data))
+			require.Equal(t, longText, string(data))
 		}
 		_, data, err := peer.ReadMessage()
 		require.NoError(t, err)
@@ -297,7 +297,7 @@ func TestBroadcastToMany(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			g := Group{Slow: policy}
 			m := mode{chunking: func() wstest.Chunking { return wstest.Whole }, buffer: defaultBuffer}
-			stuck, _ := m.connectNarrow(t, connConfig{sendQueueLimit: 100})
+			stuck, _ := m.connectSmallPipe(t, connConfig{sendQueueLimit: 100})
 			g.Add(stuck)
 			var peers []*peer
 			for range members - 1 {
@@ -337,21 +337,21 @@ func TestBroadcastToMany(t *testing.T) {
 	}
 }
 
-// filler is more than a narrow pipe takes.
-var filler = long[:3*narrow]
+// blockingText is more than a narrow pipe takes.
+var blockingText = longText[:3*smallPipe]
 
 // TestSlowDrop: a slow member misses messages, and gets those after.
 func TestSlowDrop(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		var g Group
-		c, p := m.connectNarrow(t, connConfig{sendQueueLimit: int64(len(filler))})
+		c, p := m.connectSmallPipe(t, connConfig{sendQueueLimit: int64(len(blockingText))})
 		g.Add(c)
-		require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText(filler))
+		require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText(blockingText))
 		for range 3 {
 			require.Equal(t, BroadcastResult{Missed: 1}, g.BroadcastText("missed"))
 		}
 		c.SetWriteDeadline(time.Unix(1, 0)) // does not concern what is broadcast
-		for _, text := range []string{filler, "after"} {
+		for _, text := range []string{blockingText, "after"} {
 			p.expect(true, opText, text)
 			synctest.Wait()
 			require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText("after"))
@@ -364,19 +364,19 @@ func TestSlowDrop(t *testing.T) {
 func TestSlowWait(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		g := Group{Slow: SlowWait}
-		c, p := m.connectNarrow(t, connConfig{sendQueueLimit: int64(len(filler)), writeTimeout: soon})
+		c, p := m.connectSmallPipe(t, connConfig{sendQueueLimit: int64(len(blockingText)), writeTimeout: settleTime})
 		c.SetWriteDeadline(time.Unix(1, 0))
 		g.Add(c)
-		require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText(filler))
+		require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText(blockingText))
 		go func() {
-			time.Sleep(soon / 2)
-			p.expect(true, opText, filler)
+			time.Sleep(settleTime / 2)
+			p.expect(true, opText, blockingText)
 			p.expect(true, opText, "behind")
 		}()
 		require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText("behind"))
 		start := time.Now()
-		require.Equal(t, BroadcastResult{Missed: 1}, g.BroadcastText(long))
-		require.Equal(t, soon, time.Since(start))
+		require.Equal(t, BroadcastResult{Missed: 1}, g.BroadcastText(longText))
+		require.Equal(t, settleTime, time.Since(start))
 	})
 }
 
@@ -385,9 +385,9 @@ func TestSlowWait(t *testing.T) {
 func TestSlowClose(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) { // it reads no more
 		g := Group{Slow: SlowClose}
-		c, _ := m.connectNarrow(t, connConfig{sendQueueLimit: int64(len(filler))})
+		c, _ := m.connectSmallPipe(t, connConfig{sendQueueLimit: int64(len(blockingText))})
 		g.Add(c)
-		require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText(filler))
+		require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText(blockingText))
 		start := time.Now()
 		require.Equal(t, BroadcastResult{Missed: 1}, g.BroadcastText("missed"))
 		require.Zero(t, g.Len(), "it has left at once")
@@ -398,12 +398,12 @@ func TestSlowClose(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) { // it has a message under way for long
 		g := Group{Slow: SlowClose}
 		c, p := m.connect(t)
-		c.write.queueLimit = int64(len(filler))
+		c.write.queueLimit = int64(len(blockingText))
 		g.Add(c)
 		w, err := c.NextWriter(TextMessage)
 		require.NoError(t, err)
-		io.WriteString(w, long)
-		require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText(filler))
+		io.WriteString(w, longText)
+		require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText(blockingText))
 		require.Equal(t, BroadcastResult{Missed: 1}, g.BroadcastText("missed"))
 		for closing := false; !closing; {
 			f, err := p.next()
@@ -418,9 +418,9 @@ func TestSlowClose(t *testing.T) {
 	})
 }
 
-// TestSlowCloseBesideAReader: the application's reader goes on where it was,
+// TestSlowCloseDuringRead: the application's reader goes on where it was,
 // and is the only one who reads.
-func TestSlowCloseBesideAReader(t *testing.T) {
+func TestSlowCloseDuringRead(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		g := Group{Slow: SlowClose}
 		c, p := m.connect(t)
@@ -440,9 +440,9 @@ func TestSlowCloseBesideAReader(t *testing.T) {
 		require.Equal(t, BroadcastResult{Missed: 1}, g.BroadcastText("too long"))
 		p.expectClose(CloseTryAgainLater)
 		synctest.Wait()
-		p.send(p.text(long), p.close(CloseTryAgainLater, ""))
+		p.send(p.text(longText), p.close(CloseTryAgainLater, ""))
 		p.conn.CloseWrite()
-		require.Equal(t, long, <-read)
+		require.Equal(t, longText, <-read)
 		<-read
 		require.True(t, c.CloseInfo().WasClean)
 		cancel()
@@ -451,7 +451,7 @@ func TestSlowCloseBesideAReader(t *testing.T) {
 
 // TestBroadcastAllocations: a message costs a member on a socket nothing.
 func TestBroadcastAllocations(t *testing.T) {
-	countsAllocations(t)
+	skipUnlessAllocationsCount(t)
 	var g Group
 	for _, config := range memberKinds() {
 		for _, client := range []bool{false, true} {
@@ -466,7 +466,7 @@ func TestBroadcastAllocations(t *testing.T) {
 			})
 		}
 	}
-	pm := prepared(t, testPayload(600))
+	pm := newPrepared(t, testPayload(600))
 	require.Zero(t, testing.AllocsPerRun(100, func() {
 		if g.Broadcast(pm).Missed > 0 {
 			t.Fatal("missed")

@@ -53,7 +53,7 @@ func TestCompressionHandshake(t *testing.T) {
 			require.NoError(t, err)
 			defer c.Close()
 			require.Equal(t, test.extensions, c.Extensions())
-			for _, s := range compressible {
+			for _, s := range compressibleTexts {
 				require.NoError(t, c.WriteMessage(TextMessage, []byte(s)))
 				_, p, err := c.ReadMessage()
 				require.NoError(t, err)

@@ -89,7 +89,7 @@ func TestEmptySubprotocolOfServer(t *testing.T) {
 			s.Subprotocols = []string{"", "b"}
 		}
 		s.serve = func(*Conn) {}
-		answer := rawExchange(t, s.listen(t).Listener.Addr(), addedLine("", "Sec-WebSocket-Protocol: a").text(t))
+		answer := rawExchange(t, s.listen(t).Listener.Addr(), addHeader("", "Sec-WebSocket-Protocol: a").text(t))
 		require.NoError(t, <-s.outcomes)
 		assert.Empty(t, answer.header["Sec-Websocket-Protocol"])
 	}
@@ -125,7 +125,7 @@ func TestClientRefusesAnsweredSubprotocols(t *testing.T) {
 			continue // not one value of a header that net/http accepts
 		}
 		synctest.Test(t, func(t *testing.T) {
-			s := newFakeNetwork(func(r *http.Request) string { return accepted(r, "Sec-WebSocket-Protocol: "+bad) })
+			s := newFakeNetwork(func(r *http.Request) string { return acceptingResponse(r, "Sec-WebSocket-Protocol: "+bad) })
 			_, _, err := (&Dialer{NetDialContext: s.dial, Subprotocols: []string{"chat"}}).Dial("ws://example.com/", nil)
 			require.ErrorIs(t, err, ErrBadHandshake)
 			assert.Contains(t, err.Error(), "Sec-WebSocket-Protocol")

@@ -35,7 +35,7 @@ func eachAgreement(t *testing.T, test func(t *testing.T, m mode, a agreement)) {
 }
 
 // connectDeflating is connect for a connection that has negotiated a.
-func (m mode) connectDeflating(t *testing.T, a agreement) (*Conn, *peer) {
+func (m mode) connectCompressed(t *testing.T, a agreement) (*Conn, *peer) {
 	c, p := m.connect(t)
 	c.setCompression(a)
 	return c, p
@@ -57,7 +57,7 @@ func (p *peer) compressedFrame(fin bool, op opcode, payload string) []byte {
 	return b
 }
 
-var compressible = []string{
+var compressibleTexts = []string{
 	"hello", "hello", "", `{"id":1,"name":"one","tags":["a","b"]}`, `{"id":2,"name":"two","tags":["a","b"]}`,
-	strings.Repeat("The quick brown fox jumps over the lazy dog. ", 300), long, "x", "ünïcödé ünïcödé",
+	strings.Repeat("The quick brown fox jumps over the lazy dog. ", 300), longText, "x", "ünïcödé ünïcödé",
 }

@@ -130,13 +130,13 @@ func (s *fakeNetwork) answer(conn net.Conn, answer func(r *http.Request) string)
 	io.WriteString(conn, answer(r))
 }
 
-// accepted is the answer to a handshake, with lines added to the header.
-func accepted(r *http.Request, lines ...string) string {
+// acceptingResponse is the answer to a handshake, with lines added to the header.
+func acceptingResponse(r *http.Request, lines ...string) string {
 	text := string(appendResponse(nil, r.Header.Get("Sec-WebSocket-Key"), "", "", nil))
 	return strings.TrimSuffix(text, "\r\n") + strings.Join(append(lines, ""), "\r\n") + "\r\n"
 }
 
-func acceptHandshake(r *http.Request) string { return accepted(r) }
+func acceptHandshake(r *http.Request) string { return acceptingResponse(r) }
 
 // discardAll is a server that says nothing.
 func discardAll(conn net.Conn) { io.Copy(io.Discard, conn) }
@@ -146,7 +146,7 @@ func discardAll(conn net.Conn) { io.Copy(io.Discard, conn) }
 func exampleCertificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	s := httptest.NewTLSServer(nil)
 	t.Cleanup(s.Close)
-	return s.TLS.Certificates[0], trusting(s).RootCAs
+	return s.TLS.Certificates[0], clientTLSConfig(s).RootCAs
 }
 
 // An earlyServer is a server that sends frames with its answer, and the rest when
@@ -187,7 +187,7 @@ func (b *earlyServer) serve(conn net.Conn) {
 	if err != nil {
 		return
 	}
-	conn.Write(append([]byte(accepted(r)), <-b.early...))
+	conn.Write(append([]byte(acceptingResponse(r)), <-b.early...))
 	conn.Write(<-b.rest)
 	io.Copy(io.Discard, conn)
 }
@@ -198,18 +198,18 @@ var earlyMessages = map[string][]string{
 	"nothing":               {""},
 	"a frame":               {"hello"},
 	"frames":                {"hello", "", "world"},
-	"3 KiB of frames":       slices.Repeat([]string{long[:60]}, 50),
-	"a frame of 3 KiB":      {long[:3000]},
-	"nearly 4 KiB":          {long[:3700]},
-	"4 KiB and more":        {long[:4096], long[:100]},
-	"many KiB":              slices.Repeat([]string{long[:1000]}, 30),
-	"a frame of many KiB":   {long},
-	"one byte, then 20 KiB": {"x", long[:20000]},
+	"3 KiB of frames":       slices.Repeat([]string{longText[:60]}, 50),
+	"a frame of 3 KiB":      {longText[:3000]},
+	"nearly 4 KiB":          {longText[:3700]},
+	"4 KiB and more":        {longText[:4096], longText[:100]},
+	"many KiB":              slices.Repeat([]string{longText[:1000]}, 30),
+	"a frame of many KiB":   {longText},
+	"one byte, then 20 KiB": {"x", longText[:20000]},
 }
 
-// eachEarly runs a test for what came early: the messages, how many bytes of
+// eachEarlyCase runs a test for what came early: the messages, how many bytes of
 // them are cut off to come later, and the size of the read buffer.
-func eachEarly(t *testing.T, test func(t *testing.T, messages []string, late, buffer int)) {
+func eachEarlyCase(t *testing.T, test func(t *testing.T, messages []string, late, buffer int)) {
 	for name, messages := range earlyMessages {
 		for _, late := range []int{0, 1, 3, 1000} {
 			for _, buffer := range []int{0, 1, 1 << 20} {
@@ -242,9 +242,9 @@ func expectMessages(t *testing.T, c *Conn, messages []string) {
 	}
 }
 
-// newConveyor returns a server that hands over its connections, with read
+// newUpgradeServer returns a server that hands over its connections, with read
 // buffers of the size that the request asks for.
-func newConveyor(t *testing.T) (*httptest.Server, <-chan *Conn) {
+func newUpgradeServer(t *testing.T) (*httptest.Server, <-chan *Conn) {
 	conns := make(chan *Conn, 1)
 	return httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var u Upgrader
@@ -269,15 +269,15 @@ func newPipeHijacker(size int, early []byte) (*pipeHijacker, *wstest.Conn) {
 	return &pipeHijacker{httptest.NewRecorder(), local, early}, remote
 }
 
-// startedServer returns the address of a server that is closed after the test.
-func startedServer(t *testing.T, s *httptest.Server) string {
+// startServer returns the address of a server that is closed after the test.
+func startServer(t *testing.T, s *httptest.Server) string {
 	t.Cleanup(s.Close)
 	return s.Listener.Addr().String()
 }
 
-// httptestTLS returns any server of httptest's with TLS: they have one
+// newTLSServer returns any server of httptest's with TLS: they have one
 // certificate in common.
-func httptestTLS(t *testing.T) *httptest.Server {
+func newTLSServer(t *testing.T) *httptest.Server {
 	s := httptest.NewTLSServer(nil)
 	t.Cleanup(s.Close)
 	return s
@@ -388,21 +388,21 @@ func rawExchange(t *testing.T, addr net.Addr, text string) rawResponse {
 	return rawResponse{resp.StatusCode, http.Header(header), string(body)}
 }
 
-// expectEcho sends messages over a connection to a testHandler and gets them back.
-func expectEcho(t *testing.T, c *Conn) {
+// requireEcho sends messages over a connection to a testHandler and gets them back.
+func requireEcho(t *testing.T, c *Conn) {
 	t.Helper()
 	require.NoError(t, c.SetReadDeadline(time.Now().Add(testTimeout)))
 	for _, size := range []int{0, 5, 70_000} {
-		require.NoError(t, c.WriteMessage(TextMessage, []byte(long[:size])))
+		require.NoError(t, c.WriteMessage(TextMessage, []byte(longText[:size])))
 		kind, p, err := c.ReadMessage()
 		require.NoError(t, err)
 		require.Equal(t, TextMessage, kind)
-		require.Equal(t, long[:size], string(p))
+		require.Equal(t, longText[:size], string(p))
 	}
 }
 
-// trusting returns a configuration with which a client trusts s.
-func trusting(s *httptest.Server) *tls.Config {
+// clientTLSConfig returns a configuration with which a client trusts s.
+func clientTLSConfig(s *httptest.Server) *tls.Config {
 	return s.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
 }
 

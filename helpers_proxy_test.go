@@ -84,10 +84,10 @@ func (m *testProxy) serveSOCKS(t *testing.T) net.Listener {
 func (m *testProxy) socks(conn net.Conn, r *bufio.Reader) {
 	credentials := ":"
 	r.Discard(1) // version
-	if methods := shortString(r); strings.Contains(methods, "\x02") {
+	if methods := readSOCKSString(r); strings.Contains(methods, "\x02") {
 		io.WriteString(conn, "\x05\x02")
 		r.Discard(1)
-		credentials = shortString(r) + ":" + shortString(r)
+		credentials = readSOCKSString(r) + ":" + readSOCKSString(r)
 		io.WriteString(conn, "\x01\x00")
 	} else {
 		io.WriteString(conn, "\x05\x00")
@@ -100,7 +100,7 @@ func (m *testProxy) socks(conn net.Conn, r *bufio.Reader) {
 		io.ReadFull(r, ip[:])
 		host = net.IP(ip[:]).String()
 	case 3:
-		host = shortString(r)
+		host = readSOCKSString(r)
 	}
 	var port [2]byte
 	io.ReadFull(r, port[:])
@@ -108,8 +108,8 @@ func (m *testProxy) socks(conn net.Conn, r *bufio.Reader) {
 	m.tunnel(conn, r, credentials, addr, []byte("\x05\x00\x00\x01\x7F\x00\x00\x01\x00\x00"))
 }
 
-// shortString reads a string that has its length in a byte before it.
-func shortString(r *bufio.Reader) string {
+// readSOCKSString reads a string that has its length in a byte before it.
+func readSOCKSString(r *bufio.Reader) string {
 	n, _ := r.ReadByte()
 	p := make([]byte, n)
 	io.ReadFull(r, p)

@@ -19,21 +19,21 @@ import (
 )
 
 // A deafStream takes nothing: its writes wait for their deadline.
-type deafStream struct {
+type blockingStream struct {
 	*wstest.Conn
 	mu       sync.Mutex
 	deadline time.Time
 	closed   chan struct{}
 }
 
-func (s *deafStream) SetWriteDeadline(t time.Time) error {
+func (s *blockingStream) SetWriteDeadline(t time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.deadline = t
 	return nil
 }
 
-func (s *deafStream) Write([]byte) (int, error) {
+func (s *blockingStream) Write([]byte) (int, error) {
 	s.mu.Lock()
 	deadline := s.deadline
 	s.mu.Unlock()
@@ -49,19 +49,19 @@ func (s *deafStream) Write([]byte) (int, error) {
 	}
 }
 
-func (s *deafStream) Close() error {
+func (s *blockingStream) Close() error {
 	close(s.closed)
 	return s.Conn.Close()
 }
 
 // A babbler goes on for ever after its script.
-type babbler struct {
+type unendingStream struct {
 	scriptedStream
 	read   int
 	closed bool
 }
 
-func (s *babbler) Read(p []byte) (int, error) {
+func (s *unendingStream) Read(p []byte) (int, error) {
 	if len(s.in) > 0 {
 		return s.scriptedStream.Read(p)
 	}
@@ -69,7 +69,7 @@ func (s *babbler) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (s *babbler) Close() error {
+func (s *unendingStream) Close() error {
 	s.closed = true
 	return nil
 }
@@ -98,23 +98,23 @@ func (s *endlessStream) SetReadDeadline(time.Time) error { return nil }
 
 func (s *endlessStream) SetWriteDeadline(time.Time) error { return nil }
 
-func endless(client bool, op opcode, n int) *Conn {
+func newEndlessConn(client bool, op opcode, n int) *Conn {
 	p := &peer{masked: !client}
 	return newConn(&endlessStream{frame: p.frame(true, op, testPayload(n))}, connConfig{client: client})
 }
 
 // A stuckHalf does not close one half before it is closed as a whole.
-type stuckHalf struct {
+type blockingCloseWrite struct {
 	*wstest.Conn
 	closed chan struct{}
 }
 
-func (s *stuckHalf) CloseWrite() error {
+func (s *blockingCloseWrite) CloseWrite() error {
 	<-s.closed
 	return nil
 }
 
-func (s *stuckHalf) Close() error {
+func (s *blockingCloseWrite) Close() error {
 	close(s.closed)
 	return s.Conn.Close()
 }
@@ -125,16 +125,16 @@ type scriptedStream struct {
 	in       []byte
 	chunking wstest.Chunking
 	timeout  bool // before every piece, once
-	rested   bool
+	timedOut bool
 	out      bytes.Buffer
 }
 
 func (s *scriptedStream) Read(p []byte) (int, error) {
-	if s.timeout && !s.rested {
-		s.rested = true
+	if s.timeout && !s.timedOut {
+		s.timedOut = true
 		return 0, os.ErrDeadlineExceeded
 	}
-	s.rested = false
+	s.timedOut = false
 	if len(s.in) == 0 {
 		return 0, io.EOF
 	}
@@ -240,16 +240,16 @@ func socketPair(t testing.TB) (*net.TCPConn, *net.TCPConn) {
 	return a.(*net.TCPConn), b.(*net.TCPConn)
 }
 
-// stuffed returns a connection whose peer does not read, over a socket: its
+// newBlockedConn returns a connection whose peer does not read, over a socket: its
 // next write blocks with nothing of it on its way.
-func stuffed(t *testing.T) *Conn {
-	c, _ := stuffedPair(t)
+func newBlockedConn(t *testing.T) *Conn {
+	c, _ := newBlockedPair(t)
 	return c
 }
 
-// stuffedPair returns the peer too. All that comes to it before what c writes
+// newBlockedPair returns the peer too. All that comes to it before what c writes
 // are zeros.
-func stuffedPair(t *testing.T) (*Conn, *net.TCPConn) {
+func newBlockedPair(t *testing.T) (*Conn, *net.TCPConn) {
 	a, b := socketPair(t)
 	a.SetWriteBuffer(1)
 	b.SetReadBuffer(1)

@@ -33,9 +33,9 @@ func countFrames(t *testing.T, sent []byte) (pongs, closes int) {
 	return pongs, closes
 }
 
-// countsAllocations skips a test whose numbers mean nothing under the race
+// skipUnlessAllocationsCount skips a test whose numbers mean nothing under the race
 // detector. .ci/run runs every test without it too.
-func countsAllocations(t *testing.T) {
+func skipUnlessAllocationsCount(t *testing.T) {
 	if raceDetector {
 		t.Skip("allocations are counted without the race detector")
 	}
@@ -106,11 +106,11 @@ func (m mode) connect(t *testing.T) (*Conn, *peer) {
 // A peer is the other end of a connection under test: it sends what it is
 // told to, right or wrong, and sees the frames that come.
 type peer struct {
-	t      *testing.T
-	conn   *wstest.Conn
-	masked bool   // its frames are
-	got    []byte // received and not looked at
-	buf    []byte
+	t        *testing.T
+	conn     *wstest.Conn
+	masked   bool   // its frames are
+	unparsed []byte // received and not looked at
+	buf      []byte
 }
 
 // send sends frames one after the other in one piece.
@@ -152,13 +152,13 @@ type frame struct {
 // next returns the next frame, io.EOF at the end.
 func (p *peer) next() (frame, error) {
 	for {
-		h, n, err := parseHeader(p.got)
+		h, n, err := parseHeader(p.unparsed)
 		if err != nil {
 			return frame{}, err
 		}
-		if n > 0 && uint64(len(p.got)-n) >= h.length {
-			payload := p.got[n : n+int(h.length)]
-			p.got = p.got[n+int(h.length):]
+		if n > 0 && uint64(len(p.unparsed)-n) >= h.length {
+			payload := p.unparsed[n : n+int(h.length)]
+			p.unparsed = p.unparsed[n+int(h.length):]
 			require.Equal(p.t, !p.masked, h.masked, "masking follows the role")
 			if h.masked {
 				maskByByte(payload, payload, h.key, 0)
@@ -169,7 +169,7 @@ func (p *peer) next() (frame, error) {
 			p.buf = make([]byte, 64<<10)
 		}
 		n, err = p.conn.Read(p.buf)
-		p.got = append(p.got, p.buf[:n]...)
+		p.unparsed = append(p.unparsed, p.buf[:n]...)
 		if err != nil {
 			return frame{}, err
 		}
@@ -200,27 +200,27 @@ func (p *peer) expectEOF() {
 	p.t.Helper()
 	_, err := p.next()
 	require.Equal(p.t, io.EOF, err)
-	require.Empty(p.t, p.got)
+	require.Empty(p.t, p.unparsed)
 }
 
 // closesWhenTold makes the peer close its side as soon as the connection does.
-func (p *peer) closesWhenTold() {
+func (p *peer) closeAfterConn() {
 	go func() {
 		io.Copy(io.Discard, p.conn)
 		p.conn.Close()
 	}()
 }
 
-// soon is long enough in a bubble for everything to happen that is going to.
-const soon = time.Minute
+// settleTime is long enough in a bubble for everything to happen that is going to.
+const settleTime = time.Minute
 
 func withKeepAlive(c *Conn, k KeepAlive) *Conn {
 	c.startKeepAlive(k)
 	return c
 }
 
-// reads keeps a read method at work until the connection ends.
-func reads(c *Conn) (ended <-chan error) {
+// readUntilError keeps a read method at work until the connection ends.
+func readUntilError(c *Conn) (ended <-chan error) {
 	end := make(chan error, 1)
 	go func() {
 		for {
@@ -280,10 +280,10 @@ func eachReading(t *testing.T, test func(t *testing.T, m mode, r reading)) {
 	}
 }
 
-var long = strings.Repeat("0123456789abcdef", 5000) // 80,000 bytes
+var longText = strings.Repeat("0123456789abcdef", 5000) // 80,000 bytes
 
-// lengthOf is the beginning of a binary frame with the length in a long form.
-func lengthOf(p *peer, form byte, length string) []byte {
+// longLengthHeader is the beginning of a binary frame with the length in a long form.
+func longLengthHeader(p *peer, form byte, length string) []byte {
 	if p.masked {
 		return append([]byte{0x82, form | maskBit}, length+"\x00\x00\x00\x00"...)
 	}
@@ -291,7 +291,7 @@ func lengthOf(p *peer, form byte, length string) []byte {
 }
 
 // closesAfter makes the peer expect a close frame with the code and close.
-func (p *peer) closesAfter(code int) {
+func (p *peer) expectCloseThenClose(code int) {
 	go func() {
 		p.expectClose(code)
 		p.conn.CloseWrite()
@@ -299,7 +299,7 @@ func (p *peer) closesAfter(code int) {
 }
 
 // gated is mode.connect over a gatedStream.
-func (m mode) gated(t *testing.T, config connConfig) (*Conn, *gatedStream, *peer) {
+func (m mode) connectGated(t *testing.T, config connConfig) (*Conn, *gatedStream, *peer) {
 	a, b := wstest.Pipe(0, m.chunking())
 	s := &gatedStream{Conn: a}
 	config.client, config.readBufferSize, config.writeBufferSize = m.client, m.buffer, m.buffer
@@ -316,13 +316,13 @@ func testPayload(n int) string {
 	return strings.Repeat("The quick brown fox. ", n/21+1)[:n]
 }
 
-// narrow is how many bytes are on their way at most where a test has a narrow
+// smallPipe is how many bytes are on their way at most where a test has a smallPipe
 // pipe: what is written there is stuck until the peer reads.
-const narrow = 16
+const smallPipe = 16
 
 // connectNarrow is connect over a narrow pipe.
-func (m mode) connectNarrow(t *testing.T, config connConfig) (*Conn, *peer) {
-	a, b := wstest.Pipe(narrow, m.chunking())
+func (m mode) connectSmallPipe(t *testing.T, config connConfig) (*Conn, *peer) {
+	a, b := wstest.Pipe(smallPipe, m.chunking())
 	config.client, config.readBufferSize, config.writeBufferSize = m.client, m.buffer, m.buffer
 	c := newConn(a, config)
 	t.Cleanup(func() {

@@ -53,7 +53,7 @@ func TestJoinMessages(t *testing.T) {
 		eachMode(t, func(t *testing.T, m mode) {
 			c, p := m.connect(t)
 			p.send(p.text("one"), p.text(""), p.frame(false, opText, "t"), p.frame(true, opContinuation, "wo"), p.close(1000, ""))
-			p.closesWhenTold()
+			p.closeAfterConn()
 			var joined bytes.Buffer
 			_, err := joined.ReadFrom(JoinMessages(c, term))
 			require.Equal(t, &CloseError{Code: 1000}, err)

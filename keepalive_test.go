@@ -19,7 +19,7 @@ import (
 var testKeepAlive = KeepAlive{Interval: 30 * time.Second, Timeout: 10 * time.Second}
 
 // connectAlive is connect with a KeepAlive.
-func (m mode) connectAlive(t *testing.T, k KeepAlive) (*Conn, *peer) {
+func (m mode) connectKeepAlive(t *testing.T, k KeepAlive) (*Conn, *peer) {
 	a, b := wstest.Pipe(0, m.chunking())
 	c := withKeepAlive(newConn(a, connConfig{client: m.client, readBufferSize: m.buffer, writeBufferSize: m.buffer}), k)
 	t.Cleanup(func() {
@@ -39,12 +39,12 @@ func (c *Conn) pingsSent() uint64 {
 
 func TestKeepAlivePingsIdlePeers(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
-		c, p := m.connectAlive(t, testKeepAlive)
+		c, p := m.connectKeepAlive(t, testKeepAlive)
 		c.SetPongHandler(func(s string) error {
 			t.Errorf("the handler got %q", s)
 			return nil
 		})
-		ended := reads(c)
+		ended := readUntilError(c)
 		last := time.Now()
 		for i := range 100 {
 			payload := p.expectPing()
@@ -61,8 +61,8 @@ func TestKeepAlivePingsIdlePeers(t *testing.T) {
 	})
 }
 
-// requireDead checks that a connection ends with ErrKeepAlive at a time.
-func requireDead(t *testing.T, c *Conn, at time.Time) {
+// requireKeepAliveError checks that a connection ends with ErrKeepAlive at a time.
+func requireKeepAliveError(t *testing.T, c *Conn, at time.Time) {
 	t.Helper()
 	<-c.Done()
 	require.Equal(t, at, time.Now())
@@ -78,14 +78,14 @@ func TestKeepAliveEndsSilentPeers(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		for _, timeout := range []time.Duration{0, time.Millisecond, time.Second, time.Hour} {
 			k := KeepAlive{30 * time.Second, timeout}
-			c, p := m.connectAlive(t, k)
+			c, p := m.connectKeepAlive(t, k)
 			if timeout == 0 {
 				timeout = defaultKeepAliveTimeout
 			}
 			end := time.Now().Add(k.Interval + timeout)
-			ended := reads(c)
+			ended := readUntilError(c)
 			require.Equal(t, ErrKeepAlive, <-ended)
-			requireDead(t, c, end)
+			requireKeepAliveError(t, c, end)
 			p.expectPing()
 			p.expectEOF()
 			_, err := c.Ping(t.Context())
@@ -102,11 +102,11 @@ func TestErrKeepAlive(t *testing.T) {
 	assert.False(t, ok, "to wait for it to pass is no use")
 }
 
-// TestKeepAliveEndsAPingThatWaits for a pong, and an error takes the place of
+// TestKeepAliveEndsWaitingPing for a pong, and an error takes the place of
 // that of a context that ended too.
-func TestKeepAliveEndsAPingThatWaits(t *testing.T) {
+func TestKeepAliveEndsWaitingPing(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
-		c, _ := m.connectAlive(t, testKeepAlive)
+		c, _ := m.connectKeepAlive(t, testKeepAlive)
 		ended := make(chan error)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
@@ -120,13 +120,13 @@ func TestKeepAliveEndsAPingThatWaits(t *testing.T) {
 	})
 }
 
-// TestKeepAliveHearsTraffic: while something comes, be it a byte of a long
+// TestKeepAliveCountsAnyBytes: while something comes, be it a byte of a long
 // message now and then, no ping is sent.
-func TestKeepAliveHearsTraffic(t *testing.T) {
+func TestKeepAliveCountsAnyBytes(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
-		c, p := m.connectAlive(t, testKeepAlive)
-		ended := reads(c)
-		frames := append(p.text("hello"), p.binary(long[:200])...)
+		c, p := m.connectKeepAlive(t, testKeepAlive)
+		ended := readUntilError(c)
+		frames := append(p.text("hello"), p.binary(longText[:200])...)
 		for _, b := range append(frames, frames...) {
 			time.Sleep(testKeepAlive.Interval/2 - 1)
 			p.send([]byte{b})
@@ -142,7 +142,7 @@ func TestKeepAliveHearsTraffic(t *testing.T) {
 // time does not count in which nobody reads.
 func TestKeepAliveWithoutAReader(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
-		c, p := m.connectAlive(t, testKeepAlive)
+		c, p := m.connectKeepAlive(t, testKeepAlive)
 		p.send(p.text("1"))
 		p.send(p.pong(p.expectPing()), p.text("2"))
 		time.Sleep(time.Hour)
@@ -163,7 +163,7 @@ func TestKeepAliveWithoutAReader(t *testing.T) {
 // TestKeepAliveAndReadDeadlines: a reader that gives up again and again is one.
 func TestKeepAliveAndReadDeadlines(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
-		c, p := m.connectAlive(t, testKeepAlive)
+		c, p := m.connectKeepAlive(t, testKeepAlive)
 		poll := func() error {
 			for {
 				ctx, cancel := context.WithTimeout(context.Background(), 70*time.Millisecond)
@@ -186,8 +186,8 @@ func TestKeepAliveAndReadDeadlines(t *testing.T) {
 	})
 }
 
-// TestKeepAliveWithAStuckPing: a peer that does not read is silent, too.
-func TestKeepAliveWithAStuckPing(t *testing.T) {
+// TestKeepAliveWithBlockedPing: a peer that does not read is silent, too.
+func TestKeepAliveWithBlockedPing(t *testing.T) {
 	for _, writing := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			a, b := wstest.Pipe(10, wstest.Whole)
@@ -196,10 +196,10 @@ func TestKeepAliveWithAStuckPing(t *testing.T) {
 			end := time.Now().Add(testKeepAlive.Interval + testKeepAlive.Timeout)
 			written := make(chan error, 1)
 			if writing {
-				go func() { written <- c.WriteMessage(TextMessage, []byte(long)) }()
+				go func() { written <- c.WriteMessage(TextMessage, []byte(longText)) }()
 			}
-			require.Equal(t, ErrKeepAlive, <-reads(c))
-			requireDead(t, c, end)
+			require.Equal(t, ErrKeepAlive, <-readUntilError(c))
+			requireKeepAliveError(t, c, end)
 			if writing {
 				require.ErrorIs(t, <-written, net.ErrClosed)
 			}
@@ -207,14 +207,14 @@ func TestKeepAliveWithAStuckPing(t *testing.T) {
 	}
 }
 
-// TestKeepAliveWithAStuckPingOfALivePeer: what the peer sends counts, whether
+// TestKeepAliveWithBlockedPingAndTraffic: what the peer sends counts, whether
 // it reads or not, and one goroutine is stuck and not more.
-func TestKeepAliveWithAStuckPingOfALivePeer(t *testing.T) {
+func TestKeepAliveWithBlockedPingAndTraffic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := wstest.Pipe(10, wstest.Whole)
 		c := withKeepAlive(newConn(a, connConfig{}), testKeepAlive)
 		p := &peer{t: t, conn: b, masked: true}
-		ended := reads(c)
+		ended := readUntilError(c)
 		for range 100 {
 			time.Sleep(testKeepAlive.Interval/2 + testKeepAlive.Timeout*2/3)
 			p.send(p.text("x"))
@@ -230,11 +230,11 @@ func TestKeepAliveWithAStuckPingOfALivePeer(t *testing.T) {
 // does not answer it is not waited for either.
 func TestKeepAliveWhileClosing(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
-		c, p := m.connectAlive(t, testKeepAlive)
+		c, p := m.connectKeepAlive(t, testKeepAlive)
 		end := time.Now().Add(testKeepAlive.Interval + testKeepAlive.Timeout)
 		require.NoError(t, c.WriteMessage(CloseMessage, FormatCloseMessage(1000, "")))
-		require.Equal(t, ErrKeepAlive, <-reads(c))
-		requireDead(t, c, end)
+		require.Equal(t, ErrKeepAlive, <-readUntilError(c))
+		requireKeepAliveError(t, c, end)
 		p.expectClose(1000)
 		p.expectEOF()
 	})
@@ -245,7 +245,7 @@ func TestKeepAliveEndsWithTheConnection(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
 		alive := c.startKeepAlive(testKeepAlive)
-		p.closesAfter(1000)
+		p.expectCloseThenClose(1000)
 		p.send(p.close(1000, ""))
 		_, _, err := c.ReadMessage()
 		require.Equal(t, &CloseError{Code: 1000}, err)
@@ -255,7 +255,7 @@ func TestKeepAliveEndsWithTheConnection(t *testing.T) {
 	})
 }
 
-func TestSilence(t *testing.T) {
+func TestKeepAliveSchedule(t *testing.T) {
 	mute, audible := func() bool { return true }, func() bool { return false }
 	s := silence{interval: 40, timeout: 30}
 	s.interval, s.timeout = 40*time.Second, 30*time.Second
@@ -321,7 +321,7 @@ func TestKeepAliveOfSockets(t *testing.T) {
 	eachSocketKind(t, func(t *testing.T, a, b net.Conn) {
 		c, other := newConn(a, connConfig{}), newConn(b, connConfig{client: true})
 		alive := c.startKeepAlive(k)
-		ended := reads(other)
+		ended := readUntilError(other)
 		alive.look() // the handshake was a sign of life
 		alive.look() // a ping
 		require.Eventually(t, func() bool { return !alive.mute() }, 10*time.Second, time.Millisecond)
@@ -329,7 +329,7 @@ func TestKeepAliveOfSockets(t *testing.T) {
 			alive.look()
 		}
 		require.Equal(t, StateOpen, c.State())
-		reads(c)
+		readUntilError(c)
 		_, err := c.Ping(t.Context())
 		require.NoError(t, err)
 		require.True(t, alive.activity.heard.Load())
@@ -359,7 +359,7 @@ func TestKeepAliveOfSockets(t *testing.T) {
 }
 
 func TestKeepAliveDoesNotAllocate(t *testing.T) {
-	countsAllocations(t)
+	skipUnlessAllocationsCount(t)
 	p := &peer{masked: true}
 	c := newConn(&endlessStream{frame: p.text("hello")}, connConfig{})
 	c.startKeepAlive(KeepAlive{Interval: time.Hour})

@@ -15,7 +15,7 @@ import (
 // and one Sec-WebSocket-Key.
 func TestKeysComeFromCryptoRand(t *testing.T) {
 	random := rand.Reader
-	rand.Reader = zeros{}
+	rand.Reader = zeroReader{}
 	defer func() {
 		rand.Reader = random
 		keyBlocks = sync.Pool{New: func() any { return new(keyBlock) }}
@@ -24,13 +24,13 @@ func TestKeysComeFromCryptoRand(t *testing.T) {
 	for range 1000 {
 		require.Zero(t, newMaskingKey())
 	}
-	require.Equal(t, keyOf(keySize), newKey())
+	require.Equal(t, encodedKey(keySize), newKey())
 }
 
-// zeros is a poor source of randomness.
-type zeros struct{}
+// zeroReader is a poor source of randomness.
+type zeroReader struct{}
 
-func (zeros) Read(p []byte) (int, error) {
+func (zeroReader) Read(p []byte) (int, error) {
 	clear(p)
 	return len(p), nil
 }

@@ -13,7 +13,7 @@ import (
 func TestMessages(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
-		p.closesAfter(1000)
+		p.expectCloseThenClose(1000)
 		p.send(p.text("1"), p.binary(""), p.frame(false, opText, "2"), p.frame(true, opContinuation, "3"), p.close(1000, ""))
 		var got []Message
 		for message, err := range c.Messages(t.Context()) {
@@ -49,7 +49,7 @@ func TestMessagesEnd(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			eachMode(t, func(t *testing.T, m mode) {
 				c, p := m.connect(t)
-				p.closesWhenTold()
+				p.closeAfterConn()
 				test.end(c, p)
 				for range 2 {
 					var errs []error
@@ -102,8 +102,8 @@ func TestMessagesLoseNothing(t *testing.T) {
 
 // TestMessagesAllocations: each message is allocated, and nothing else.
 func TestMessagesAllocations(t *testing.T) {
-	countsAllocations(t)
-	c := endless(true, opText, 1000)
+	skipUnlessAllocationsCount(t)
+	c := newEndlessConn(true, opText, 1000)
 	const n = 100
 	got := testing.AllocsPerRun(10, func() {
 		i := 0

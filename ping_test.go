@@ -21,7 +21,7 @@ func TestPing(t *testing.T) {
 			assert.Equal(t, "not asked for", s)
 			return nil
 		})
-		reads(c)
+		readUntilError(c)
 		go func() {
 			payload := p.expectPing()
 			time.Sleep(3 * time.Second)
@@ -40,7 +40,7 @@ func TestPing(t *testing.T) {
 func TestPingsInFlight(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
-		reads(c)
+		readUntilError(c)
 		const n = 2 * maxControlFrames // no flood: they were asked for
 		var all sync.WaitGroup
 		for i := range n {
@@ -78,7 +78,7 @@ func TestPingEndsWithItsContext(t *testing.T) {
 			t.Errorf("the handler got %q", s)
 			return nil
 		})
-		reads(c)
+		readUntilError(c)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_, err := c.Ping(ctx)
@@ -99,14 +99,14 @@ func TestPingEndsWithItsContext(t *testing.T) {
 func TestPingEndsWithTheConnection(t *testing.T) {
 	for name, end := range map[string]func(c *Conn, p *peer){
 		"Close":     func(c *Conn, p *peer) { c.Close() },
-		"peer":      func(c *Conn, p *peer) { p.closesWhenTold(); p.send(p.close(1001, "bye")) },
-		"violation": func(c *Conn, p *peer) { p.closesWhenTold(); p.send(p.frame(true, 3, "")) },
+		"peer":      func(c *Conn, p *peer) { p.closeAfterConn(); p.send(p.close(1001, "bye")) },
+		"violation": func(c *Conn, p *peer) { p.closeAfterConn(); p.send(p.frame(true, 3, "")) },
 		"lost":      func(c *Conn, p *peer) { p.conn.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachMode(t, func(t *testing.T, m mode) {
 				c, p := m.connect(t)
-				ended := reads(c)
+				ended := readUntilError(c)
 				go func() {
 					p.expectPing()
 					end(c, p)
@@ -129,7 +129,7 @@ func TestPingThatCannotBeSent(t *testing.T) {
 		defer b.Close()
 		c := newConn(a, connConfig{})
 		defer c.Close()
-		go c.WriteMessage(TextMessage, []byte(long))
+		go c.WriteMessage(TextMessage, []byte(longText))
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -142,11 +142,11 @@ func TestPingThatCannotBeSent(t *testing.T) {
 // TestPingAllocations has the ceiling: the ping, its channel, and what the
 // list of those that wait grows by.
 func TestPingAllocations(t *testing.T) {
-	countsAllocations(t)
+	skipUnlessAllocationsCount(t)
 	a, b := socketPair(t)
 	c, other := newConn(a, connConfig{}), newConn(b, connConfig{client: true})
-	reads(c)
-	reads(other)
+	readUntilError(c)
+	readUntilError(other)
 	ctx := context.Background()
 	require.LessOrEqual(t, testing.AllocsPerRun(100, func() {
 		if _, err := c.Ping(ctx); err != nil {

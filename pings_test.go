@@ -6,8 +6,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestPongsOfOthers: only what is ours is kept from the handler.
-func TestPongsOfOthers(t *testing.T) {
+// TestPongsOfApplicationPings: only what is ours is kept from the handler.
+func TestPongsOfApplicationPings(t *testing.T) {
 	var none *pings
 	require.False(t, none.has(make([]byte, pingSize)))
 	_, first := none.answer(make([]byte, pingSize))

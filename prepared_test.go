@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestPreparedMessageFromNowhere(t *testing.T) {
+func TestZeroPreparedMessage(t *testing.T) {
 	for _, client := range []bool{false, true} {
 		s := &scriptedStream{}
 		require.Equal(t, errBadMessageType, newConn(s, connConfig{client: client}).WritePreparedMessage(&PreparedMessage{}))

@@ -20,15 +20,15 @@ import (
 // again, and nothing that a test sends.
 const canary = "\xC5\x8ACANARY-OF-ANOTHER-CONNECTION\x00"
 
-// layCanaries fills the pools with what another connection could have left.
-func layCanaries(a agreement) {
+// fillPools fills the pools with what another connection could have left.
+func fillPools(a agreement) {
 	for size := bufpool.Min; size <= bufpool.Max; size *= 2 {
 		for range 3 {
-			bufpool.Put(&bufpool.Buffer{B: canaries(size)})
+			bufpool.Put(&bufpool.Buffer{B: canaryBytes(size)})
 		}
 	}
 	for range 3 {
-		compressedBuffers.Put(&compressedBuffer{canaries(100 << 10)})
+		compressedBuffers.Put(&compressedBuffer{canaryBytes(100 << 10)})
 	}
 	if a.wish == nil {
 		return
@@ -36,17 +36,17 @@ func layCanaries(a agreement) {
 	// Codecs get theirs in use, in both directions.
 	s := &scriptedStream{chunking: wstest.Whole}
 	other := newConn(s, connConfig{agreement: a})
-	other.WriteMessage(BinaryMessage, canaries(60<<10))
-	s.in = (&peer{masked: true}).compressedFrame(true, opBinary, deflated(string(canaries(60<<10))))
+	other.WriteMessage(BinaryMessage, canaryBytes(60<<10))
+	s.in = (&peer{masked: true}).compressedFrame(true, opBinary, deflated(string(canaryBytes(60<<10))))
 	other.ReadMessage()
 }
 
-func canaries(n int) []byte { return bytes.Repeat([]byte(canary), n/len(canary)+1)[:n:n] }
+func canaryBytes(n int) []byte { return bytes.Repeat([]byte(canary), n/len(canary)+1)[:n:n] }
 
-// FuzzNothingElseIsSent: whatever is written in whatever way, what goes out is
+// FuzzSentBytes: whatever is written in whatever way, what goes out is
 // that and nothing of what the pools had in them, and what comes in is what the
 // peer sent.
-func FuzzNothingElseIsSent(f *testing.F) {
+func FuzzSentBytes(f *testing.F) {
 	for seed := range uint64(60) {
 		f.Add([]byte(testPayload(int(seed*seed*20))), seed, seed%2 == 0, byte(seed*37))
 	}
@@ -59,13 +59,13 @@ func FuzzNothingElseIsSent(f *testing.F) {
 			side := deflate.Side{NoContextTakeover: compression >= 128, WindowBits: bits}
 			a = agreement{wish: &Compression{Threshold: -int(compression >> 4 & 1)}, params: deflate.Params{Server: side, Client: side}}
 		}
-		layCanaries(a)
+		fillPools(a)
 		s := &scriptedStream{chunking: wstest.Random(seed)}
-		w := &canaryWriter{Rand: rand.New(rand.NewPCG(seed, 5)), t: t, data: data, s: s, p: &peer{masked: !client}}
+		w := &canarySession{Rand: rand.New(rand.NewPCG(seed, 5)), t: t, data: data, s: s, p: &peer{masked: !client}}
 		w.c = newConn(s, connConfig{client: client, agreement: a, readLimit: -1, writeBufferSize: minBuffer << (seed % 5), readBufferSize: minBuffer})
 		w.c.transport.socket = seed%3 == 0 // other ways to write long frames
 		for range 1 + w.IntN(10) {
-			canaryActions[w.IntN(len(canaryActions))](w)
+			canarySteps[w.IntN(len(canarySteps))](w)
 		}
 		w.end()
 		sent := s.out.Bytes()
@@ -75,7 +75,7 @@ func FuzzNothingElseIsSent(f *testing.F) {
 }
 
 // A canaryWriter does things on a connection and notes what has to go out.
-type canaryWriter struct {
+type canarySession struct {
 	*rand.Rand
 	t    *testing.T
 	data []byte
@@ -86,38 +86,38 @@ type canaryWriter struct {
 }
 
 // piece returns a part of the data, short or long.
-func (w *canaryWriter) piece(longest int) []byte {
+func (w *canarySession) piece(longest int) []byte {
 	n := w.IntN(min(len(w.data), longest) + 1)
 	at := w.IntN(len(w.data) - n + 1)
 	return w.data[at : at+n]
 }
 
-func (w *canaryWriter) wrote(kind int, p []byte, err error) {
+func (w *canarySession) expectSent(kind int, p []byte, err error) {
 	require.NoError(w.t, err)
 	w.want = append(w.want, message{kind, string(p)})
 }
 
-// canaryActions are the ways to make a connection send something.
-var canaryActions = []func(w *canaryWriter){
-	func(w *canaryWriter) {
+// canarySteps are the ways to make a connection send something.
+var canarySteps = []func(w *canarySession){
+	func(w *canarySession) {
 		p := w.piece(1 << 20)
-		w.wrote(BinaryMessage, p, w.c.WriteMessage(BinaryMessage, p))
+		w.expectSent(BinaryMessage, p, w.c.WriteMessage(BinaryMessage, p))
 	},
-	func(w *canaryWriter) {
+	func(w *canarySession) {
 		p := w.piece(100)
-		w.wrote(TextMessage, p, w.c.WriteMessage(TextMessage, p))
+		w.expectSent(TextMessage, p, w.c.WriteMessage(TextMessage, p))
 	},
-	func(w *canaryWriter) {
+	func(w *canarySession) {
 		p := w.piece(maxControlPayload)
-		w.wrote(PingMessage, p, w.c.WriteControl(PingMessage, p, time.Time{}))
+		w.expectSent(PingMessage, p, w.c.WriteControl(PingMessage, p, time.Time{}))
 	},
-	func(w *canaryWriter) {
+	func(w *canarySession) {
 		p := w.piece(1 << 20)
 		pm, err := NewPreparedMessage(TextMessage, p)
 		require.NoError(w.t, err)
-		w.wrote(TextMessage, p, w.c.WritePreparedMessage(pm))
+		w.expectSent(TextMessage, p, w.c.WritePreparedMessage(pm))
 	},
-	func(w *canaryWriter) { // control messages by writer, right and too long
+	func(w *canarySession) { // control messages by writer, right and too long
 		for _, p := range [][]byte{w.piece(maxControlPayload), make([]byte, maxControlPayload+1)} {
 			nw, err := w.c.NextWriter(PongMessage)
 			require.NoError(w.t, err)
@@ -125,19 +125,19 @@ var canaryActions = []func(w *canaryWriter){
 			if len(p) > maxControlPayload {
 				require.Error(w.t, nw.Close())
 			} else {
-				w.wrote(PongMessage, p, nw.Close())
+				w.expectSent(PongMessage, p, nw.Close())
 			}
 		}
 	},
-	(*canaryWriter).stream,
-	func(w *canaryWriter) { // a ping is answered, and a message arrives as it is
+	(*canarySession).stream,
+	func(w *canarySession) { // a ping is answered, and a message arrives as it is
 		ping, p := w.piece(maxControlPayload), w.piece(1<<20)
 		w.s.in = append(w.p.frame(true, opPing, string(ping)), w.p.binary(string(p))...)
 		_, got, err := w.c.ReadMessage()
-		w.wrote(PongMessage, ping, err)
+		w.expectSent(PongMessage, ping, err)
 		require.Equal(w.t, string(p), string(got))
 	},
-	func(w *canaryWriter) { // no byte behind what was received
+	func(w *canarySession) { // no byte behind what was received
 		p := w.piece(1 << 20)
 		w.s.in = append(w.p.frame(false, opBinary, string(p)), w.p.frame(true, opContinuation, "x")...)
 		_, got, err := w.c.AppendMessage([]byte("before"))
@@ -148,7 +148,7 @@ var canaryActions = []func(w *canaryWriter){
 }
 
 // stream writes a message in pieces.
-func (w *canaryWriter) stream() {
+func (w *canarySession) stream() {
 	var all []byte
 	nw, err := w.c.NextWriter(BinaryMessage)
 	require.NoError(w.t, err)
@@ -165,27 +165,27 @@ func (w *canaryWriter) stream() {
 		}
 		require.NoError(w.t, err)
 	}
-	w.wrote(BinaryMessage, all, nw.Close())
+	w.expectSent(BinaryMessage, all, nw.Close())
 }
 
 // end closes the connection in one of the ways in which a close frame is sent.
-func (w *canaryWriter) end() {
+func (w *canarySession) end() {
 	reason := "fine"
 	switch code := 1000; w.IntN(4) {
 	case 0:
-		w.wrote(CloseMessage, FormatCloseMessage(code, reason), w.c.WriteMessage(CloseMessage, FormatCloseMessage(code, reason)))
+		w.expectSent(CloseMessage, FormatCloseMessage(code, reason), w.c.WriteMessage(CloseMessage, FormatCloseMessage(code, reason)))
 	case 1:
 		w.s.in = w.p.close(code, string(strings.Repeat("long reason ", 10)))
 		w.c.ReadMessage()
-		w.wrote(CloseMessage, FormatCloseMessage(code, ""), nil)
+		w.expectSent(CloseMessage, FormatCloseMessage(code, ""), nil)
 	case 2:
 		w.s.in = w.p.frame(true, opClose, "")
 		w.c.ReadMessage()
-		w.wrote(CloseMessage, nil, nil)
+		w.expectSent(CloseMessage, nil, nil)
 	default:
 		w.s.in = w.p.frame(true, 3, "")
 		w.c.ReadMessage()
-		w.wrote(CloseMessage, FormatCloseMessage(CloseProtocolError, errReservedOpcode.Reason), nil)
+		w.expectSent(CloseMessage, FormatCloseMessage(CloseProtocolError, errReservedOpcode.Reason), nil)
 	}
 }
 
@@ -229,10 +229,10 @@ func messagesIn(t *testing.T, sent []byte, client bool, bits int, keep bool) (al
 	return all
 }
 
-// TestPoolsKeepNoWindowOfAnotherConnection: a message that refers to what came
+// TestDecompressorKeepsNoOtherWindow: a message that refers to what came
 // before it, on a connection on which nothing has, is corrupt; it does not read
 // what another connection has received with the same codec.
-func TestPoolsKeepNoWindowOfAnotherConnection(t *testing.T) {
+func TestDecompressorKeepsNoOtherWindow(t *testing.T) {
 	secret := strings.Repeat("the other's secret ", 20)
 	for name, a := range agreements() {
 		for _, client := range []bool{false, true} {
@@ -265,9 +265,9 @@ func TestPoolsKeepNoWindowOfAnotherConnection(t *testing.T) {
 	}
 }
 
-// TestWriterKeepsNoWindowOfAnother: what a connection compresses is readable for
+// TestCompressorKeepsNoOtherWindow: what a connection compresses is readable for
 // one who has seen nothing else, whatever other connections have compressed.
-func TestWriterKeepsNoWindowOfAnother(t *testing.T) {
+func TestCompressorKeepsNoOtherWindow(t *testing.T) {
 	for name, a := range agreements() {
 		for _, client := range []bool{false, true} {
 			for i := range 10 {

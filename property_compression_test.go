@@ -9,22 +9,22 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
-// TestCompressedConversation has two connections talk in every agreement and
+// TestCompressedBothWays has two connections talk in every agreement and
 // by every way to write and to read.
-func TestCompressedConversation(t *testing.T) {
+func TestCompressedBothWays(t *testing.T) {
 	for name, a := range agreements() {
 		t.Run(name, func(t *testing.T) {
 			for _, chunking := range []wstest.Chunking{wstest.Whole, wstest.Random(3)} {
 				left, right := wstest.Pipe(0, chunking)
 				server, client := newConn(left, connConfig{agreement: a}), newConn(right, connConfig{client: true, agreement: a})
-				converse(t, server, client)
-				converse(t, client, server)
+				exchangeMessages(t, server, client)
+				exchangeMessages(t, client, server)
 			}
 		})
 	}
 }
 
-func converse(t *testing.T, from, to *Conn) {
+func exchangeMessages(t *testing.T, from, to *Conn) {
 	writers := []func(s string) error{
 		func(s string) error { return from.WriteMessage(TextMessage, []byte(s)) },
 		func(s string) error {
@@ -56,7 +56,7 @@ func converse(t *testing.T, from, to *Conn) {
 		},
 	}
 	for round := range 3 {
-		for i, s := range compressible {
+		for i, s := range compressibleTexts {
 			for j, write := range writers {
 				require.NoError(t, write(s))
 				reading := readings[(round+i+j)%len(readings)]

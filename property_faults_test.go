@@ -29,12 +29,12 @@ var faults = map[string]wstest.Fault{
 	"short, one timeout": {Err: os.ErrDeadlineExceeded, Short: true, Once: true},
 }
 
-// TestEveryCallFailsInTurn goes through a session with messages of all kinds
+// TestEveryCallFailsOnce goes through a session with messages of all kinds
 // both ways and the closing handshake as often as there are calls of Read and
 // Write in it, and has another one of them fail each time. Every error that
 // comes of it is one of those that are documented, what was reported as sent
 // has arrived and no more, and nothing is left.
-func TestEveryCallFailsInTurn(t *testing.T) {
+func TestEveryCallFailsOnce(t *testing.T) {
 	for name, fault := range faults {
 		for _, fault.Write = range []bool{false, true} {
 			for _, s := range []faultSession{{}, {client: true}, {socket: true}, {client: true, socket: true, asked: true}, {asked: true}} {
@@ -91,14 +91,14 @@ func (s *faultSession) run(t *testing.T) {
 	}
 	arrived := make(chan []message)
 	go func() { arrived <- s.receiveAll(other) }()
-	s.talk()
+	s.writeMessages()
 	if s.asked {
 		other.WriteMessage(CloseMessage, FormatCloseMessage(CloseGoingAway, ""))
 	} else {
-		s.sayGoodbye()
+		s.writeClose()
 	}
 	s.readAll()
-	s.end()
+	s.checkEnd()
 	assert.Equal(t, s.sent, <-arrived, "%+v: what was reported as sent has arrived, and no more", s.fault)
 	if s.fired = faulty.Fired(); !s.fired {
 		assert.Equal(t, &CloseError{Code: CloseGoingAway}, s.rErr)
@@ -123,15 +123,15 @@ func (s *faultSession) receiveAll(other *Conn) (all []message) {
 }
 
 // talk sends messages in all ways.
-func (s *faultSession) talk() {
+func (s *faultSession) writeMessages() {
 	for i, text := range faultTexts {
-		if s.writeErr(s.c.WriteMessage(BinaryMessage, []byte(text))) {
+		if s.checkWriteError(s.c.WriteMessage(BinaryMessage, []byte(text))) {
 			s.sent = append(s.sent, message{BinaryMessage, text})
 		}
-		s.writeErr(s.c.WriteControl(PingMessage, []byte("ping"), time.Time{}))
+		s.checkWriteError(s.c.WriteControl(PingMessage, []byte("ping"), time.Time{}))
 		s.c.EnableWriteCompression(i%2 == 0)
 		w, err := s.c.NextWriter(TextMessage)
-		if !s.writeErr(err) {
+		if !s.checkWriteError(err) {
 			continue
 		}
 		if s.stream(w, text) {
@@ -141,9 +141,9 @@ func (s *faultSession) talk() {
 }
 
 // sayGoodbye begins the closing handshake, again where that timed out.
-func (s *faultSession) sayGoodbye() {
+func (s *faultSession) writeClose() {
 	for range 3 {
-		if s.writeErr(s.c.WriteMessage(CloseMessage, FormatCloseMessage(CloseGoingAway, ""))) {
+		if s.checkWriteError(s.c.WriteMessage(CloseMessage, FormatCloseMessage(CloseGoingAway, ""))) {
 			return
 		}
 	}
@@ -156,12 +156,12 @@ func (s *faultSession) stream(w io.WriteCloser, text string) bool {
 		n, err := io.WriteString(w, text[:min(700, len(text))])
 		if text = text[n:]; err == nil {
 			tries = 0
-		} else if !s.writeErr(err) && s.wErr != nil {
+		} else if !s.checkWriteError(err) && s.wErr != nil {
 			ok = false
 		}
 	}
 	for range 3 {
-		if err := w.Close(); s.writeErr(err) {
+		if err := w.Close(); s.checkWriteError(err) {
 			return ok && text == ""
 		}
 	}
@@ -170,7 +170,7 @@ func (s *faultSession) stream(w io.WriteCloser, text string) bool {
 }
 
 // writeErr looks at what a write returned.
-func (s *faultSession) writeErr(err error) (ok bool) {
+func (s *faultSession) checkWriteError(err error) (ok bool) {
 	switch {
 	case err == nil:
 		assert.NoError(s.t, s.wErr, "%+v: nothing is written after the end", s.fault)
@@ -193,7 +193,7 @@ func (s *faultSession) writeErr(err error) (ok bool) {
 // readAll receives messages until the end, or until a timeout seems to be one.
 func (s *faultSession) readAll() {
 	for timeouts := 0; timeouts < 5; {
-		s.c.SetReadDeadline(time.Now().Add(soon)) // a close frame that did not get out is not answered
+		s.c.SetReadDeadline(time.Now().Add(settleTime)) // a close frame that did not get out is not answered
 		kind, data, err := s.c.ReadMessage()
 		switch {
 		case err == nil:
@@ -221,7 +221,7 @@ func (s *faultSession) readAll() {
 }
 
 // end closes the connection and looks for what is left of it.
-func (s *faultSession) end() {
+func (s *faultSession) checkEnd() {
 	if lost, ok := errors.AsType[*lostError](s.rErr); ok {
 		assert.Equal(s.t, StateClosed, s.c.State(), "%+v: %v", s.fault, lost)
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // An outcome is all that an application and the peer see of a stream.
-type outcome struct {
+type result struct {
 	messages []message
 	err      string
 	sent     string
@@ -24,11 +24,11 @@ type outcome struct {
 
 const fuzzLimit = 1 << 16
 
-// outcomeOf reads a stream to its end.
-func outcomeOf(t *testing.T, s *scriptedStream, config connConfig) outcome {
+// readResult reads a stream to its end.
+func readResult(t *testing.T, s *scriptedStream, config connConfig) result {
 	config.readLimit = fuzzLimit
 	c := newConn(s, config)
-	var o outcome
+	var o result
 	for {
 		kind, data, err := c.ReadMessage()
 		if err != nil && isTimeout(err) {
@@ -44,12 +44,12 @@ func outcomeOf(t *testing.T, s *scriptedStream, config connConfig) outcome {
 		require.True(t, kind == BinaryMessage || kind == TextMessage && utf8.Valid(data))
 		o.messages = append(o.messages, message{kind, string(data)})
 	}
-	o.sent = plain(t, s.out.Bytes())
+	o.sent = unmasked(t, s.out.Bytes())
 	return o
 }
 
-// plain returns frames with the masking taken off: the keys are random.
-func plain(t *testing.T, frames []byte) (s string) {
+// unmasked returns frames with the masking taken off: the keys are random.
+func unmasked(t *testing.T, frames []byte) (s string) {
 	for len(frames) > 0 {
 		h, n, err := parseHeader(frames)
 		require.NoError(t, err)
@@ -68,14 +68,14 @@ func plain(t *testing.T, frames []byte) (s string) {
 func FuzzConnRead(f *testing.F) {
 	for _, masked := range []bool{true, false} {
 		p := &peer{masked: masked}
-		for _, test := range streams {
+		for _, test := range streamTests {
 			if frames := bytes.Join(test.frames(p), nil); len(frames) < 5000 {
 				f.Add(frames, !masked, uint64(1), byte(0))
 			}
 		}
 		// Two things are wrong here: the first is what counts.
 		f.Add(p.compressedFrame(true, opText, deflated("\xFF")+"\x06"), !masked, uint64(3), byte(15))
-		for _, s := range compressible[:5] {
+		for _, s := range compressibleTexts[:5] {
 			z := deflated(s)
 			f.Add(slices.Concat(p.compressedFrame(true, opText, z), p.compressedFrame(false, opBinary, z[:1]), p.frame(true, opContinuation, z[1:]), p.text("x")),
 				!masked, uint64(2), byte(len(z)))
@@ -87,7 +87,7 @@ func FuzzConnRead(f *testing.F) {
 			side := deflate.Side{NoContextTakeover: compression >= 128, WindowBits: bits}
 			config.agreement = agreement{wish: &Compression{}, params: deflate.Params{Server: side, Client: side}}
 		}
-		want := outcomeOf(t, &scriptedStream{in: data, chunking: wstest.Whole}, config)
+		want := readResult(t, &scriptedStream{in: data, chunking: wstest.Whole}, config)
 		require.Equal(t, StateClosed, want.state)
 		config.readBufferSize = minBuffer
 		for name, s := range map[string]*scriptedStream{
@@ -95,7 +95,7 @@ func FuzzConnRead(f *testing.F) {
 			"pieces":        {in: data, chunking: wstest.Random(seed)},
 			"interruptions": {in: data, chunking: wstest.Random(seed), timeout: true},
 		} {
-			require.Equal(t, want, outcomeOf(t, s, config), name)
+			require.Equal(t, want, readResult(t, s, config), name)
 		}
 	})
 }
@@ -107,13 +107,13 @@ func TestEveryCut(t *testing.T) {
 		p := &peer{masked: !client}
 		frames := [][]byte{
 			p.text("first"), p.frame(false, opText, "fr"), p.frame(true, opPing, "ping"), p.frame(true, opContinuation, "ag€"),
-			p.binary(long[:130]), p.frame(true, opPong, ""), p.text(""), p.close(4000, "done"),
+			p.binary(longText[:130]), p.frame(true, opPong, ""), p.text(""), p.close(4000, "done"),
 		}
 		stream := bytes.Join(frames, nil)
-		whole := outcomeOf(t, &scriptedStream{in: stream, chunking: wstest.Whole}, connConfig{client: client})
+		whole := readResult(t, &scriptedStream{in: stream, chunking: wstest.Whole}, connConfig{client: client})
 		require.Len(t, whole.messages, 4)
 		for cut := range stream {
-			o := outcomeOf(t, &scriptedStream{in: stream[:cut], chunking: wstest.Whole}, connConfig{client: client})
+			o := readResult(t, &scriptedStream{in: stream[:cut], chunking: wstest.Whole}, connConfig{client: client})
 			require.Equal(t, fmt.Sprintf("%T %v", errEOF, errEOF), o.err, "cut at %d", cut)
 			require.Equal(t, whole.messages[:len(o.messages)], append([]message{}, o.messages...), "cut at %d", cut)
 			require.Len(t, o.messages, completeMessages(frames, cut), "cut at %d", cut)

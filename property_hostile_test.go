@@ -44,9 +44,9 @@ func TestPingFloodIsBounded(t *testing.T) {
 	})
 }
 
-// TestCloseStormGetsOneAnswer: the first close frame is the last that is looked
+// TestManyCloseFramesGetOneAnswer: the first close frame is the last that is looked
 // at.
-func TestCloseStormGetsOneAnswer(t *testing.T) {
+func TestManyCloseFramesGetOneAnswer(t *testing.T) {
 	eachRole(t, func(t *testing.T, client bool) {
 		p := &peer{masked: !client}
 		s := &scriptedStream{in: bytes.Repeat(p.close(1000, "bye"), 10_000), chunking: wstest.Whole}
@@ -69,7 +69,7 @@ func TestCloseStormGetsOneAnswer(t *testing.T) {
 func TestPingsDoNotOutlastTheReadDeadline(t *testing.T) {
 	eachRole(t, func(t *testing.T, client bool) {
 		a, b := wstest.Pipe(0, wstest.Whole)
-		c := newConn(&deafStream{Conn: a, closed: make(chan struct{})}, connConfig{client: client, readBufferSize: maxBuffer})
+		c := newConn(&blockingStream{Conn: a, closed: make(chan struct{})}, connConfig{client: client, readBufferSize: maxBuffer})
 		p := &peer{t: t, conn: b, masked: !client}
 		p.send(bytes.Repeat(p.frame(true, opPing, ""), maxControlFrames))
 		defer b.Close()
@@ -99,13 +99,13 @@ func TestPeerThatStopsIsEndedByTheDeadline(t *testing.T) {
 	for name, frames := range map[string]func(p *peer) []byte{
 		"nothing":       func(*peer) []byte { return nil },
 		"a byte":        func(p *peer) []byte { return p.text("x")[:1] },
-		"half a header": func(p *peer) []byte { return lengthOf(p, 127, "\x00\x00\x00\x00\x01\x00\x00\x00")[:9] },
+		"half a header": func(p *peer) []byte { return longLengthHeader(p, 127, "\x00\x00\x00\x00\x01\x00\x00\x00")[:9] },
 		"half a payload": func(p *peer) []byte {
-			return append(lengthOf(p, 127, "\x00\x00\x00\x00\x01\x00\x00\x00"), long[:100]...)
+			return append(longLengthHeader(p, 127, "\x00\x00\x00\x00\x01\x00\x00\x00"), longText[:100]...)
 		},
 		"half a message":   func(p *peer) []byte { return p.frame(false, opText, "half") },
 		"half a ping":      func(p *peer) []byte { b := p.frame(true, opPing, "ping"); return b[:len(b)-1] },
-		"half a deflation": func(p *peer) []byte { return p.compressedFrame(false, opText, deflated(long)[:50]) },
+		"half a deflation": func(p *peer) []byte { return p.compressedFrame(false, opText, deflated(longText)[:50]) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachRole(t, func(t *testing.T, client bool) {
@@ -138,7 +138,7 @@ func TestPeerThatNeverReadsIsEndedByTheDeadline(t *testing.T) {
 		var writers sync.WaitGroup
 		for i := range 20 {
 			writers.Go(func() {
-				assert.Error(t, c.WriteMessage(BinaryMessage, []byte(long)), "writer %d", i)
+				assert.Error(t, c.WriteMessage(BinaryMessage, []byte(longText)), "writer %d", i)
 				assert.LessOrEqual(t, time.Since(start), time.Minute)
 			})
 		}
@@ -156,7 +156,7 @@ func TestViolationByAPeerThatNeverReads(t *testing.T) {
 		a, b := wstest.Pipe(10, wstest.Whole)
 		defer b.Close()
 		c := newConn(a, connConfig{client: client})
-		go c.WriteMessage(TextMessage, []byte(long)) // fills what there is of room
+		go c.WriteMessage(TextMessage, []byte(longText)) // fills what there is of room
 		synctest.Wait()
 		start := time.Now()
 		go b.Write((&peer{masked: !client}).frame(true, 3, "")) // a reserved opcode

@@ -22,12 +22,12 @@ import (
 func TestEmptyBlocksAreBounded(t *testing.T) {
 	blocks := strings.Repeat("\x00\x00\x00\xFF\xFF", 1000)
 	eachReading(t, func(t *testing.T, m mode, r reading) {
-		c, p := m.connectDeflating(t, agreements()["bits=15,alone=true"])
+		c, p := m.connectCompressed(t, agreements()["bits=15,alone=true"])
 		p.send(p.compressedFrame(false, opText, blocks))
 		for range maxIdleInput/len(blocks) + 1 {
 			p.send(p.frame(false, opContinuation, blocks))
 		}
-		p.closesAfter(1008)
+		p.expectCloseThenClose(1008)
 		_, _, err := r.read(c)
 		require.Equal(t, error(errIdleInput), err)
 	})
@@ -46,7 +46,7 @@ func TestReadLimitCountsInflatedBytes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			z := deflated(strings.Repeat("x", test.n))
 			eachReading(t, func(t *testing.T, m mode, r reading) {
-				c, p := m.connectDeflating(t, agreements()["bits=15,alone=true"])
+				c, p := m.connectCompressed(t, agreements()["bits=15,alone=true"])
 				c.SetReadLimit(limit)
 				cut := len(z) / 2
 				for _, frames := range [][][]byte{
@@ -55,7 +55,7 @@ func TestReadLimitCountsInflatedBytes(t *testing.T) {
 				} {
 					p.send(frames...)
 					if test.want != nil {
-						p.closesAfter(1009)
+						p.expectCloseThenClose(1009)
 					}
 					_, data, err := r.read(c)
 					require.Equal(t, test.want, err)
@@ -73,7 +73,7 @@ func TestReadLimitCountsInflatedBytes(t *testing.T) {
 // TestStreamingTakesConstantMemory: of a long message no more is in memory than
 // the buffers hold, compressed or not.
 func TestStreamingTakesConstantMemory(t *testing.T) {
-	countsAllocations(t)
+	skipUnlessAllocationsCount(t)
 	const n = 64 << 20
 	for name, config := range map[string]connConfig{
 		"plain":      {},
@@ -111,12 +111,12 @@ func TestStreamingTakesConstantMemory(t *testing.T) {
 	}
 }
 
-// TestBombTakesNoMoreThanTheLimit: 100 MB in a thousandth of that, as one frame
+// TestDecompressionBombMemory: 100 MB in a thousandth of that, as one frame
 // and in fragments, and half as much in a buffer. A message grows by doubling,
 // so that what it has taken in all is twice what it has in the end, and what a
 // buffer holds is tried in one go before; a reader has its buffers alone.
-func TestBombTakesNoMoreThanTheLimit(t *testing.T) {
-	countsAllocations(t)
+func TestDecompressionBombMemory(t *testing.T) {
+	skipUnlessAllocationsCount(t)
 	const limit, constant = 1 << 20, 256 << 10
 	bomb, small := deflated(strings.Repeat("x", 100<<20)), deflated(strings.Repeat("x", 50<<20)) // which a buffer holds
 	for _, client := range []bool{false, true} {
@@ -178,15 +178,15 @@ func TestReadLimitPassesExactly(t *testing.T) {
 	}
 }
 
-// TestSumOfLengthsDoesNotOverflow: a fragment that, added to those before, would
+// TestMessageLengthOverflow: a fragment that, added to those before, would
 // make the length negative is beyond every limit, none included.
-func TestSumOfLengthsDoesNotOverflow(t *testing.T) {
+func TestMessageLengthOverflow(t *testing.T) {
 	for _, limit := range []int64{-1, 1, 10, math.MaxInt64, math.MaxInt64 - 5} {
 		for _, client := range []bool{false, true} {
 			p := &peer{masked: !client}
 			frames := p.frame(false, opBinary, "0123456789")
 			for _, length := range []string{"\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF", "\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFA"} {
-				last := lengthOf(p, 127, length)
+				last := longLengthHeader(p, 127, length)
 				last[0] = 0x80
 				s := &scriptedStream{in: append(bytes.Clone(frames), last...), chunking: wstest.Whole}
 				_, data, err := newConn(s, connConfig{client: client, readLimit: limit}).ReadMessage()
@@ -197,16 +197,16 @@ func TestSumOfLengthsDoesNotOverflow(t *testing.T) {
 	}
 }
 
-// TestManyDeclarationsAreNotBelieved: every fragment of many declares as much as
+// TestDeclaredFragmentsAreNotAllocated: every fragment of many declares as much as
 // is allowed at once; memory follows what has come.
-func TestManyDeclarationsAreNotBelieved(t *testing.T) {
-	countsAllocations(t)
+func TestDeclaredFragmentsAreNotAllocated(t *testing.T) {
+	skipUnlessAllocationsCount(t)
 	for _, client := range []bool{false, true} {
 		p := &peer{masked: !client}
-		head := lengthOf(p, 127, "\x00\x00\x00\x00\x01\x00\x00\x00") // 16 MiB
+		head := longLengthHeader(p, 127, "\x00\x00\x00\x00\x01\x00\x00\x00") // 16 MiB
 		require.Less(t, allocated(func() {
 			for range 100 {
-				s := &scriptedStream{in: append(bytes.Clone(head), long[:100]...), chunking: wstest.Whole}
+				s := &scriptedStream{in: append(bytes.Clone(head), longText[:100]...), chunking: wstest.Whole}
 				_, _, err := newConn(s, connConfig{client: client}).ReadMessage()
 				require.Equal(t, errEOF, err)
 			}
@@ -217,7 +217,7 @@ func TestManyDeclarationsAreNotBelieved(t *testing.T) {
 // TestFragmentsShareOneBuffer: a hundred thousand fragments of one byte cost
 // little more than the message that they make.
 func TestFragmentsShareOneBuffer(t *testing.T) {
-	countsAllocations(t)
+	skipUnlessAllocationsCount(t)
 	const n = 100_000
 	for _, client := range []bool{false, true} {
 		p := &peer{masked: !client}
@@ -291,9 +291,9 @@ func TestReadLimitIsExact(t *testing.T) {
 				const limit = 100
 				c, p := m.connect(t)
 				c.SetReadLimit(limit)
-				p.closesAfter(1009)
-				p.send(frames(p, long[:limit])...)
-				p.send(frames(p, long[:limit+1])...)
+				p.expectCloseThenClose(1009)
+				p.send(frames(p, longText[:limit])...)
+				p.send(frames(p, longText[:limit+1])...)
 				_, data, err := r.read(c)
 				require.NoError(t, err)
 				require.Len(t, data, limit)
@@ -311,28 +311,28 @@ func TestNoReadLimit(t *testing.T) {
 	eachReading(t, func(t *testing.T, m mode, r reading) {
 		c, p := m.connect(t)
 		c.SetReadLimit(0)
-		p.send(p.binary(long))
+		p.send(p.binary(longText))
 		_, data, err := r.read(c)
 		require.NoError(t, err)
-		require.Equal(t, long, string(data))
+		require.Equal(t, longText, string(data))
 	})
 }
 
-// TestDeclaredLengthIsNotBelieved declares much and sends little.
-func TestDeclaredLengthIsNotBelieved(t *testing.T) {
+// TestDeclaredLengthIsNotAllocated declares much and sends little.
+func TestDeclaredLengthIsNotAllocated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := wstest.Pipe(0, wstest.Whole)
 		c := newConn(a, connConfig{client: true})
 		b.Write(appendHeader(nil, header{fin: true, opcode: opBinary, length: DefaultReadLimit}))
 		b.Write(make([]byte, 1000))
-		c.SetReadDeadline(time.Now().Add(soon))
+		c.SetReadDeadline(time.Now().Add(settleTime))
 		_, _, err := c.ReadMessage()
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 		assert.Len(t, c.read.partial, 1000)
 		assert.LessOrEqual(t, cap(c.read.partial), trustedLength)
 
 		b.Write(make([]byte, trustedLength))
-		c.SetReadDeadline(time.Now().Add(soon))
+		c.SetReadDeadline(time.Now().Add(settleTime))
 		_, _, err = c.ReadMessage()
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 		assert.Len(t, c.read.partial, 1000+trustedLength)

@@ -277,15 +277,15 @@ func (f *modelInflater) match(symbol int, dists map[string]int) error {
 	return nil
 }
 
-// TestModelInflatesLikeFlate: the model is no better than its own inflater.
-func TestModelInflatesLikeFlate(t *testing.T) {
+// TestModelInflaterAgainstFlate: the model is no better than its own inflater.
+func TestModelInflaterAgainstFlate(t *testing.T) {
 	whole, corrupted := 0, 0
 	for seed := range 800 {
 		o := newOracle(seed)
 		if o.packer == nil {
 			continue
 		}
-		payload, compressed := o.pack(o.text())
+		payload, compressed := o.compress(o.text())
 		if !compressed {
 			continue
 		}

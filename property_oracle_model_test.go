@@ -11,7 +11,7 @@ import (
 // byte of the stream before it begins and shares no code with the package.
 
 // A modelVerdict is what becomes of a stream.
-type modelVerdict struct {
+type modelResult struct {
 	messages []message
 	sent     []string // payloads of the pongs, in order
 	end      modelEnd
@@ -37,7 +37,7 @@ type model struct {
 	keep    bool // with context takeover by the peer
 	limit   int  // of a message, none if negative
 
-	verdict modelVerdict
+	verdict modelResult
 
 	// The message under way: its opcode, 0 if there is none.
 	op         byte
@@ -47,11 +47,11 @@ type model struct {
 	history    []byte // what a compressed message may refer to
 }
 
-// modelMaxEmpty is the documented bound of empty fragments in a message.
-const modelMaxEmpty = 1024
+// modelMaxEmptyFragments is the documented bound of empty fragments in a message.
+const modelMaxEmptyFragments = 1024
 
 // run judges a stream.
-func (m *model) run(stream []byte) modelVerdict {
+func (m *model) run(stream []byte) modelResult {
 	for m.verdict.end == modelOpen {
 		stream = m.frame(stream)
 	}
@@ -180,7 +180,7 @@ func (m *model) check(h modelHeader) int {
 	if h.length == 0 && !h.fin {
 		m.empty++
 	}
-	if m.empty > modelMaxEmpty {
+	if m.empty > modelMaxEmptyFragments {
 		return 1008
 	}
 	return 0
@@ -194,7 +194,7 @@ func (m *model) control(op byte, payload []byte) {
 	case op == 10:
 	case len(payload) == 0:
 		m.fail(modelClosed, 1005)
-	case len(payload) == 1 || !modelMayBeSent(int(binary.BigEndian.Uint16(payload))):
+	case len(payload) == 1 || !modelValidCloseCode(int(binary.BigEndian.Uint16(payload))):
 		m.fail(modelViolated, 1002)
 	case !utf8.Valid(payload[2:]):
 		m.fail(modelViolated, 1007)
@@ -205,7 +205,7 @@ func (m *model) control(op byte, payload []byte) {
 }
 
 // modelMayBeSent: RFC 6455, Section 7.4, and what IANA has registered since.
-func modelMayBeSent(code int) bool {
+func modelValidCloseCode(code int) bool {
 	for _, r := range [][2]int{{1000, 1003}, {1007, 1014}, {3000, 4999}} {
 		if r[0] <= code && code <= r[1] {
 			return true
@@ -227,7 +227,7 @@ func (m *model) data(whole bool) {
 		within = data[:m.limit]
 	}
 	switch {
-	case m.op == 1 && !modelStartsText(within): // RFC 6455, Section 8.1
+	case m.op == 1 && !modelTextPrefix(within): // RFC 6455, Section 8.1
 		m.fail(modelViolated, 1007)
 	case len(within) < len(data):
 		m.fail(modelTooLong, 1009)
@@ -243,9 +243,9 @@ func (m *model) data(whole bool) {
 	}
 }
 
-// modelStartsText reports whether something could follow b that makes a text
+// modelTextPrefix reports whether something could follow b that makes a text
 // of it.
-func modelStartsText(b []byte) bool {
+func modelTextPrefix(b []byte) bool {
 	for len(b) > 0 {
 		r, size := utf8.DecodeRune(b)
 		if r == utf8.RuneError && size == 1 {

@@ -10,40 +10,40 @@ var oracleSteps = []oracleStep{
 	{"text", 30, func(o *oracle) { o.message(0x81, o.text()) }},
 	{"binary", 15, func(o *oracle) { o.message(0x82, o.bytes(o.length())) }},
 	{"fragments", 25, func(o *oracle) { o.fragments(byte(1+o.IntN(2)), o.text()) }},
-	{"ping", 10, func(o *oracle) { o.right(0x89, o.bytes(o.IntN(126))) }},
-	{"pong", 5, func(o *oracle) { o.right(0x8A, o.bytes(o.IntN(126))) }},
+	{"ping", 10, func(o *oracle) { o.validFrame(0x89, o.bytes(o.IntN(126))) }},
+	{"pong", 5, func(o *oracle) { o.validFrame(0x8A, o.bytes(o.IntN(126))) }},
 	{"broken text", 2, func(o *oracle) { o.message(0x81, o.text()+o.brokenRune()+o.text()) }},
 	{"broken fragments", 2, func(o *oracle) { o.fragments(1, o.text()+o.brokenRune()+o.text()) }},
 	{"limit", 4, func(o *oracle) { o.fragments(2, o.bytes(max(o.limit, 0))) }},
 	{"limit and one", 2, func(o *oracle) { o.message(0x82, o.bytes(max(o.limit, 0)+1)) }},
 	{"limit and one in fragments", 2, func(o *oracle) { o.fragments(1, strings.Repeat("x", max(o.limit, 0)+1)) }},
 	{"long", 2, func(o *oracle) { o.message(0x81, strings.Repeat("long text ", 8000)[:65530+o.IntN(12)]) }},
-	{"empty fragments", 2, func(o *oracle) { o.emptyFragments(modelMaxEmpty - 1 + o.IntN(3)) }},
+	{"empty fragments", 2, func(o *oracle) { o.emptyFragments(modelMaxEmptyFragments - 1 + o.IntN(3)) }},
 	{"blocks of all kinds", 3, func(o *oracle) { o.blocks() }},
 }
 
-// oracleLasts are what no stream survives, more or less.
-var oracleLasts = []oracleStep{
-	{"close", 10, func(o *oracle) { o.right(0x88, oracleCode(1000)) }},
-	{"close with a reason", 6, func(o *oracle) { o.right(0x88, oracleCode(o.code())+"because €") }},
-	{"close without a code", 6, func(o *oracle) { o.right(0x88, "") }},
-	{"half a code", 2, func(o *oracle) { o.right(0x88, "\x03") }},
-	{"any code", 6, func(o *oracle) { o.right(0x88, oracleCode(o.IntN(1<<16))) }},
-	{"code next to those in use", 6, func(o *oracle) { o.right(0x88, oracleCode(995+o.IntN(30))) }},
-	{"broken reason", 3, func(o *oracle) { o.right(0x88, oracleCode(o.code())+o.brokenRune()) }},
-	{"reserved bits", 6, func(o *oracle) { o.right(0x80|byte(1+o.IntN(7))<<4|byte(o.IntN(16)), o.bytes(o.IntN(20))) }},
-	{"any first byte", 6, func(o *oracle) { o.right(byte(o.IntN(256)), o.bytes(o.IntN(20))) }},
+// oracleEndings are what no stream survives, more or less.
+var oracleEndings = []oracleStep{
+	{"close", 10, func(o *oracle) { o.validFrame(0x88, oracleCode(1000)) }},
+	{"close with a reason", 6, func(o *oracle) { o.validFrame(0x88, oracleCode(o.code())+"because €") }},
+	{"close without a code", 6, func(o *oracle) { o.validFrame(0x88, "") }},
+	{"half a code", 2, func(o *oracle) { o.validFrame(0x88, "\x03") }},
+	{"any code", 6, func(o *oracle) { o.validFrame(0x88, oracleCode(o.IntN(1<<16))) }},
+	{"code next to those in use", 6, func(o *oracle) { o.validFrame(0x88, oracleCode(995+o.IntN(30))) }},
+	{"broken reason", 3, func(o *oracle) { o.validFrame(0x88, oracleCode(o.code())+o.brokenRune()) }},
+	{"reserved bits", 6, func(o *oracle) { o.validFrame(0x80|byte(1+o.IntN(7))<<4|byte(o.IntN(16)), o.bytes(o.IntN(20))) }},
+	{"any first byte", 6, func(o *oracle) { o.validFrame(byte(o.IntN(256)), o.bytes(o.IntN(20))) }},
 	{"wrong masking", 5, func(o *oracle) { o.frame(0x81, o.client, 0, []byte("masked?")) }},
-	{"fragmented control frame", 2, func(o *oracle) { o.right(byte(8+o.IntN(3)), "x") }},
-	{"long control frame", 2, func(o *oracle) { o.right(byte(0x88+o.IntN(3)), oracleCode(1000)+o.bytes(124+o.IntN(300))) }},
-	{"end of nothing", 3, func(o *oracle) { o.right(0x80, "x") }},
-	{"message in a message", 3, func(o *oracle) { o.right(0x01, "x"); o.right(0x02, "y") }},
-	{"RSV1 on a continuation", 3, func(o *oracle) { o.right(0x01, "x"); o.right(0xC0, "y") }},
+	{"fragmented control frame", 2, func(o *oracle) { o.validFrame(byte(8+o.IntN(3)), "x") }},
+	{"long control frame", 2, func(o *oracle) { o.validFrame(byte(0x88+o.IntN(3)), oracleCode(1000)+o.bytes(124+o.IntN(300))) }},
+	{"end of nothing", 3, func(o *oracle) { o.validFrame(0x80, "x") }},
+	{"message in a message", 3, func(o *oracle) { o.validFrame(0x01, "x"); o.validFrame(0x02, "y") }},
+	{"RSV1 on a continuation", 3, func(o *oracle) { o.validFrame(0x01, "x"); o.validFrame(0xC0, "y") }},
 	{"16 bits for a length", 4, func(o *oracle) { o.frame(0x82, !o.client, 16, []byte(o.bytes([]int{0, 60, 125, 126}[o.IntN(4)]))) }},
 	{"64 bits for a length", 4, func(o *oracle) { o.frame(0x82, !o.client, 64, make([]byte, []int{0, 125, 65535, 65536}[o.IntN(4)])) }},
-	{"too long to come", 3, func(o *oracle) { o.declare() }},
+	{"too long to come", 3, func(o *oracle) { o.unfinishedFrame() }},
 	{"noise", 3, func(o *oracle) { o.stream = append(o.stream, o.bytes(o.IntN(200))...) }},
-	{"compressed noise", 4, func(o *oracle) { o.right(0xC1+byte(o.IntN(2)), o.noise()) }},
+	{"compressed noise", 4, func(o *oracle) { o.validFrame(0xC1+byte(o.IntN(2)), o.invalidDeflate()) }},
 }
 
 // length returns that of a message: most are short.
@@ -81,7 +81,7 @@ func oracleCode(code int) string { return string([]byte{byte(code >> 8), byte(co
 func (o *oracle) code() int { return []int{1000, 1001, 1011, 3000, 4999}[o.IntN(5)] }
 
 // pack compresses a message, if compression was negotiated and by chance.
-func (o *oracle) pack(s string) (payload string, compressed bool) {
+func (o *oracle) compress(s string) (payload string, compressed bool) {
 	if o.packer == nil || o.IntN(3) == 0 {
 		return s, false
 	}
@@ -100,38 +100,38 @@ func (o *oracle) pack(s string) (payload string, compressed bool) {
 
 // message adds a message in one frame.
 func (o *oracle) message(first byte, s string) {
-	payload, compressed := o.pack(s)
+	payload, compressed := o.compress(s)
 	if compressed {
 		first |= 0x40
 	}
-	o.right(first, payload)
+	o.validFrame(first, payload)
 }
 
 // fragments adds a message in several, with control frames in between.
 func (o *oracle) fragments(op byte, s string) {
-	payload, compressed := o.pack(s)
+	payload, compressed := o.compress(s)
 	first := op
 	if compressed {
 		first |= 0x40
 	}
 	for range 1 + o.IntN(4) {
 		n := o.IntN(len(payload) + 1)
-		o.right(first, payload[:n])
+		o.validFrame(first, payload[:n])
 		first, payload = 0, payload[n:]
 		if o.IntN(3) == 0 {
-			o.right(0x89, o.bytes(o.IntN(10)))
+			o.validFrame(0x89, o.bytes(o.IntN(10)))
 		}
 	}
-	o.right(0x80, payload)
+	o.validFrame(0x80, payload)
 }
 
 // emptyFragments adds a message with n of them.
 func (o *oracle) emptyFragments(n int) {
-	o.right(0x01, "x")
+	o.validFrame(0x01, "x")
 	for range n {
-		o.right(0x00, "")
+		o.validFrame(0x00, "")
 	}
-	o.right(0x80, "y")
+	o.validFrame(0x80, "y")
 }
 
 // blocks adds a compressed message with BFINAL set in the middle of it: RFC
@@ -151,12 +151,12 @@ func (o *oracle) blocks() {
 		// The writer does not know of these bytes, and would refer to others.
 		o.packer.Reset(&o.packed)
 	}
-	o.right(0xC1, s+strings.Repeat("\x00", o.IntN(2)))
+	o.validFrame(0xC1, s+strings.Repeat("\x00", o.IntN(2)))
 }
 
 // declare adds the beginning of a frame that is longer than anyone would wait
 // for.
-func (o *oracle) declare() {
+func (o *oracle) unfinishedFrame() {
 	second := map[bool]byte{true: 127, false: 255}[o.client]
 	o.stream = append(o.stream, 0x82, second)
 	o.stream = append(o.stream, [][]byte{
@@ -166,8 +166,8 @@ func (o *oracle) declare() {
 }
 
 // noise returns what is hardly the payload of a compressed message.
-func (o *oracle) noise() string {
-	payload, _ := o.pack(o.text() + "some text")
+func (o *oracle) invalidDeflate() string {
+	payload, _ := o.compress(o.text() + "some text")
 	if o.IntN(2) == 0 {
 		return payload[:o.IntN(len(payload))]
 	}

@@ -32,7 +32,7 @@ func TestOracle(t *testing.T) {
 	for seed := first; seed < first+n; seed++ {
 		o := newOracle(seed)
 		want := (&model{server: !o.client, deflate: o.bits, keep: o.takeover, limit: o.limit}).run(o.stream)
-		if got := o.play(t); !oracleAgrees(want, got) {
+		if got := o.run(t); !sameResult(want, got) {
 			t.Fatalf("ORACLE_FIRST=%d ORACLE_STREAMS=1: %s\n\nthe model: %+v\n\nthe library: %+v", seed, o, want, got)
 		}
 		ends[fmt.Sprint(want.end, " ", want.code)]++
@@ -63,8 +63,8 @@ func oracleNumber(t *testing.T, name string, otherwise int) int {
 	return n
 }
 
-// oracleAgrees reports whether two verdicts are the same.
-func oracleAgrees(want, got modelVerdict) bool {
+// sameResult reports whether two verdicts are the same.
+func sameResult(want, got modelResult) bool {
 	return slices.Equal(want.messages, got.messages) && slices.Equal(want.sent, got.sent) &&
 		want.end == got.end && want.code == got.code && want.reason == got.reason
 }
@@ -96,22 +96,22 @@ func newOracle(seed int) *oracle {
 		if o.bits < 15 && o.IntN(3) > 0 {
 			level = flate.HuffmanOnly // compress/flate may go beyond the window otherwise
 		}
-		o.packer = oraclePackers[level]
+		o.packer = oracleCompressors[level]
 		o.packer.Reset(&o.packed)
 	}
 	for range o.IntN(10) {
 		o.add(oracleSteps)
 	}
 	if o.IntN(4) > 0 {
-		o.add(oracleLasts)
+		o.add(oracleEndings)
 		o.add(oracleSteps) // to be ignored
 	}
-	o.damage()
+	o.corrupt()
 	return o
 }
 
-// oraclePackers are made once: compress/flate takes a megabyte for each.
-var oraclePackers = func() map[int]*flate.Writer {
+// oracleCompressors are made once: compress/flate takes a megabyte for each.
+var oracleCompressors = func() map[int]*flate.Writer {
 	all := make(map[int]*flate.Writer)
 	for level := flate.HuffmanOnly; level <= flate.BestCompression; level++ {
 		all[level], _ = flate.NewWriter(nil, level)
@@ -146,7 +146,7 @@ func (o *oracle) add(steps []oracleStep) {
 }
 
 // damage cuts the stream, changes a byte, or leaves it alone.
-func (o *oracle) damage() {
+func (o *oracle) corrupt() {
 	if len(o.stream) == 0 {
 		return
 	}
@@ -192,11 +192,13 @@ func (o *oracle) frame(first byte, masked bool, form int, payload []byte) {
 }
 
 // right adds a frame that is masked as it has to be.
-func (o *oracle) right(first byte, payload string) { o.frame(first, !o.client, 0, []byte(payload)) }
+func (o *oracle) validFrame(first byte, payload string) {
+	o.frame(first, !o.client, 0, []byte(payload))
+}
 
 // play has the library read the stream, in pieces and by methods that the seed
 // decides.
-func (o *oracle) play(t *testing.T) (v modelVerdict) {
+func (o *oracle) run(t *testing.T) (v modelResult) {
 	s := &scriptedStream{in: o.stream, chunking: []wstest.Chunking{wstest.Whole, wstest.Byte, wstest.Random(uint64(o.seed))}[o.IntN(3)]}
 	s.timeout = o.IntN(4) == 0 && len(o.stream) < 5000 // each of them may cost a copy
 	config := connConfig{client: o.client, readLimit: int64(o.limit), readBufferSize: []int{minBuffer, defaultBuffer}[o.IntN(2)]}
@@ -207,7 +209,7 @@ func (o *oracle) play(t *testing.T) (v modelVerdict) {
 	c := newConn(s, config)
 	r := readings[o.IntN(len(readings))]
 	if s.timeout && r.name == "NextReader" {
-		r.read = patientReader()
+		r.read = resumingReader()
 	}
 	for {
 		kind, data, err := r.read(c)
@@ -219,7 +221,7 @@ func (o *oracle) play(t *testing.T) (v modelVerdict) {
 		}
 	}
 	require.Equal(t, StateClosed, c.State(), o)
-	o.listen(t, s.out.Bytes(), &v)
+	o.checkSent(t, s.out.Bytes(), &v)
 	return v
 }
 
@@ -242,7 +244,7 @@ func oracleEnd(err error) (modelEnd, string) {
 }
 
 // listen takes what the library sent apart: pongs, and a close frame at most.
-func (o *oracle) listen(t *testing.T, sent []byte, v *modelVerdict) {
+func (o *oracle) checkSent(t *testing.T, sent []byte, v *modelResult) {
 	for len(sent) > 0 {
 		h, size, bad := modelParse(sent)
 		require.False(t, bad || size == 0 || v.code != 0, o)

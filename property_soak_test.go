@@ -32,17 +32,17 @@ var soakClients = []func(c *Conn, r *rand.Rand){
 		c.NetConn().(*net.TCPConn).SetLinger(0)
 	},
 	func(c *Conn, r *rand.Rand) { // a message and its echo
-		c.WriteMessage(TextMessage, []byte(long[:r.IntN(len(long))]))
+		c.WriteMessage(TextMessage, []byte(longText[:r.IntN(len(longText))]))
 		c.ReadMessage()
 	},
 	func(c *Conn, r *rand.Rand) { // half a message
 		w, err := c.NextWriter(BinaryMessage)
 		if err == nil {
-			w.Write([]byte(long[:r.IntN(len(long))]))
+			w.Write([]byte(longText[:r.IntN(len(longText))]))
 		}
 	},
 	func(c *Conn, r *rand.Rand) { // half a frame
-		frame := (&peer{masked: true}).text(long[:1+r.IntN(1000)])
+		frame := (&peer{masked: true}).text(longText[:1+r.IntN(1000)])
 		c.NetConn().Write(frame[:r.IntN(len(frame))])
 	},
 	func(c *Conn, r *rand.Rand) { // a violation, and no patience
@@ -71,7 +71,7 @@ func TestSoak(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(s.serve))
 	address := server.Listener.Addr().String()
 	soakOnce(t, s, address, 0) // what is made once is made now
-	s.running.Wait()
+	s.handlers.Wait()
 	goroutines, descriptors := runtime.NumGoroutine(), openFiles()
 
 	n := oracleNumber(t, "SOAK", 300)
@@ -89,35 +89,35 @@ func TestSoak(t *testing.T) {
 	}
 	close(next)
 	workers.Wait()
-	s.running.Wait()
+	s.handlers.Wait()
 	assert.Greater(t, len(s.conns), n, "both ends of most")
 	wstest.Settle(t, "goroutines", func() bool { return runtime.NumGoroutine() <= goroutines })
 	wstest.Settle(t, "file descriptors", func() bool { return openFiles() <= descriptors })
 	for range 5 { // a finalizer may take two
 		runtime.GC()
 	}
-	assert.Zero(t, s.held(), "connections that something holds")
+	assert.Zero(t, s.alive(), "connections that something holds")
 	t.Log(len(s.conns), "connections")
 	server.Close()
 }
 
 // A soak knows all connections.
 type soak struct {
-	mu      sync.Mutex
-	conns   []weak.Pointer[closing]
-	running sync.WaitGroup
+	mu       sync.Mutex
+	conns    []weak.Pointer[closing]
+	handlers sync.WaitGroup
 }
 
 // note remembers a connection without holding it. Its transport is what a
 // timer or a goroutine would hold.
-func (s *soak) note(c *Conn) {
+func (s *soak) track(c *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.conns = append(s.conns, weak.Make(&c.closing))
 }
 
 // held returns how many connections are still there.
-func (s *soak) held() (n int) {
+func (s *soak) alive() (n int) {
 	for _, c := range s.conns {
 		if c.Value() != nil {
 			n++
@@ -128,13 +128,13 @@ func (s *soak) held() (n int) {
 
 // serve echoes, and ends a connection when it is told to.
 func (s *soak) serve(w http.ResponseWriter, r *http.Request) {
-	s.running.Add(1)
-	defer s.running.Done()
+	s.handlers.Add(1)
+	defer s.handlers.Done()
 	c, err := (&Upgrader{EnableCompression: true}).Upgrade(w, r, nil)
 	if err != nil {
 		return // a client that has gone
 	}
-	s.note(c)
+	s.track(c)
 	defer c.Close()
 	for {
 		kind, p, err := c.ReadMessage()
@@ -163,7 +163,7 @@ func soakOnce(t *testing.T, s *soak, address string, seed int) {
 	if !assert.NoError(t, err) {
 		return
 	}
-	s.note(c)
+	s.track(c)
 	soakClients[r.IntN(len(soakClients))](c, r)
 	err = c.Close()
 	assert.True(t, err == nil || errors.Is(err, net.ErrClosed), err)

@@ -54,12 +54,12 @@ func importsOf(t *testing.T, name string) []string {
 	return slices.Compact(paths)
 }
 
-// TestSourcesDoWithout looks at what the sources of this module import, but for
+// TestForbiddenImports looks at what the sources of this module import, but for
 // tests, examples and what tests are made with. compress/flate: its NewWriterDict
 // can emit the dictionary as data (golang/go#80538), and nothing here depends on
 // it. math/rand: what has to be unpredictable comes from crypto/rand (RFC 6455,
 // Section 10.3).
-func TestSourcesDoWithout(t *testing.T) {
+func TestForbiddenImports(t *testing.T) {
 	files := 0
 	require.NoError(t, filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil {

@@ -17,16 +17,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestZonesDoNotConfuseNoProxy: the zone of an IPv6 address is no name of a host
+// TestNoProxyWithIPv6Zone: the zone of an IPv6 address is no name of a host
 // to NO_PROXY. net/http reads the environment once, so that this needs a process
 // of its own.
-func TestZonesDoNotConfuseNoProxy(t *testing.T) {
+func TestNoProxyWithIPv6Zone(t *testing.T) {
 	if os.Getenv("NO_PROXY") != ".example.com" {
-		child := exec.Command(os.Args[0], "-test.run=^TestZonesDoNotConfuseNoProxy$", "-test.v")
+		child := exec.Command(os.Args[0], "-test.run=^TestNoProxyWithIPv6Zone$", "-test.v")
 		child.Env = append(os.Environ(), "HTTP_PROXY=http://proxy.example:3128", "NO_PROXY=.example.com", "http_proxy=", "no_proxy=")
 		out, err := child.CombinedOutput()
 		require.NoError(t, err, "%s", out)
-		require.Contains(t, string(out), "--- PASS: TestZonesDoNotConfuseNoProxy")
+		require.Contains(t, string(out), "--- PASS: TestNoProxyWithIPv6Zone")
 		return
 	}
 	for server, want := range map[string]string{
@@ -50,8 +50,8 @@ func TestZonesDoNotConfuseNoProxy(t *testing.T) {
 func TestDialThroughProxy(t *testing.T) {
 	servers := map[string]func(http.Handler) *httptest.Server{"ws": httptest.NewServer, "wss": httptest.NewTLSServer}
 	proxies := map[string]func(*testing.T, *testProxy) string{
-		"http":   func(t *testing.T, m *testProxy) string { return startedServer(t, httptest.NewServer(m)) },
-		"https":  func(t *testing.T, m *testProxy) string { return startedServer(t, httptest.NewTLSServer(m)) },
+		"http":   func(t *testing.T, m *testProxy) string { return startServer(t, httptest.NewServer(m)) },
+		"https":  func(t *testing.T, m *testProxy) string { return startServer(t, httptest.NewTLSServer(m)) },
 		"socks5": func(t *testing.T, m *testProxy) string { return m.serveSOCKS(t).Addr().String() },
 	}
 	for scheme, serve := range servers {
@@ -63,17 +63,17 @@ func TestDialThroughProxy(t *testing.T) {
 					m := newTestProxy(t)
 					proxy, err := url.Parse(proxyScheme + "://" + userinfo + start(t, m))
 					require.NoError(t, err)
-					testProxied(t, s, m, proxy)
+					testThroughProxy(t, s, m, proxy)
 				})
 			}
 		}
 	}
 }
 
-func testProxied(t *testing.T, s *httptest.Server, m *testProxy, proxy *url.URL) {
+func testThroughProxy(t *testing.T, s *httptest.Server, m *testProxy, proxy *url.URL) {
 	var asked []string
 	d := &Dialer{
-		TLSClientConfig: trusting(httptestTLS(t)),
+		TLSClientConfig: clientTLSConfig(newTLSServer(t)),
 		Proxy: func(r *http.Request) (*url.URL, error) {
 			asked = append(asked, r.URL.String())
 			return proxy, nil
@@ -86,7 +86,7 @@ func testProxied(t *testing.T, s *httptest.Server, m *testProxy, proxy *url.URL)
 	assert.Equal(t, []string{s.URL + "/chat"}, asked)
 	assert.Equal(t, "ws"+strings.TrimPrefix(s.URL, "http")+"/chat", c.URL())
 	assert.Equal(t, proxy.Host, c.RemoteAddr().String())
-	expectEcho(t, c)
+	requireEcho(t, c)
 	credentials := ":"
 	if proxy.User != nil {
 		credentials = "user:s:cret"
@@ -99,7 +99,7 @@ func testProxied(t *testing.T, s *httptest.Server, m *testProxy, proxy *url.URL)
 func TestEarlyBytesBehindProxy(t *testing.T) {
 	b := newEarlyServer(t, "ws")
 	m := newTestProxy(t)
-	proxy := &url.URL{Scheme: "http", Host: startedServer(t, httptest.NewServer(m))}
+	proxy := &url.URL{Scheme: "http", Host: startServer(t, httptest.NewServer(m))}
 	for name, messages := range earlyMessages {
 		t.Run(name, func(t *testing.T) {
 			early, rest := earlyFrames(messages, false, 3)
@@ -245,9 +245,9 @@ func TestUntrustedProxy(t *testing.T) {
 	}
 }
 
-// TestProxyIsSpokenToInHTTP1: also by one who could do HTTP/2. The TLS
+// TestProxyUsesHTTP1: also by one who could do HTTP/2. The TLS
 // configuration stays as it is.
-func TestProxyIsSpokenToInHTTP1(t *testing.T) {
+func TestProxyUsesHTTP1(t *testing.T) {
 	for name, serve := range map[string]func(http.Handler) *httptest.Server{"ws": httptest.NewServer, "wss": httptest.NewTLSServer} {
 		t.Run(name, func(t *testing.T) {
 			s := serve(newTestHandler(t))
@@ -256,13 +256,13 @@ func TestProxyIsSpokenToInHTTP1(t *testing.T) {
 			proxy.EnableHTTP2 = true
 			proxy.StartTLS()
 			t.Cleanup(proxy.Close)
-			config := trusting(proxy)
+			config := clientTLSConfig(proxy)
 			config.NextProtos = []string{"h2", "http/1.1"}
 			d := &Dialer{TLSClientConfig: config, Proxy: http.ProxyURL(&url.URL{Scheme: "https", Host: proxy.Listener.Addr().String()})}
 			c, _, err := d.Dial(s.URL, nil)
 			require.NoError(t, err)
 			defer c.Close()
-			expectEcho(t, c)
+			requireEcho(t, c)
 			assert.Empty(t, config.ServerName)
 			assert.Equal(t, []string{"h2", "http/1.1"}, config.NextProtos)
 		})
@@ -280,12 +280,12 @@ func TestProxyFunctionFails(t *testing.T) {
 	assert.Empty(t, s.dialed())
 }
 
-func TestProxyFunctionWantsNone(t *testing.T) {
+func TestProxyFunctionReturnsNil(t *testing.T) {
 	d := &Dialer{Proxy: func(*http.Request) (*url.URL, error) { return nil, nil }}
 	c, _, err := d.Dial(newTestHandler(t).listen(t).URL, nil)
 	require.NoError(t, err)
 	defer c.Close()
-	expectEcho(t, c)
+	requireEcho(t, c)
 }
 
 // TestUnknownProxyScheme: nothing is sent to what is no proxy.

@@ -75,9 +75,9 @@ func TestLostTransport(t *testing.T) {
 	require.NoError(t, c.Close())
 }
 
-// TestDeadPeerIsNoTimeout: the kernel's ETIMEDOUT has a Timeout method that
+// TestETIMEDOUTEndsTheConnection: the kernel's ETIMEDOUT has a Timeout method that
 // returns true, and is an end all the same.
-func TestDeadPeerIsNoTimeout(t *testing.T) {
+func TestETIMEDOUTEndsTheConnection(t *testing.T) {
 	c := newConn(brokenStream{os.NewSyscallError("read", syscall.ETIMEDOUT)}, connConfig{})
 	_, _, err := c.ReadMessage()
 	require.ErrorIs(t, err, net.ErrClosed)

@@ -12,9 +12,9 @@ import (
 	"github.com/seed23105783/websocket/internal/deflate"
 )
 
-// TestNothingInflatedIsWithheld: a peer that flushes inside a message may wait
+// TestInflatedBytesAreReturnedAtOnce: a peer that flushes inside a message may wait
 // for an answer to it.
-func TestNothingInflatedIsWithheld(t *testing.T) {
+func TestInflatedBytesAreReturnedAtOnce(t *testing.T) {
 	z := deflated(strings.Repeat("x", 1000)) + "\x00\x00\xFF\xFF"
 	for name, send := range map[string]func(p *peer){
 		"fragment": func(p *peer) { p.send(p.compressedFrame(false, opText, z)) },
@@ -25,7 +25,7 @@ func TestNothingInflatedIsWithheld(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachAgreement(t, func(t *testing.T, m mode, a agreement) {
-				c, p := m.connectDeflating(t, a)
+				c, p := m.connectCompressed(t, a)
 				send(p)
 				c.SetReadDeadline(time.Now().Add(time.Second))
 				_, r, err := c.NextReader()
@@ -85,10 +85,10 @@ var compressionRules = []struct {
 	}, []string{"Hello", "Hello", "HelloHello"}},
 	{"window over other messages", func(p *peer) [][]byte {
 		return [][]byte{
-			p.compressedFrame(true, opText, "\xF2\x48\xCD\xC9\xC9\x07\x00"), p.text("plain"), p.frame(true, opPing, ""), p.binary(long),
+			p.compressedFrame(true, opText, "\xF2\x48\xCD\xC9\xC9\x07\x00"), p.text("plain"), p.frame(true, opPing, ""), p.binary(longText),
 			p.compressedFrame(true, opText, "\x00"), p.compressedFrame(true, opText, "\xF2\x00\x11\x00\x00"),
 		}
-	}, []string{"Hello", "plain", long, "", "Hello"}},
+	}, []string{"Hello", "plain", longText, "", "Hello"}},
 	{"window over control frames in the message", func(p *peer) [][]byte {
 		return [][]byte{
 			p.compressedFrame(false, opText, "\xF2\x48\xCD"), p.frame(true, opPing, "\xF2\x00"), p.frame(false, opContinuation, "\xC9\xC9\x07\x00"),
@@ -104,7 +104,7 @@ func TestCompressionRules(t *testing.T) {
 	for _, test := range compressionRules {
 		t.Run(test.name, func(t *testing.T) {
 			eachReading(t, func(t *testing.T, m mode, r reading) {
-				c, p := m.connectDeflating(t, agreements()["bits=15,alone=false"])
+				c, p := m.connectCompressed(t, agreements()["bits=15,alone=false"])
 				p.send(test.frames(p)...)
 				for _, want := range test.want {
 					_, data, err := r.read(c)
@@ -147,12 +147,12 @@ func TestCompressedStreams(t *testing.T) {
 	for _, r := range readings {
 		t.Run(r.name, func(t *testing.T) {
 			eachMode(t, func(t *testing.T, m mode) {
-				c, p := m.connectDeflating(t, agreement{
+				c, p := m.connectCompressed(t, agreement{
 					wish:   &Compression{},
 					params: deflate.Params{Server: deflate.Side{NoContextTakeover: true, WindowBits: 15}, Client: deflate.Side{WindowBits: 15}},
 				})
 				var want []message
-				for _, s := range compressible {
+				for _, s := range compressibleTexts {
 					z := deflated(s)
 					p.send(p.compressedFrame(true, opText, z), p.frame(true, opPong, ""), p.binary("plain"))
 					half := len(z) / 2
@@ -193,7 +193,7 @@ func TestCompressionViolations(t *testing.T) {
 			return [][]byte{p.compressedFrame(true, opText, "\x02\x23\x00")}
 		}, errDeflate, 1007},
 		{"truncated", func(p *peer) [][]byte {
-			z := deflated(long)
+			z := deflated(longText)
 			return [][]byte{p.compressedFrame(true, opText, z[:len(z)-10])}
 		}, errDeflate, 1007},
 		{"text that is not UTF-8", func(p *peer) [][]byte { return [][]byte{p.compressedFrame(true, opText, deflated("fine \xFF not"))} }, errTextUTF8, 1007},
@@ -201,13 +201,13 @@ func TestCompressionViolations(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			eachReading(t, func(t *testing.T, m mode, r reading) {
-				c, p := m.connectDeflating(t, agreements()["bits=15,alone=true"])
+				c, p := m.connectCompressed(t, agreements()["bits=15,alone=true"])
 				p.send(p.compressedFrame(true, opText, deflated("first")))
 				p.send(test.frames(p)...)
 				_, data, err := r.read(c)
 				require.NoError(t, err)
 				require.Equal(t, "first", string(data))
-				p.closesAfter(test.code)
+				p.expectCloseThenClose(test.code)
 				_, _, err = r.read(c)
 				require.Equal(t, test.err, err)
 			})
@@ -215,11 +215,11 @@ func TestCompressionViolations(t *testing.T) {
 	}
 }
 
-// TestInvalidTextThatRefersBack: a text that is not UTF-8 stays that, whatever
+// TestInvalidTextInHistory: a text that is not UTF-8 stays that, whatever
 // the history makes of it the second time.
-func TestInvalidTextThatRefersBack(t *testing.T) {
+func TestInvalidTextInHistory(t *testing.T) {
 	eachReading(t, func(t *testing.T, m mode, r reading) {
-		c, p := m.connectDeflating(t, agreements()["bits=15,alone=false"])
+		c, p := m.connectCompressed(t, agreements()["bits=15,alone=false"])
 		z := deflate.NewCompressor(15, deflate.Speed)
 		first, second := "0123456789 0123456789 0123456789", "0123456789 0123456789 \xFF 0123456789"
 		p.send(p.compressedFrame(true, opText, string(z.Append(nil, []byte(first)))),
@@ -227,7 +227,7 @@ func TestInvalidTextThatRefersBack(t *testing.T) {
 		_, data, err := r.read(c)
 		require.NoError(t, err)
 		require.Equal(t, first, string(data))
-		p.closesAfter(1007)
+		p.expectCloseThenClose(1007)
 		_, _, err = r.read(c)
 		require.Equal(t, error(errTextUTF8), err)
 	})
@@ -237,9 +237,9 @@ func TestInvalidTextThatRefersBack(t *testing.T) {
 func TestDeadlineInsideACompressedMessage(t *testing.T) {
 	eachReading(t, func(t *testing.T, m mode, r reading) {
 		if r.name == "NextReader" {
-			r.read = patientReader()
+			r.read = resumingReader()
 		}
-		c, p := m.connectDeflating(t, agreements()["bits=15,alone=true"])
+		c, p := m.connectCompressed(t, agreements()["bits=15,alone=true"])
 		want := strings.Repeat("some text, more text, ", 50) + "€"
 		z := deflated(want)
 		stream := append(p.compressedFrame(false, opText, z[:10]), p.frame(true, opContinuation, z[10:])...)

@@ -12,10 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// streams are what a peer sends and what becomes of it: the messages that
+// streamTests are what a peer sends and what becomes of it: the messages that
 // arrive, and the error after them with the close code that it is answered
 // with, zero for none.
-var streams = []struct {
+var streamTests = []struct {
 	name     string
 	frames   func(p *peer) [][]byte
 	messages []message
@@ -27,14 +27,14 @@ var streams = []struct {
 	{"empty messages", func(p *peer) [][]byte { return [][]byte{p.text(""), p.binary("")} },
 		[]message{{TextMessage, ""}, {BinaryMessage, ""}}, errEOF, 0},
 	{"every length form", func(p *peer) [][]byte {
-		return [][]byte{p.text(long[:125]), p.text(long[:126]), p.text(long[:65535]), p.text(long[:65536]), p.text(long)}
-	}, []message{{TextMessage, long[:125]}, {TextMessage, long[:126]}, {TextMessage, long[:65535]}, {TextMessage, long[:65536]}, {TextMessage, long}}, errEOF, 0},
+		return [][]byte{p.text(longText[:125]), p.text(longText[:126]), p.text(longText[:65535]), p.text(longText[:65536]), p.text(longText)}
+	}, []message{{TextMessage, longText[:125]}, {TextMessage, longText[:126]}, {TextMessage, longText[:65535]}, {TextMessage, longText[:65536]}, {TextMessage, longText}}, errEOF, 0},
 	{"fragments", func(p *peer) [][]byte {
 		return [][]byte{p.frame(false, opText, "he"), p.frame(false, opContinuation, ""), p.frame(false, opContinuation, "l"), p.frame(true, opContinuation, "lo"), p.text("next")}
 	}, []message{{TextMessage, "hello"}, {TextMessage, "next"}}, errEOF, 0},
 	{"long fragments", func(p *peer) [][]byte {
-		return [][]byte{p.frame(false, opBinary, long), p.frame(false, opContinuation, long), p.frame(true, opContinuation, long)}
-	}, []message{{BinaryMessage, long + long + long}}, errEOF, 0},
+		return [][]byte{p.frame(false, opBinary, longText), p.frame(false, opContinuation, longText), p.frame(true, opContinuation, longText)}
+	}, []message{{BinaryMessage, longText + longText + longText}}, errEOF, 0},
 	{"empty last fragment", func(p *peer) [][]byte {
 		return [][]byte{p.frame(false, opText, "hi"), p.frame(true, opContinuation, "")}
 	},
@@ -59,8 +59,8 @@ var streams = []struct {
 		return [][]byte{p.frame(false, opText, "\xE2"), p.frame(true, opContinuation, "(")}
 	}, nil, errTextUTF8, 1007},
 	{"invalid text in a frame that never ends", func(p *peer) [][]byte {
-		b := p.text("\xFF" + long)
-		return [][]byte{b[:len(b)-len(long)]}
+		b := p.text("\xFF" + longText)
+		return [][]byte{b[:len(b)-len(longText)]}
 	}, nil, errTextUTF8, 1007},
 	{"invalid text in a message that never ends", func(p *peer) [][]byte { return [][]byte{p.frame(false, opText, "\xC0")} }, nil, errTextUTF8, 1007},
 	{"binary is not checked", func(p *peer) [][]byte { return [][]byte{p.binary("\xFF\xE2")} }, []message{{BinaryMessage, "\xFF\xE2"}}, errEOF, 0},
@@ -74,16 +74,16 @@ var streams = []struct {
 		[]message{{TextMessage, "ok"}}, errNoMessage, 1002},
 	{"message inside a message", func(p *peer) [][]byte { return [][]byte{p.frame(false, opText, "x"), p.text("y")} }, nil, errInMessage, 1002},
 	{"fragmented ping", func(p *peer) [][]byte { return [][]byte{p.frame(false, opPing, "x")} }, nil, errControlFragmented, 1002},
-	{"long ping", func(p *peer) [][]byte { return [][]byte{p.frame(true, opPing, long[:126])} }, nil, errControlTooLong, 1002},
-	{"long close", func(p *peer) [][]byte { return [][]byte{p.frame(true, opClose, "\x03\xE8"+long[:124])} }, nil, errControlTooLong, 1002},
+	{"long ping", func(p *peer) [][]byte { return [][]byte{p.frame(true, opPing, longText[:126])} }, nil, errControlTooLong, 1002},
+	{"long close", func(p *peer) [][]byte { return [][]byte{p.frame(true, opClose, "\x03\xE8"+longText[:124])} }, nil, errControlTooLong, 1002},
 	{"wrong masking", func(p *peer) [][]byte {
 		other := &peer{masked: !p.masked}
 		return [][]byte{p.text("ok"), other.text("x")}
 	}, []message{{TextMessage, "ok"}}, errWrongMasking, 1002},
-	{"length not minimal", func(p *peer) [][]byte { return [][]byte{lengthOf(p, 126, "\x00\x05")} }, nil, errLengthNotMinimal, 1002},
-	{"64-bit length not minimal", func(p *peer) [][]byte { return [][]byte{lengthOf(p, 127, "\x00\x00\x00\x00\x00\x00\xFF\xFF")} }, nil, errLengthNotMinimal, 1002},
-	{"high bit of the length", func(p *peer) [][]byte { return [][]byte{lengthOf(p, 127, "\x80\x00\x00\x00\x00\x00\x00\x00")} }, nil, errLengthHighBit, 1002},
-	{"length beyond the limit", func(p *peer) [][]byte { return [][]byte{lengthOf(p, 127, "\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF")} }, nil, ErrReadLimit, 1009},
+	{"length not minimal", func(p *peer) [][]byte { return [][]byte{longLengthHeader(p, 126, "\x00\x05")} }, nil, errLengthNotMinimal, 1002},
+	{"64-bit length not minimal", func(p *peer) [][]byte { return [][]byte{longLengthHeader(p, 127, "\x00\x00\x00\x00\x00\x00\xFF\xFF")} }, nil, errLengthNotMinimal, 1002},
+	{"high bit of the length", func(p *peer) [][]byte { return [][]byte{longLengthHeader(p, 127, "\x80\x00\x00\x00\x00\x00\x00\x00")} }, nil, errLengthHighBit, 1002},
+	{"length beyond the limit", func(p *peer) [][]byte { return [][]byte{longLengthHeader(p, 127, "\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF")} }, nil, ErrReadLimit, 1009},
 	{"half a close code", func(p *peer) [][]byte { return [][]byte{p.frame(true, opClose, "\x03")} }, nil, errCloseTruncated, 1002},
 	{"close code 1005", func(p *peer) [][]byte { return [][]byte{p.frame(true, opClose, "\x03\xED")} }, nil, errCloseCode, 1002},
 	{"close code 2999", func(p *peer) [][]byte { return [][]byte{p.frame(true, opClose, "\x0B\xB7")} }, nil, errCloseCode, 1002},
@@ -115,7 +115,7 @@ var (
 )
 
 func TestStreams(t *testing.T) {
-	for _, test := range streams {
+	for _, test := range streamTests {
 		t.Run(test.name, func(t *testing.T) {
 			eachReading(t, func(t *testing.T, m mode, r reading) {
 				c, p := m.connect(t)
@@ -131,7 +131,7 @@ func TestStreams(t *testing.T) {
 				if test.code != 0 {
 					// The answer is there before the read returns, and the
 					// peer can read it to the end.
-					p.closesAfter(test.code)
+					p.expectCloseThenClose(test.code)
 				}
 				_, _, err := r.read(c)
 				synctest.Wait()
@@ -160,9 +160,9 @@ func TestStreams(t *testing.T) {
 	}
 }
 
-// patientReader returns a function that reads a message by NextReader and,
+// resumingReader returns a function that reads a message by NextReader and,
 // called again after a deadline, goes on with the same reader.
-func patientReader() func(*Conn) (int, []byte, error) {
+func resumingReader() func(*Conn) (int, []byte, error) {
 	var (
 		kind int
 		r    io.Reader
@@ -187,7 +187,7 @@ func patientReader() func(*Conn) (int, []byte, error) {
 func TestDiscardingChecksText(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
-		p.closesAfter(1007)
+		p.expectCloseThenClose(1007)
 		p.send(p.text("fine \xFF not"), p.text("second"))
 		_, _, err := c.NextReader()
 		require.NoError(t, err)

@@ -22,9 +22,9 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
-// TestStalledHandshakesDoNotStopAServer: a thousand clients send half a request
+// TestStalledHandshakesDoNotBlockServer: a thousand clients send half a request
 // and another one gets served. http.Server ends them, if it is told when.
-func TestStalledHandshakesDoNotStopAServer(t *testing.T) {
+func TestStalledHandshakesDoNotBlockServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const stalled, timeout = 1000, 10 * time.Second
 		listener := newOneConnListener(nil)
@@ -62,14 +62,14 @@ func TestEarlyBytesOnServer(t *testing.T) {
 }
 
 func testEarlyBytesOnServer(t *testing.T, start func(*httptest.Server)) {
-	s, conns := newConveyor(t)
+	s, conns := newUpgradeServer(t)
 	start(s)
 	t.Cleanup(s.Close)
 	var config *tls.Config
 	if s.TLS != nil {
-		config = trusting(s)
+		config = clientTLSConfig(s)
 	}
-	eachEarly(t, func(t *testing.T, messages []string, late, buffer int) {
+	eachEarlyCase(t, func(t *testing.T, messages []string, late, buffer int) {
 		early, rest := earlyFrames(messages, true, late)
 		request := strings.Replace(sampleRequest, "room=1", fmt.Sprint("buffer=", buffer), 1)
 		conn := dialAndSend(t, s.Listener.Addr(), config, request+string(early))
@@ -104,35 +104,35 @@ func TestEarlyBytesFromForeignHijacker(t *testing.T) {
 }
 
 // A sharingConn reads through the reader that its hijacker handed out.
-type sharingConn struct {
+type bufferedConn struct {
 	net.Conn
 	r *bufio.Reader
 }
 
-func (c *sharingConn) Read(p []byte) (int, error) { return c.r.Read(p) }
+func (c *bufferedConn) Read(p []byte) (int, error) { return c.r.Read(p) }
 
 // A sharingHijacker is a ResponseWriter of a middleware that wraps connections.
-type sharingHijacker struct {
+type wrappingHijacker struct {
 	http.ResponseWriter
-	conn *sharingConn
+	conn *bufferedConn
 }
 
-func (h *sharingHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+func (h *wrappingHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return h.conn, bufio.NewReadWriter(h.conn.r, bufio.NewWriter(h.conn)), nil
 }
 
-// TestHijackerThatKeepsTheReader: what a middleware reads through is left to
+// TestHijackerKeepsReader: what a middleware reads through is left to
 // it, and nothing is received twice.
-func TestHijackerThatKeepsTheReader(t *testing.T) {
+func TestHijackerKeepsReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := wstest.Pipe(0, wstest.Whole)
 		p := &peer{t: t, conn: b, masked: true}
-		conn := &sharingConn{a, bufio.NewReader(a)}
+		conn := &bufferedConn{a, bufio.NewReader(a)}
 		p.send(p.text("early"))
 		_, err := conn.r.Peek(1)
 		require.NoError(t, err)
 		var u Upgrader
-		c, err := u.Upgrade(&sharingHijacker{httptest.NewRecorder(), conn}, parseRequest(t, sampleRequest), nil)
+		c, err := u.Upgrade(&wrappingHijacker{httptest.NewRecorder(), conn}, parseRequest(t, sampleRequest), nil)
 		require.NoError(t, err)
 		p.send(p.text("later"))
 		for _, want := range []string{"early", "later"} {
@@ -145,9 +145,9 @@ func TestHijackerThatKeepsTheReader(t *testing.T) {
 }
 
 // An unwrapper is what a middleware of today puts around a ResponseWriter.
-type unwrapper struct{ http.ResponseWriter }
+type unwrapWriter struct{ http.ResponseWriter }
 
-func (w unwrapper) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w unwrapWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // An opaqueWriter is what a careless middleware puts around one.
 type opaqueWriter struct{ http.ResponseWriter }
@@ -171,16 +171,16 @@ func TestUpgradeOverHTTP2(t *testing.T) {
 	require.Error(t, <-d.outcomes)
 }
 
-// TestUpgradeEverywhere does a handshake and sends messages wherever net/http
+// TestUpgradeOnAllServers does a handshake and sends messages wherever net/http
 // serves HTTP/1.1.
-func TestUpgradeEverywhere(t *testing.T) {
+func TestUpgradeOnAllServers(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		start func(t *testing.T, d *testHandler) (*Dialer, string)
 	}{
 		{"plain", func(t *testing.T, d *testHandler) (*Dialer, string) { return &Dialer{}, d.listen(t).URL }},
 		{"middleware", func(t *testing.T, d *testHandler) (*Dialer, string) {
-			d.wrap = func(w http.ResponseWriter) http.ResponseWriter { return unwrapper{unwrapper{w}} }
+			d.wrap = func(w http.ResponseWriter) http.ResponseWriter { return unwrapWriter{unwrapWriter{w}} }
 			return &Dialer{}, d.listen(t).URL
 		}},
 		{"mux", func(t *testing.T, d *testHandler) (*Dialer, string) {
@@ -193,14 +193,14 @@ func TestUpgradeEverywhere(t *testing.T) {
 		{"TLS", func(t *testing.T, d *testHandler) (*Dialer, string) {
 			s := httptest.NewTLSServer(d)
 			t.Cleanup(s.Close)
-			return &Dialer{TLSClientConfig: trusting(s)}, s.URL
+			return &Dialer{TLSClientConfig: clientTLSConfig(s)}, s.URL
 		}},
 		{"TLS with HTTP/2 enabled", func(t *testing.T, d *testHandler) (*Dialer, string) {
 			s := httptest.NewUnstartedServer(d)
 			s.EnableHTTP2 = true
 			s.StartTLS()
 			t.Cleanup(s.Close)
-			config := trusting(s)
+			config := clientTLSConfig(s)
 			config.NextProtos = []string{"h2", "http/1.1"}
 			return &Dialer{TLSClientConfig: config}, s.URL
 		}},
@@ -215,7 +215,7 @@ func TestUpgradeEverywhere(t *testing.T) {
 			require.NoError(t, err)
 			defer c.Close()
 			assert.Equal(t, 101, resp.StatusCode)
-			expectEcho(t, c)
+			requireEcho(t, c)
 		})
 	}
 }
@@ -281,7 +281,7 @@ func TestDeadlinesOfTheServerEndOnSockets(t *testing.T) {
 	require.NoError(t, c.SetReadDeadline(time.Now().Add(timeout+timeout/2)))
 	_, _, err = c.ReadMessage()
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded, "the server has nothing to say")
-	expectEcho(t, c)
+	requireEcho(t, c)
 }
 
 // TestDeadlinesOfForeignHijackerEnd: a server other than net/http's may leave
@@ -335,11 +335,11 @@ func TestUpgradeWithoutHijacker(t *testing.T) {
 	}{
 		{"cannot", func(w http.ResponseWriter) http.ResponseWriter { return opaqueWriter{w} }, http.ErrNotSupported,
 			"websocket.opaqueWriter has neither a Hijack nor an Unwrap method"},
-		{"cannot behind Unwrap", func(w http.ResponseWriter) http.ResponseWriter { return unwrapper{opaqueWriter{w}} }, http.ErrNotSupported,
+		{"cannot behind Unwrap", func(w http.ResponseWriter) http.ResponseWriter { return unwrapWriter{opaqueWriter{w}} }, http.ErrNotSupported,
 			"websocket.opaqueWriter has neither a Hijack nor an Unwrap method"},
 		{"fails", func(w http.ResponseWriter) http.ResponseWriter { return brokenHijacker{w, broken} }, broken,
 			"websocket.brokenHijacker.Hijack"},
-		{"fails behind Unwrap", func(w http.ResponseWriter) http.ResponseWriter { return unwrapper{brokenHijacker{w, broken}} }, broken,
+		{"fails behind Unwrap", func(w http.ResponseWriter) http.ResponseWriter { return unwrapWriter{brokenHijacker{w, broken}} }, broken,
 			"websocket.brokenHijacker.Hijack"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -22,34 +22,34 @@ func TestServerRefusesMalformedRequests(t *testing.T) {
 		status int
 	}{
 		{requestEdit{"no Host", "Host: example.com\r\n", ""}, 400},
-		{addedLine("two Hosts", "Host: example.org"), 400},
-		{addedLine("Host repeated", "Host: example.com"), 400},
+		{addHeader("two Hosts", "Host: example.org"), 400},
+		{addHeader("Host repeated", "Host: example.com"), 400},
 		{requestEdit{"space in the Host", "example.com", "example.com evil"}, 400},
 		{requestEdit{"NUL in the Host", "example.com", "example\x00.com"}, 400},
-		{addedLine("space before the colon", "Origin : http://example.com"), 400},
-		{addedLine("folded line", "Origin: http://example.com\r\n evil"), 403}, // net/http joins it
+		{addHeader("space before the colon", "Origin : http://example.com"), 400},
+		{addHeader("folded line", "Origin: http://example.com\r\n evil"), 403}, // net/http joins it
 		{requestEdit{"HTTP/1.0 that stays", "HTTP/1.1\r\n", "HTTP/1.0\r\nKeep-Alive: timeout=5\r\n"}, 400},
 		{requestEdit{"HTTP/2.0 in words", "HTTP/1.1", "HTTP/2.0"}, 505},
 		{requestEdit{"no path", "GET /chat?room=1 ", "GET "}, 400},
-		{addedLine("Content-Length", "Content-Length: 1"), 400},
-		{addedLine("huge Content-Length", "Content-Length: 9223372036854775807"), 400},
-		{addedLine("negative Content-Length", "Content-Length: -1"), 400},
-		{addedLine("two Content-Lengths", "Content-Length: 0\r\nContent-Length: 5"), 400},
-		{addedLine("Transfer-Encoding", "Transfer-Encoding: chunked"), 400},
-		{addedLine("both", "Transfer-Encoding: chunked\r\nContent-Length: 0"), 400},
-		{addedLine("unknown Transfer-Encoding", "Transfer-Encoding: gzip"), 501},
-		{addedLine("Transfer-Encoding in a list", "Transfer-Encoding: chunked, identity"), 501},
-		{addedLine("extensions malformed", "Sec-WebSocket-Extensions: permessage-deflate;"), 400},
-		{addedLine("too many extensions", "Sec-WebSocket-Extensions: "+strings.Repeat("a,", maxExtensions+1)), 400},
-		{addedLine("too many parameters", "Sec-WebSocket-Extensions: a"+strings.Repeat(";b", maxExtensions+1)), 400},
-		{addedLine("null", "Origin: null"), 403},
-		{addedLine("userinfo", "Origin: http://example.com@evil.org"), 403},
-		{addedLine("userinfo of this host", "Origin: http://user@example.com"), 403},
-		{addedLine("suffix", "Origin: http://notexample.com"), 403},
-		{addedLine("prefix", "Origin: http://example.com.evil.org"), 403},
-		{addedLine("another port", "Origin: http://example.com:8080"), 403},
-		{addedLine("two Origins", "Origin: http://example.com\r\nOrigin: http://evil.org"), 403},
-		{addedLine("empty Origin", "Origin:"), 403},
+		{addHeader("Content-Length", "Content-Length: 1"), 400},
+		{addHeader("huge Content-Length", "Content-Length: 9223372036854775807"), 400},
+		{addHeader("negative Content-Length", "Content-Length: -1"), 400},
+		{addHeader("two Content-Lengths", "Content-Length: 0\r\nContent-Length: 5"), 400},
+		{addHeader("Transfer-Encoding", "Transfer-Encoding: chunked"), 400},
+		{addHeader("both", "Transfer-Encoding: chunked\r\nContent-Length: 0"), 400},
+		{addHeader("unknown Transfer-Encoding", "Transfer-Encoding: gzip"), 501},
+		{addHeader("Transfer-Encoding in a list", "Transfer-Encoding: chunked, identity"), 501},
+		{addHeader("extensions malformed", "Sec-WebSocket-Extensions: permessage-deflate;"), 400},
+		{addHeader("too many extensions", "Sec-WebSocket-Extensions: "+strings.Repeat("a,", maxExtensions+1)), 400},
+		{addHeader("too many parameters", "Sec-WebSocket-Extensions: a"+strings.Repeat(";b", maxExtensions+1)), 400},
+		{addHeader("null", "Origin: null"), 403},
+		{addHeader("userinfo", "Origin: http://example.com@evil.org"), 403},
+		{addHeader("userinfo of this host", "Origin: http://user@example.com"), 403},
+		{addHeader("suffix", "Origin: http://notexample.com"), 403},
+		{addHeader("prefix", "Origin: http://example.com.evil.org"), 403},
+		{addHeader("another port", "Origin: http://example.com:8080"), 403},
+		{addHeader("two Origins", "Origin: http://example.com\r\nOrigin: http://evil.org"), 403},
+		{addHeader("empty Origin", "Origin:"), 403},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			d := newTestHandler(t)
@@ -135,7 +135,7 @@ func TestUpgradeRefusesOrigin(t *testing.T) {
 			d := newTestHandler(t)
 			d.CheckOrigin = test.check
 			d.serve = func(*Conn) {}
-			answer := rawExchange(t, d.listen(t).Listener.Addr(), addedLine("", "Origin: "+test.origin).text(t))
+			answer := rawExchange(t, d.listen(t).Listener.Addr(), addHeader("", "Origin: "+test.origin).text(t))
 			require.Equal(t, test.status, answer.status)
 			err := <-d.outcomes
 			if test.status == 101 {
@@ -210,7 +210,7 @@ func TestUpgradeSubprotocols(t *testing.T) {
 			d.Subprotocols, d.header = test.server, test.header
 			chosen := make(chan string, 1)
 			d.serve = func(c *Conn) { chosen <- c.Subprotocol() }
-			answer := rawExchange(t, d.listen(t).Listener.Addr(), addedLine("", "Sec-WebSocket-Protocol: "+test.offered).text(t))
+			answer := rawExchange(t, d.listen(t).Listener.Addr(), addHeader("", "Sec-WebSocket-Protocol: "+test.offered).text(t))
 			require.NoError(t, <-d.outcomes)
 			assert.Equal(t, test.want, <-chosen)
 			var want []string
@@ -255,7 +255,7 @@ func TestUpgradeErrorHook(t *testing.T) {
 
 func TestUpgradeFunction(t *testing.T) {
 	header := http.Header{"Sec-Websocket-Protocol": {"chat"}, "X": {"y"}}
-	r := parseRequest(t, addedLine("", "Origin: http://evil.org").text(t))
+	r := parseRequest(t, addHeader("", "Origin: http://evil.org").text(t))
 	w, remote := newPipeHijacker(0, nil)
 	c, err := Upgrade(w, r, header, 1, 1)
 	require.NoError(t, err, "the origin is the caller's to check")
@@ -273,8 +273,8 @@ func TestUpgradeFunction(t *testing.T) {
 	assert.Empty(t, recorder.Body.String(), "the answer is the caller's")
 }
 
-// TestServerConnTells: what a connection of a server says of itself.
-func TestServerConnTells(t *testing.T) {
+// TestServerConnAccessors: what a connection of a server says of itself.
+func TestServerConnAccessors(t *testing.T) {
 	for name, test := range map[string]struct {
 		start func(http.Handler) *httptest.Server
 		url   string
@@ -291,7 +291,7 @@ func TestServerConnTells(t *testing.T) {
 			}
 			s := test.start(d)
 			t.Cleanup(s.Close)
-			client, _, err := (&Dialer{TLSClientConfig: trusting(s)}).Dial(s.URL+"/chat%2F1?room=1", http.Header{"Host": {"example.com"}})
+			client, _, err := (&Dialer{TLSClientConfig: clientTLSConfig(s)}).Dial(s.URL+"/chat%2F1?room=1", http.Header{"Host": {"example.com"}})
 			require.NoError(t, err)
 			defer client.Close()
 			c := <-conns
@@ -336,8 +336,8 @@ func TestRequestedURL(t *testing.T) {
 	}
 }
 
-// TestDeprecatedUpgradeLeavesTheAnswerAlone: the caller may serve a page.
-func TestDeprecatedUpgradeLeavesTheAnswerAlone(t *testing.T) {
+// TestDeprecatedUpgradeWritesNoError: the caller may serve a page.
+func TestDeprecatedUpgradeWritesNoError(t *testing.T) {
 	w := httptest.NewRecorder()
 	_, err := Upgrade(w, httptest.NewRequest("POST", "/", nil), nil, 0, 0)
 	require.Error(t, err)

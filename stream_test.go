@@ -42,15 +42,15 @@ func TestStreamReads(t *testing.T) {
 		eachMode(t, func(t *testing.T, m mode) {
 			c, p := m.connect(t)
 			s := NewStream(c, BinaryMessage)
-			p.closesWhenTold()
+			p.closeAfterConn()
 			p.send(p.text("a"), p.binary(""), p.frame(false, opBinary, "bc"), p.frame(true, opPing, ""),
-				p.frame(true, opContinuation, "d"), p.binary(long), p.close(code, ""))
+				p.frame(true, opContinuation, "d"), p.binary(longText), p.close(code, ""))
 			n, err := s.Read(nil)
 			require.Zero(t, n)
 			require.NoError(t, err)
 			data, err := io.ReadAll(s)
 			require.NoError(t, err)
-			require.Equal(t, "abcd"+long, string(data))
+			require.Equal(t, "abcd"+longText, string(data))
 			_, err = s.Read(make([]byte, 1))
 			require.Equal(t, io.EOF, err)
 			require.NoError(t, s.Close())
@@ -62,7 +62,7 @@ func TestStreamReads(t *testing.T) {
 func TestStreamReadErrors(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
-		p.closesWhenTold()
+		p.closeAfterConn()
 		p.send(p.text("a"), p.close(1011, "oops"))
 		data, err := io.ReadAll(NewStream(c, BinaryMessage))
 		require.Equal(t, "a", string(data))
@@ -109,19 +109,19 @@ func TestStreamWrites(t *testing.T) {
 			n, err = s.Write(nil)
 			require.NoError(t, err)
 			require.Zero(t, n)
-			n, err = s.Write([]byte(long))
+			n, err = s.Write([]byte(longText))
 			require.NoError(t, err)
-			require.Equal(t, len(long), n)
+			require.Equal(t, len(longText), n)
 			require.NoError(t, s.Close())
 			var got strings.Builder
-			for got.Len() < len(long) {
+			for got.Len() < len(longText) {
 				f, err := p.next()
 				require.NoError(t, err)
 				require.Equal(t, opcode(kind), f.opcode)
 				require.LessOrEqual(t, len(f.payload), streamBuffer)
 				got.WriteString(f.payload)
 			}
-			require.Equal(t, long, got.String())
+			require.Equal(t, longText, got.String())
 			p.expectClose(1000)
 			p.conn.Close()
 		})
@@ -142,7 +142,7 @@ func TestStreamWriteDeadline(t *testing.T) {
 			s := NewStream(c, BinaryMessage)
 			start := time.Now()
 			s.SetWriteDeadline(start.Add(time.Second))
-			data := []byte(long + long)
+			data := []byte(longText + longText)
 			written, err := s.Write(data)
 			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 			require.Equal(t, time.Second, time.Since(start))
@@ -228,18 +228,18 @@ func TestStreamClose(t *testing.T) {
 	}
 }
 
-// TestStreamCloseWithAStuckPeer is over in five seconds.
-func TestStreamCloseWithAStuckPeer(t *testing.T) {
+// TestStreamCloseWithBlockedPeer is over in five seconds.
+func TestStreamCloseWithBlockedPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := wstest.Pipe(10, wstest.Whole)
 		defer b.Close()
 		c := newConn(a, connConfig{})
 		s := NewStream(c, BinaryMessage)
-		_, err := s.Write([]byte(long[:streamBuffer]))
+		_, err := s.Write([]byte(longText[:streamBuffer]))
 		require.NoError(t, err)
 		written := make(chan error)
 		go func() {
-			_, err := s.Write([]byte(long))
+			_, err := s.Write([]byte(longText))
 			written <- err
 		}()
 		synctest.Wait()

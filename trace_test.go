@@ -62,7 +62,7 @@ func TestTraceOfFrames(t *testing.T) {
 		defer b.Close()
 		p := &peer{t: t, conn: b, masked: !m.client}
 
-		p.send(p.text("hello"), p.frame(false, opBinary, ""), p.frame(true, opPing, "x"), p.frame(true, opContinuation, long))
+		p.send(p.text("hello"), p.frame(false, opBinary, ""), p.frame(true, opPing, "x"), p.frame(true, opContinuation, longText))
 		for range 2 {
 			_, _, err := c.ReadMessage()
 			require.NoError(t, err)
@@ -70,14 +70,14 @@ func TestTraceOfFrames(t *testing.T) {
 		require.Equal(t, []string{"read {1 5 true false}", "read {2 0 false false}", "read {9 1 true false}", "wrote {10 1 true false}", "read {0 80000 true false}"}, l.take())
 
 		c.WriteMessage(TextMessage, []byte("hello"))
-		c.WriteMessage(BinaryMessage, []byte(long))
+		c.WriteMessage(BinaryMessage, []byte(longText))
 		pm, err := NewPreparedMessage(TextMessage, []byte("prepared"))
 		require.NoError(t, err)
 		c.WritePreparedMessage(pm)
 		w, err := c.NextWriter(BinaryMessage)
 		require.NoError(t, err)
 		room := len(c.write.fragments.room())
-		w.Write([]byte(long[:room]))
+		w.Write([]byte(longText[:room]))
 		w.Write([]byte("rest"))
 		w.Close()
 		require.Equal(t, []string{"wrote {1 5 true false}", "wrote {2 80000 true false}", "wrote {1 8 true false}",
@@ -85,16 +85,16 @@ func TestTraceOfFrames(t *testing.T) {
 
 		p.expect(true, opPong, "x")
 		p.expect(true, opText, "hello")
-		p.expect(true, opBinary, long)
+		p.expect(true, opBinary, longText)
 		p.expect(true, opText, "prepared")
-		p.expect(false, opBinary, long[:room])
+		p.expect(false, opBinary, longText[:room])
 		p.expect(true, opContinuation, "rest")
-		ended := reads(c)
+		ended := readUntilError(c)
 		go func() {
 			payload := p.expectPing()
 			time.Sleep(time.Second)
 			p.send(p.pong(payload), p.pong(payload))
-			p.closesAfter(1000)
+			p.expectCloseThenClose(1000)
 			p.send(p.close(1000, "bye"))
 		}()
 		_, err = c.Ping(t.Context())
@@ -186,7 +186,7 @@ func TestTraceWithoutHooks(t *testing.T) {
 	c := withTrace(newConn(a, connConfig{}), new(Trace))
 	p := &peer{t: t, conn: b, masked: true}
 	p.send(p.text("hello"), p.frame(true, opPing, "x"))
-	reads(c)
+	readUntilError(c)
 	p.expect(true, opPong, "x")
 	go func() { p.send(p.pong(p.expectPing())) }()
 	_, err := c.Ping(t.Context())

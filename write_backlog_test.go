@@ -10,10 +10,10 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
-// TestRestHasAFlusher: what a socket did not take at once is written although
+// TestBacklogHasAFlusher: what a socket did not take at once is written although
 // nobody writes anything else.
-func TestRestHasAFlusher(t *testing.T) {
-	c, remote := stuffedPair(t)
+func TestBacklogHasAFlusher(t *testing.T) {
+	c, remote := newBlockedPair(t)
 	require.NoError(t, c.Send(TextMessage, []byte("rest")))
 	require.True(t, c.write.frames.hasBacklog())
 	got := make([]byte, 0, 64)
@@ -26,11 +26,11 @@ func TestRestHasAFlusher(t *testing.T) {
 	wstest.Settle(t, "backlog", func() bool { return !c.write.frames.hasBacklog() && c.BufferedAmount() == 0 })
 }
 
-// TestRestAtTheEnd: those who wait for what a socket did not take are told of
+// TestBacklogAtTheEnd: those who wait for what a socket did not take are told of
 // the end of the connection, also where a message is under way.
-func TestRestAtTheEnd(t *testing.T) {
+func TestBacklogAtTheEnd(t *testing.T) {
 	for _, busy := range []bool{false, true} {
-		c := stuffed(t)
+		c := newBlockedConn(t)
 		result := c.write.ownQueue().addWaiting(finBit|firstByte(opText), []byte("waiting"))
 		c.flushQueue()
 		require.True(t, c.write.frames.hasBacklog())

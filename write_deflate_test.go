@@ -17,7 +17,7 @@ import (
 // and payload that compress/flate understands.
 func TestCompressedFrames(t *testing.T) {
 	eachAgreement(t, func(t *testing.T, m mode, a agreement) {
-		c, p := m.connectDeflating(t, a)
+		c, p := m.connectCompressed(t, a)
 		var history []byte
 		receive := func() string {
 			var z strings.Builder
@@ -44,7 +44,7 @@ func TestCompressedFrames(t *testing.T) {
 			}
 			return string(data)
 		}
-		for _, s := range append(compressible, compressible...) {
+		for _, s := range append(compressibleTexts, compressibleTexts...) {
 			require.NoError(t, c.WriteMessage(TextMessage, []byte(s)))
 			require.Equal(t, s, receive())
 			w, err := c.NextWriter(TextMessage)
@@ -73,7 +73,7 @@ func TestCompressionThreshold(t *testing.T) {
 			{Compression{Threshold: 10}, false, 10},
 		} {
 			side := deflate.Side{NoContextTakeover: test.alone, WindowBits: 15}
-			c, p := m.connectDeflating(t, agreement{wish: &test.wish, params: deflate.Params{Server: side, Client: side}})
+			c, p := m.connectCompressed(t, agreement{wish: &test.wish, params: deflate.Params{Server: side, Client: side}})
 			for _, n := range []int{test.threshold - 1, test.threshold} {
 				require.NoError(t, c.WriteMessage(TextMessage, bytes.Repeat([]byte("x"), n)))
 				f, err := p.next()

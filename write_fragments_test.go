@@ -13,9 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestWriteAfterACloseThatTimedOut: a writer whose end could not be sent is
+// TestWriterCloseTimeoutKeepsItOpen: a writer whose end could not be sent is
 // open, and takes more.
-func TestWriteAfterACloseThatTimedOut(t *testing.T) {
+func TestWriterCloseTimeoutKeepsItOpen(t *testing.T) {
 	all := agreements()
 	all["none"] = agreement{}
 	for name, a := range all {
@@ -88,7 +88,7 @@ func TestNextWriter(t *testing.T) {
 							data = data[k:]
 						}
 						require.NoError(t, w.Close())
-						require.Equal(t, data, p.message(opBinary))
+						require.Equal(t, data, p.expectMessage(opBinary))
 						_, err = w.Write([]byte("late"))
 						require.Equal(t, errWriterClosed, err)
 						require.Equal(t, errWriterClosed, w.Close())
@@ -100,7 +100,7 @@ func TestNextWriter(t *testing.T) {
 }
 
 // message reads the frames of a message and returns its payload.
-func (p *peer) message(op opcode) string {
+func (p *peer) expectMessage(op opcode) string {
 	p.t.Helper()
 	var data strings.Builder
 	for {
@@ -138,7 +138,7 @@ func TestControlBetweenFragments(t *testing.T) {
 		c, p := m.connect(t)
 		w, err := c.NextWriter(BinaryMessage)
 		require.NoError(t, err)
-		w.Write([]byte(long)) // more than the buffer: a fragment goes out
+		w.Write([]byte(longText)) // more than the buffer: a fragment goes out
 		require.NoError(t, c.WriteControl(PingMessage, []byte("now"), time.Time{}))
 		sent := make(chan error)
 		go func() { sent <- c.WriteMessage(TextMessage, []byte("after")) }()
@@ -148,7 +148,7 @@ func TestControlBetweenFragments(t *testing.T) {
 			require.Fail(t, "a message inside a message")
 		default:
 		}
-		p.expect(false, opBinary, long)
+		p.expect(false, opBinary, longText)
 		p.expect(true, opPing, "now")
 		require.NoError(t, w.Close())
 		require.NoError(t, <-sent)

@@ -17,9 +17,9 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
-// TestNothingIsNotWritten: a frame that fits beside its header into a buffer
+// TestNoEmptyWrite: a frame that fits beside its header into a buffer
 // is one write: a second one, of nothing, waits for a reader on a net.Pipe.
-func TestNothingIsNotWritten(t *testing.T) {
+func TestNoEmptyWrite(t *testing.T) {
 	for n := defaultBuffer - 16; n <= defaultBuffer+2; n++ {
 		synctest.Test(t, func(t *testing.T) {
 			a, b := net.Pipe()
@@ -42,13 +42,13 @@ func TestNothingIsNotWritten(t *testing.T) {
 	}
 }
 
-// TestEveryFrameHasAKeyOfItsOwn: RFC 6455, Section 5.3, by whatever method a
+// TestEveryFrameHasItsOwnKey: RFC 6455, Section 5.3, by whatever method a
 // client sends it.
-func TestEveryFrameHasAKeyOfItsOwn(t *testing.T) {
+func TestEveryFrameHasItsOwnKey(t *testing.T) {
 	seen := make(map[[4]byte]bool)
 	frames := 0
 	for range 20 {
-		s := writeInAllWays(t)
+		s := writeAllKinds(t)
 		for b := s.out.Bytes(); len(b) > 0; frames++ {
 			h, n, err := parseHeader(b)
 			require.NoError(t, err)
@@ -61,8 +61,8 @@ func TestEveryFrameHasAKeyOfItsOwn(t *testing.T) {
 	require.GreaterOrEqual(t, len(seen), frames-1, "a collision among some hundred random keys is rare")
 }
 
-// writeInAllWays has a client send frames of all kinds.
-func writeInAllWays(t *testing.T) *scriptedStream {
+// writeAllKinds has a client send frames of all kinds.
+func writeAllKinds(t *testing.T) *scriptedStream {
 	p := &peer{}
 	s := &scriptedStream{in: append(p.frame(true, opPing, "ping"), p.close(1000, "")...), chunking: wstest.Whole}
 	c := newConn(s, connConfig{client: true, agreement: agreements()["bits=15,alone=false"], writeBufferSize: minBuffer})
@@ -71,7 +71,7 @@ func writeInAllWays(t *testing.T) *scriptedStream {
 	for _, compress := range []bool{false, true} {
 		c.EnableWriteCompression(compress)
 		require.NoError(t, c.WriteMessage(TextMessage, []byte("short")))
-		require.NoError(t, c.WriteMessage(TextMessage, []byte(long)))
+		require.NoError(t, c.WriteMessage(TextMessage, []byte(longText)))
 		require.NoError(t, c.WriteMessageContext(t.Context(), TextMessage, nil))
 		require.NoError(t, c.WriteControl(PongMessage, []byte("pong"), time.Time{}))
 		require.NoError(t, c.WritePreparedMessage(pm))
@@ -107,7 +107,7 @@ func TestWriteOverSockets(t *testing.T) {
 }
 
 func TestWriteDeadlineBeforeTheFirstByte(t *testing.T) {
-	c := stuffed(t)
+	c := newBlockedConn(t)
 	passed := time.Now().Add(-time.Second)
 	for name, err := range map[string]error{
 		"a deadline that has passed": c.WriteControl(PingMessage, nil, passed),
@@ -169,12 +169,12 @@ func TestWriteCutInsideAFrame(t *testing.T) {
 	}{
 		"deadline": {func(c *Conn) error {
 			c.SetWriteDeadline(time.Now().Add(time.Second))
-			return c.WriteMessage(BinaryMessage, []byte(long))
+			return c.WriteMessage(BinaryMessage, []byte(longText))
 		}, os.ErrDeadlineExceeded},
 		"context": {func(c *Conn) error {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 			defer cancel()
-			return c.WriteMessageContext(ctx, BinaryMessage, []byte(long))
+			return c.WriteMessageContext(ctx, BinaryMessage, []byte(longText))
 		}, context.DeadlineExceeded},
 	} {
 		t.Run(name, func(t *testing.T) {

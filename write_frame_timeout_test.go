@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// stuckWrites are the ways of a message to a peer that does not read.
-var stuckWrites = map[string]func(c *Conn, data []byte) error{
+// blockedWrites are the ways of a message to a peer that does not read.
+var blockedWrites = map[string]func(c *Conn, data []byte) error{
 	"WriteMessage": func(c *Conn, data []byte) error { return c.WriteMessage(BinaryMessage, data) },
 	"WriteMessageContext": func(c *Conn, data []byte) error {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -50,21 +50,21 @@ var stuckWrites = map[string]func(c *Conn, data []byte) error{
 // TestWriteTimeout ends a connection whose peer does not read, whatever is
 // being written: for the writer, for those who wait for it, and for readers.
 func TestWriteTimeout(t *testing.T) {
-	for name, write := range stuckWrites {
+	for name, write := range blockedWrites {
 		t.Run(name, func(t *testing.T) {
 			eachMode(t, func(t *testing.T, m mode) {
-				c, _ := m.connectNarrow(t, connConfig{writeTimeout: soon})
+				c, _ := m.connectSmallPipe(t, connConfig{writeTimeout: settleTime})
 				start := time.Now()
 				read, waited := make(chan error, 1), make(chan error, 1)
 				go func() { _, _, err := c.ReadMessage(); read <- err }()
 				go func() {
-					time.Sleep(soon / 2)
+					time.Sleep(settleTime / 2)
 					waited <- c.WriteMessage(TextMessage, []byte("waits"))
 				}()
-				err := write(c, []byte(long))
+				err := write(c, []byte(longText))
 				require.ErrorIs(t, err, net.ErrClosed)
 				require.ErrorIs(t, err, os.ErrDeadlineExceeded)
-				require.Equal(t, soon, time.Since(start))
+				require.Equal(t, settleTime, time.Since(start))
 				<-c.Done()
 				require.Equal(t, CloseInfo{Code: CloseAbnormalClosure}, c.CloseInfo())
 				require.ErrorIs(t, <-waited, net.ErrClosed)
@@ -78,34 +78,34 @@ func TestWriteTimeout(t *testing.T) {
 // TestWriteTimeoutIsAnError: an end that nobody asked for is told as one.
 func TestWriteTimeoutIsAnError(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
-		c, _ := m.connectNarrow(t, connConfig{writeTimeout: soon})
-		require.NoError(t, c.Send(BinaryMessage, []byte(long)))
+		c, _ := m.connectSmallPipe(t, connConfig{writeTimeout: settleTime})
+		require.NoError(t, c.Send(BinaryMessage, []byte(longText)))
 		var told []error
 		c.Serve(Events{Error: func(_ *Conn, err error) { told = append(told, err) }})
 		require.Len(t, told, 1)
 		require.Equal(t, ErrSlowPeer, told[0])
-		require.EqualValues(t, len(long), c.BufferedAmount())
+		require.EqualValues(t, len(longText), c.BufferedAmount())
 	})
 }
 
 // TestWriteTimeoutOnASocket has a socket take what it can, and then nothing.
 func TestWriteTimeoutOnASocket(t *testing.T) {
-	for name, write := range stuckWrites {
+	for name, write := range blockedWrites {
 		t.Run(name, func(t *testing.T) {
-			c := stuffed(t)
+			c := newBlockedConn(t)
 			c.write.frames.timeout = 10 * time.Millisecond
-			err := write(c, []byte(long))
+			err := write(c, []byte(longText))
 			require.ErrorIs(t, err, net.ErrClosed)
 			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 			<-c.Done()
 		})
 	}
 	t.Run("Send", func(t *testing.T) {
-		c := stuffed(t)
+		c := newBlockedConn(t)
 		c.write.frames.timeout = 10 * time.Millisecond
-		require.NoError(t, c.Send(BinaryMessage, []byte(long)))
+		require.NoError(t, c.Send(BinaryMessage, []byte(longText)))
 		<-c.Done() // there need not be anybody who waits
-		require.EqualValues(t, len(long), c.BufferedAmount())
+		require.EqualValues(t, len(longText), c.BufferedAmount())
 		require.ErrorIs(t, c.Send(BinaryMessage, nil), net.ErrClosed)
 	})
 }
@@ -114,20 +114,20 @@ func TestWriteTimeoutOnASocket(t *testing.T) {
 // slowly it reads on the whole, and idleness does not count.
 func TestWriteTimeoutIsForEachFrame(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
-		c, p := m.connectNarrow(t, connConfig{writeTimeout: soon})
+		c, p := m.connectSmallPipe(t, connConfig{writeTimeout: settleTime})
 		go func() {
-			for buf := make([]byte, narrow); ; {
-				time.Sleep(soon / 4)
+			for buf := make([]byte, smallPipe); ; {
+				time.Sleep(settleTime / 4)
 				if _, err := io.ReadFull(p.conn, buf); err != nil {
 					return
 				}
 			}
 		}()
 		for i := range 20 {
-			data := []byte(long[:2*narrow])
+			data := []byte(longText[:2*smallPipe])
 			if i%3 == 0 {
 				require.NoError(t, c.Send(BinaryMessage, data))
-				time.Sleep(5 * soon)
+				time.Sleep(5 * settleTime)
 				require.Zero(t, c.BufferedAmount())
 			} else {
 				require.NoError(t, c.WriteMessage(BinaryMessage, data))
@@ -135,25 +135,25 @@ func TestWriteTimeoutIsForEachFrame(t *testing.T) {
 		}
 		require.Equal(t, StateOpen, c.State())
 		c.Close()
-		time.Sleep(soon)
+		time.Sleep(settleTime)
 	})
 }
 
-// TestWriteTimeoutBesideADeadline: the shorter of the two decides.
-func TestWriteTimeoutBesideADeadline(t *testing.T) {
+// TestWriteTimeoutAndDeadline: the shorter of the two decides.
+func TestWriteTimeoutAndDeadline(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
-		for _, deadline := range []time.Duration{soon / 2, 2 * soon} {
-			c, _ := m.connectNarrow(t, connConfig{writeTimeout: soon})
+		for _, deadline := range []time.Duration{settleTime / 2, 2 * settleTime} {
+			c, _ := m.connectSmallPipe(t, connConfig{writeTimeout: settleTime})
 			start := time.Now()
 			c.SetWriteDeadline(start.Add(deadline))
-			err := c.WriteMessage(BinaryMessage, []byte(long))
+			err := c.WriteMessage(BinaryMessage, []byte(longText))
 			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 			require.ErrorIs(t, err, net.ErrClosed, "it was half on its way")
-			require.Equal(t, min(soon, deadline), time.Since(start))
+			require.Equal(t, min(settleTime, deadline), time.Since(start))
 		}
 	})
 	// On a socket the writer's own deadline does no harm before the first byte.
-	c := stuffed(t)
+	c := newBlockedConn(t)
 	c.write.frames.timeout = time.Hour
 	require.ErrorIs(t, c.WriteControl(PingMessage, nil, time.Now().Add(10*time.Millisecond)), os.ErrDeadlineExceeded)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
@@ -170,8 +170,8 @@ func TestWriteTimeoutBesideADeadline(t *testing.T) {
 // TestNoWriteTimeout: without one a write waits for as long as it takes.
 func TestNoWriteTimeout(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
-		c, p := m.connectNarrow(t, connConfig{})
-		require.NoError(t, c.Send(TextMessage, []byte(long)))
+		c, p := m.connectSmallPipe(t, connConfig{})
+		require.NoError(t, c.Send(TextMessage, []byte(longText)))
 		written := make(chan error, 1)
 		go func() { written <- c.WriteMessage(TextMessage, []byte("at last")) }()
 		time.Sleep(1000 * time.Hour)

@@ -50,10 +50,10 @@ func TestWriteMessage(t *testing.T) {
 					}
 				}
 				for _, kind := range []int{PingMessage, PongMessage} {
-					require.NoError(t, write(c, kind, []byte(long[:125])))
-					p.expect(true, opcode(kind), long[:125])
+					require.NoError(t, write(c, kind, []byte(longText[:125])))
+					p.expect(true, opcode(kind), longText[:125])
 					if name == "WritePreparedMessage" {
-						p.expect(true, opcode(kind), long[:125])
+						p.expect(true, opcode(kind), longText[:125])
 					}
 				}
 			})
@@ -67,7 +67,7 @@ func TestWriteBufferPool(t *testing.T) {
 		pool := &countingPool{}
 		c := newConn(a, connConfig{client: client, writeBufferPool: pool, writeBufferSize: 1000})
 		require.NoError(t, c.WriteMessage(TextMessage, []byte("small")))
-		require.NoError(t, c.WriteMessage(TextMessage, []byte(long)))
+		require.NoError(t, c.WriteMessage(TextMessage, []byte(longText)))
 		w, err := c.NextWriter(TextMessage)
 		require.NoError(t, err)
 		require.EqualValues(t, 1, pool.lent.Load())
@@ -77,7 +77,7 @@ func TestWriteBufferPool(t *testing.T) {
 		require.NotZero(t, pool.gets.Load())
 
 		peer := newConn(b, connConfig{client: !client})
-		for _, want := range []string{"small", long, "streamed"} {
+		for _, want := range []string{"small", longText, "streamed"} {
 			_, data, err := peer.ReadMessage()
 			require.NoError(t, err)
 			require.Equal(t, want, string(data))

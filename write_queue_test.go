@@ -17,11 +17,11 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
-// TestSendTogether: what is queued while a write is under way goes out in one
+// TestSendSharesAWrite: what is queued while a write is under way goes out in one
 // write, in the order of the calls.
-func TestSendTogether(t *testing.T) {
+func TestSendSharesAWrite(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
-		c, s, p := m.gated(t, connConfig{})
+		c, s, p := m.connectGated(t, connConfig{})
 		var want []string
 		for i := range 50 {
 			want = append(want, strings.Repeat("x", i))
@@ -34,20 +34,20 @@ func TestSendTogether(t *testing.T) {
 		synctest.Wait()
 		require.EqualValues(t, 1, s.writes.Load(), "one write for all")
 		require.Zero(t, c.BufferedAmount())
-		require.NoError(t, c.Send(BinaryMessage, []byte(long)))
+		require.NoError(t, c.Send(BinaryMessage, []byte(longText)))
 		require.NoError(t, c.WriteMessage(TextMessage, []byte("behind")))
 		for _, text := range want {
 			p.expect(true, opText, text)
 		}
-		p.expect(true, opBinary, long)
+		p.expect(true, opBinary, longText)
 		p.expect(true, opText, "behind")
 	})
 }
 
-// TestWritersTogether: writers that find a write under way share the next.
-func TestWritersTogether(t *testing.T) {
+// TestWritersShareAWrite: writers that find a write under way share the next.
+func TestWritersShareAWrite(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
-		c, s, p := m.gated(t, connConfig{})
+		c, s, p := m.connectGated(t, connConfig{})
 		const writers = 40
 		c.write.lock.Acquire(nil, nil) // as by a message under way
 		var done sync.WaitGroup
@@ -68,7 +68,7 @@ func TestWritersTogether(t *testing.T) {
 // TestSendQueueLimit: the limit is exact, and what does not fit is not queued.
 func TestSendQueueLimit(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
-		c, s, p := m.gated(t, connConfig{sendQueueLimit: 100})
+		c, s, p := m.connectGated(t, connConfig{sendQueueLimit: 100})
 		require.Equal(t, ErrSendQueueFull, c.Send(TextMessage, make([]byte, 101)))
 		c.write.lock.Acquire(nil, nil)
 		require.NoError(t, c.Send(BinaryMessage, make([]byte, 97)))
@@ -86,7 +86,7 @@ func TestSendQueueLimit(t *testing.T) {
 		require.EqualValues(t, 2, s.writes.Load())
 		p.expect(true, opBinary, string(make([]byte, 97)))
 	})
-	c := endless(false, opText, 1)
+	c := newEndlessConn(false, opText, 1)
 	c.write.lock.Acquire(nil, nil)
 	require.NoError(t, c.Send(BinaryMessage, make([]byte, DefaultSendQueueLimit)))
 	require.Equal(t, ErrSendQueueFull, c.Send(BinaryMessage, []byte{0}), "the default")
@@ -100,11 +100,11 @@ func TestSendQueueLimit(t *testing.T) {
 // that is being written in fragments.
 func TestSendBetweenFragments(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
-		c, _, p := m.gated(t, connConfig{})
+		c, _, p := m.connectGated(t, connConfig{})
 		require.NoError(t, c.Send(TextMessage, []byte("before")))
 		w, err := c.NextWriter(BinaryMessage)
 		require.NoError(t, err)
-		io.WriteString(w, long)
+		io.WriteString(w, longText)
 		require.NoError(t, c.Send(TextMessage, []byte("after")))
 		synctest.Wait()
 		require.EqualValues(t, 5, c.BufferedAmount())
@@ -122,7 +122,7 @@ func TestSendBetweenFragments(t *testing.T) {
 				break
 			}
 		}
-		require.Equal(t, long, streamed)
+		require.Equal(t, longText, streamed)
 		p.expect(true, opText, "after")
 	})
 }
@@ -137,7 +137,7 @@ func TestBatchWrites(t *testing.T) {
 		t.Run(send.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := mode{chunking: func() wstest.Chunking { return wstest.Whole }, buffer: defaultBuffer}
-				c, s, p := m.gated(t, connConfig{batchWrites: true})
+				c, s, p := m.connectGated(t, connConfig{batchWrites: true})
 				go func() {
 					for {
 						kind, data, err := c.ReadMessage()
@@ -170,7 +170,7 @@ func TestBatchWrites(t *testing.T) {
 // the reader does not come back, and before a close frame.
 func TestBatchWritesFlush(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
-		c, _, p := m.gated(t, connConfig{batchWrites: true})
+		c, _, p := m.connectGated(t, connConfig{batchWrites: true})
 		p.send(p.text("1"), p.text("2"))
 		_, _, err := c.ReadMessage()
 		require.NoError(t, err)
@@ -178,14 +178,14 @@ func TestBatchWritesFlush(t *testing.T) {
 		p.expect(true, opText, "one")
 	})
 	eachMode(t, func(t *testing.T, m mode) {
-		c, _, p := m.gated(t, connConfig{batchWrites: true})
+		c, _, p := m.connectGated(t, connConfig{batchWrites: true})
 		p.send(p.text("1"), p.text("2"), p.close(1000, ""))
 		for range 2 {
 			_, _, err := c.ReadMessage()
 			require.NoError(t, err)
 			require.NoError(t, c.WriteMessage(TextMessage, []byte("answer")))
 		}
-		p.closesWhenSeen(func() {
+		p.expectThenClose(func() {
 			p.expect(true, opText, "answer")
 			p.expect(true, opText, "answer")
 			p.expectClose(1000)
@@ -196,17 +196,17 @@ func TestBatchWritesFlush(t *testing.T) {
 }
 
 // closesWhenSeen makes the peer close its side when it has seen what it expects.
-func (p *peer) closesWhenSeen(expect func()) {
+func (p *peer) expectThenClose(expect func()) {
 	go func() {
 		expect()
 		p.conn.Close()
 	}()
 }
 
-// TestSendStuckSocket: Send does not wait for a peer that does not read, what
+// TestSendToBlockedSocket: Send does not wait for a peer that does not read, what
 // the socket took a part of is continued, and control frames do not get into
 // the middle of it.
-func TestSendStuckSocket(t *testing.T) {
+func TestSendToBlockedSocket(t *testing.T) {
 	for _, client := range []bool{false, true} {
 		server, remote := socketPair(t)
 		c := newConn(server, connConfig{client: client, sendQueueLimit: -1})
@@ -237,14 +237,14 @@ func TestSendStuckSocket(t *testing.T) {
 // TestQueueSurvivesDeadline: a write that gives up with nothing of it on its
 // way leaves what was queued before it in the queue.
 func TestQueueSurvivesDeadline(t *testing.T) {
-	c, remote := stuffedPair(t)
+	c, remote := newBlockedPair(t)
 	const text = firstByte(finBit | opText)
 	require.NoError(t, c.write.ownQueue().add(text, []byte("first")))
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	require.Equal(t, context.DeadlineExceeded, c.WriteMessageContext(ctx, TextMessage, []byte("given up")))
 	c.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
-	require.ErrorIs(t, c.WriteMessage(TextMessage, []byte(long)), os.ErrDeadlineExceeded)
+	require.ErrorIs(t, c.WriteMessage(TextMessage, []byte(longText)), os.ErrDeadlineExceeded)
 	c.SetWriteDeadline(time.Time{})
 	require.EqualValues(t, 5, c.BufferedAmount())
 	require.NoError(t, c.write.ownQueue().add(text, []byte("second")))
@@ -265,7 +265,7 @@ func TestQueueSurvivesDeadline(t *testing.T) {
 }
 
 func TestSendAllocations(t *testing.T) {
-	countsAllocations(t)
+	skipUnlessAllocationsCount(t)
 	for _, client := range []bool{false, true} {
 		server, remote := socketPair(t)
 		go io.Copy(io.Discard, remote)
@@ -281,7 +281,7 @@ func TestSendAllocations(t *testing.T) {
 // and not begun to write, but does not wait for the end of a long message.
 func TestSendBeforeClose(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
-		c, _, p := m.gated(t, connConfig{})
+		c, _, p := m.connectGated(t, connConfig{})
 		c.write.lock.Acquire(nil, nil) // as by a flusher
 		require.NoError(t, c.write.ownQueue().add(finBit|firstByte(opText), []byte("queued")))
 		b := c.write.ownQueue().take()
@@ -296,10 +296,10 @@ func TestSendBeforeClose(t *testing.T) {
 		p.expectClose(1000)
 	})
 	eachMode(t, func(t *testing.T, m mode) {
-		c, _, p := m.gated(t, connConfig{})
+		c, _, p := m.connectGated(t, connConfig{})
 		w, err := c.NextWriter(BinaryMessage)
 		require.NoError(t, err)
-		io.WriteString(w, long) // a part of it is out
+		io.WriteString(w, longText) // a part of it is out
 		require.NoError(t, c.Send(TextMessage, []byte("lost")))
 		require.NoError(t, c.WriteControl(CloseMessage, FormatCloseMessage(1000, ""), time.Now().Add(controlTimeout)))
 		for f, err := p.next(); f.opcode != opClose; f, err = p.next() {
@@ -314,10 +314,10 @@ func TestSendBeforeClose(t *testing.T) {
 // queue is written although the writer has given up.
 func TestLimitDoesNotCutTheQueue(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
-		c, _, p := m.gated(t, connConfig{})
+		c, _, p := m.connectGated(t, connConfig{})
 		c.write.frames.lock.Acquire(nil, nil) // as by a ping that is being written
 		result := c.write.ownQueue().addWaiting(finBit|firstByte(opText), []byte("first"))
-		ctx, cancel := context.WithTimeout(t.Context(), soon)
+		ctx, cancel := context.WithTimeout(t.Context(), settleTime)
 		defer cancel()
 		require.Equal(t, context.DeadlineExceeded, c.WriteMessageContext(ctx, TextMessage, []byte("given up")))
 		c.write.frames.lock.Release()
