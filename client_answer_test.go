@@ -59,7 +59,7 @@ func TestEarlyBytesOnClient(t *testing.T) {
 			eachEarlyCase(t, func(t *testing.T, messages []string, late, buffer int) {
 				early, rest := earlyFrames(messages, false, late)
 				b.early <- early
-				d := &Dialer{ReadBufferSize: buffer, TLSClientConfig: b.trust}
+				d := &Dialer{ReadBufferSize: buffer, TLSClientConfig: b.tlsConfig}
 				c, _, err := d.Dial(b.url, nil)
 				require.NoError(t, err)
 				defer c.Close()

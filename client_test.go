@@ -336,13 +336,13 @@ func TestNoRequestSplitting(t *testing.T) {
 	} {
 		for _, proxy := range []*url.URL{nil, {Scheme: "http", Host: "proxy.example", User: url.UserPassword(raw, raw)}, {Scheme: "http", Host: "proxy.example" + raw}} {
 			t.Run(fmt.Sprintf("%s/%v", name, proxy != nil), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { testRequestLines(t, u, proxy) })
+				synctest.Test(t, func(t *testing.T) { checkRequestLines(t, u, proxy) })
 			})
 		}
 	}
 }
 
-func testRequestLines(t *testing.T, u, proxy *url.URL) {
+func checkRequestLines(t *testing.T, u, proxy *url.URL) {
 	s := newFakeNetwork(acceptHandshake)
 	var written bytes.Buffer // requests are not in s.requests if they are none
 	d := &Dialer{HandshakeTimeout: time.Minute}

@@ -51,7 +51,7 @@ func (l hiddenTLS) Accept() (net.Conn, error) {
 }
 
 // taken returns what was offered.
-func (a *alpnRecorder) taken() [][]string {
+func (a *alpnRecorder) recorded() [][]string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.offers
@@ -96,11 +96,11 @@ func TestNextProtos(t *testing.T) {
 				require.NoError(t, err)
 				defer c.Close()
 				requireEcho(t, c)
-				assert.Equal(t, [][]string{test.want}, atServer.taken())
+				assert.Equal(t, [][]string{test.want}, atServer.recorded())
 				assert.Equal(t, test.chosen, c.NetConn().(*tls.Conn).ConnectionState().NegotiatedProtocol)
 				assert.Equal(t, test.nextProtos, config.NextProtos, "the configuration is the application's")
 				if name == "https" {
-					assert.Equal(t, [][]string{{"http/1.1"}}, atProxy.taken())
+					assert.Equal(t, [][]string{{"http/1.1"}}, atProxy.recorded())
 				}
 			})
 		}
@@ -114,7 +114,7 @@ func TestNextProtosWithoutConfig(t *testing.T) {
 	_, _, err := (&Dialer{}).Dial("wss://"+addr, nil)
 	var untrusted *tls.CertificateVerificationError
 	require.ErrorAs(t, err, &untrusted)
-	assert.Equal(t, [][]string{{"http/1.1"}}, a.taken())
+	assert.Equal(t, [][]string{{"http/1.1"}}, a.recorded())
 }
 
 // TestNetDialTLSContextForProxy: NetDialTLSContext connects to an https proxy,

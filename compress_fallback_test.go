@@ -278,9 +278,9 @@ func TestUpgradeCompressionRequired(t *testing.T) {
 	} {
 		s := newTestHandler(t)
 		s.Compression = &wish
-		s.serve = func(*Conn) {}
+		s.handle = func(*Conn) {}
 		answer := rawExchange(t, s.listen(t).Listener.Addr(), addHeader("", "Sec-WebSocket-Extensions: "+test.offers).text(t))
-		err := <-s.outcomes
+		err := <-s.upgradeErrors
 		if test.answer != "" {
 			require.NoError(t, err, test.offers)
 			assert.Equal(t, []string{test.answer}, answer.header["Sec-Websocket-Extensions"])

@@ -42,7 +42,7 @@ func TestSubprotocolsOnTheWire(t *testing.T) {
 				s.Subprotocols, d.Subprotocols = []string{protocol}, []string{"other", protocol}
 			}
 			chosen := make(chan string, 1)
-			s.serve = func(c *Conn) { chosen <- c.Subprotocol() }
+			s.handle = func(c *Conn) { chosen <- c.Subprotocol() }
 			c, resp, err := d.Dial(s.listen(t).URL, request)
 			require.NoError(t, err, protocol)
 			assert.Equal(t, protocol, c.Subprotocol())
@@ -88,9 +88,9 @@ func TestEmptySubprotocolOfServer(t *testing.T) {
 		} else {
 			s.Subprotocols = []string{"", "b"}
 		}
-		s.serve = func(*Conn) {}
+		s.handle = func(*Conn) {}
 		answer := rawExchange(t, s.listen(t).Listener.Addr(), addHeader("", "Sec-WebSocket-Protocol: a").text(t))
-		require.NoError(t, <-s.outcomes)
+		require.NoError(t, <-s.upgradeErrors)
 		assert.Empty(t, answer.header["Sec-Websocket-Protocol"])
 	}
 }

@@ -154,7 +154,7 @@ func exampleCertificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 // go to the one before.
 type earlyServer struct {
 	url         string
-	trust       *tls.Config
+	tlsConfig   *tls.Config
 	early, rest chan []byte
 }
 
@@ -289,36 +289,36 @@ const testTimeout = 20 * time.Second
 // A testHandler is an http.Handler that upgrades every request.
 type testHandler struct {
 	Upgrader
-	header   http.Header                                   // added to the answer
-	wrap     func(http.ResponseWriter) http.ResponseWriter // a middleware
-	serve    func(*Conn)                                   // nil: what comes is sent back
-	outcomes chan error                                    // of each Upgrade
-	hijacks  atomic.Int32
-	running  sync.WaitGroup
+	header        http.Header                                   // added to the answer
+	middleware    func(http.ResponseWriter) http.ResponseWriter // a middleware
+	handle        func(*Conn)                                   // nil: what comes is sent back
+	upgradeErrors chan error                                    // of each Upgrade
+	hijacks       atomic.Int32
+	handlers      sync.WaitGroup
 }
 
 // newTestHandler returns a handler that the test waits for at its end.
 func newTestHandler(t *testing.T) *testHandler {
-	d := &testHandler{outcomes: make(chan error, 100)}
-	t.Cleanup(d.running.Wait)
+	d := &testHandler{upgradeErrors: make(chan error, 100)}
+	t.Cleanup(d.handlers.Wait)
 	return d
 }
 
 func (d *testHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	d.running.Add(1)
-	defer d.running.Done()
+	d.handlers.Add(1)
+	defer d.handlers.Done()
 	w = hijackCounter{w, &d.hijacks}
-	if d.wrap != nil {
-		w = d.wrap(w)
+	if d.middleware != nil {
+		w = d.middleware(w)
 	}
 	c, err := d.Upgrade(w, r, d.header)
-	d.outcomes <- err
+	d.upgradeErrors <- err
 	if err != nil {
 		return
 	}
 	defer c.Close()
-	if d.serve != nil {
-		d.serve(c)
+	if d.handle != nil {
+		d.handle(c)
 		return
 	}
 	for {

@@ -63,14 +63,14 @@ func TestDialThroughProxy(t *testing.T) {
 					m := newTestProxy(t)
 					proxy, err := url.Parse(proxyScheme + "://" + userinfo + start(t, m))
 					require.NoError(t, err)
-					testThroughProxy(t, s, m, proxy)
+					dialThroughProxy(t, s, m, proxy)
 				})
 			}
 		}
 	}
 }
 
-func testThroughProxy(t *testing.T, s *httptest.Server, m *testProxy, proxy *url.URL) {
+func dialThroughProxy(t *testing.T, s *httptest.Server, m *testProxy, proxy *url.URL) {
 	var asked []string
 	d := &Dialer{
 		TLSClientConfig: clientTLSConfig(newTLSServer(t)),
@@ -192,7 +192,7 @@ func TestProxyFails(t *testing.T) {
 		}
 		for server, reason := range map[string]string{"ws://example.com/": test.reason, "wss://example.com/": test.wssReason} {
 			t.Run(test.name+" "+server, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { testProxyFails(t, server, test.answer, reason) })
+				synctest.Test(t, func(t *testing.T) { expectProxyError(t, server, test.answer, reason) })
 			})
 		}
 	}
@@ -200,15 +200,15 @@ func TestProxyFails(t *testing.T) {
 	for _, behind := range []string{"H", "HTTP/1.1 101 "} {
 		t.Run("bytes behind the answer "+behind, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				testProxyFails(t, "ws://example.com/", "HTTP/1.1 200 OK\r\n\r\n"+behind, "proxyconnect tcp: proxy sent data after its response")
+				expectProxyError(t, "ws://example.com/", "HTTP/1.1 200 OK\r\n\r\n"+behind, "proxyconnect tcp: proxy sent data after its response")
 			})
 		})
 	}
 }
 
-// testProxyFails dials through a proxy that answers CONNECT, and expects an
+// expectProxyError dials through a proxy that answers CONNECT, and expects an
 // error that says reason.
-func testProxyFails(t *testing.T, server, answer, reason string) {
+func expectProxyError(t *testing.T, server, answer, reason string) {
 	s := newFakeNetwork(func(*http.Request) string { return answer })
 	proxy := &url.URL{Scheme: "http", Host: "proxy.example:3128", User: url.UserPassword("user", "secret")}
 	c, resp, err := (&Dialer{NetDialContext: s.dial, Proxy: http.ProxyURL(proxy)}).Dial(server, nil)

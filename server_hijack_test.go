@@ -57,11 +57,11 @@ func TestStalledHandshakesDoNotBlockServer(t *testing.T) {
 
 // TestEarlyBytesOnServer sends frames in one piece with the request.
 func TestEarlyBytesOnServer(t *testing.T) {
-	t.Run("plain", func(t *testing.T) { testEarlyBytesOnServer(t, (*httptest.Server).Start) })
-	t.Run("TLS", func(t *testing.T) { testEarlyBytesOnServer(t, (*httptest.Server).StartTLS) })
+	t.Run("plain", func(t *testing.T) { sendEarlyBytes(t, (*httptest.Server).Start) })
+	t.Run("TLS", func(t *testing.T) { sendEarlyBytes(t, (*httptest.Server).StartTLS) })
 }
 
-func testEarlyBytesOnServer(t *testing.T, start func(*httptest.Server)) {
+func sendEarlyBytes(t *testing.T, start func(*httptest.Server)) {
 	s, conns := newUpgradeServer(t)
 	start(s)
 	t.Cleanup(s.Close)
@@ -168,7 +168,7 @@ func TestUpgradeOverHTTP2(t *testing.T) {
 	// RFC 9113, Section 8.2.2: fields of the connection must not be there.
 	assert.Empty(t, resp.Header.Values("Upgrade"))
 	assert.Empty(t, resp.Header.Values("Connection"))
-	require.Error(t, <-d.outcomes)
+	require.Error(t, <-d.upgradeErrors)
 }
 
 // TestUpgradeOnAllServers does a handshake and sends messages wherever net/http
@@ -180,7 +180,7 @@ func TestUpgradeOnAllServers(t *testing.T) {
 	}{
 		{"plain", func(t *testing.T, d *testHandler) (*Dialer, string) { return &Dialer{}, d.listen(t).URL }},
 		{"middleware", func(t *testing.T, d *testHandler) (*Dialer, string) {
-			d.wrap = func(w http.ResponseWriter) http.ResponseWriter { return unwrapWriter{unwrapWriter{w}} }
+			d.middleware = func(w http.ResponseWriter) http.ResponseWriter { return unwrapWriter{unwrapWriter{w}} }
 			return &Dialer{}, d.listen(t).URL
 		}},
 		{"mux", func(t *testing.T, d *testHandler) (*Dialer, string) {
@@ -344,13 +344,13 @@ func TestUpgradeWithoutHijacker(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			d := newTestHandler(t)
-			d.wrap = test.wrap
+			d.middleware = test.wrap
 			answer := rawExchange(t, d.listen(t).Listener.Addr(), sampleRequest)
 			assert.Equal(t, http.StatusInternalServerError, answer.status)
 			assert.Equal(t, []string{"close"}, answer.header["Connection"])
 			assert.Contains(t, answer.body, test.cause.Error())
 			assert.Contains(t, answer.body, test.reason)
-			err := <-d.outcomes
+			err := <-d.upgradeErrors
 			var refused HandshakeError
 			require.ErrorAs(t, err, &refused)
 			assert.Equal(t, 500, refused.Status())

@@ -70,7 +70,7 @@ func TestUpgradeRefuses(t *testing.T) {
 			d := newTestHandler(t)
 			answer := rawExchange(t, d.listen(t).Listener.Addr(), test.text(t))
 			assert.Equal(t, test.status, answer.status)
-			err := <-d.outcomes
+			err := <-d.upgradeErrors
 			var refused HandshakeError
 			require.ErrorAs(t, err, &refused)
 			assert.Equal(t, test.status, refused.Status())
@@ -98,9 +98,9 @@ func TestUpgradeAccepts(t *testing.T) {
 	for _, test := range acceptedRequests {
 		t.Run(test.name, func(t *testing.T) {
 			d := newTestHandler(t)
-			d.serve = func(*Conn) {}
+			d.handle = func(*Conn) {}
 			answer := rawExchange(t, d.listen(t).Listener.Addr(), test.text(t))
-			require.NoError(t, <-d.outcomes)
+			require.NoError(t, <-d.upgradeErrors)
 			assert.Equal(t, 101, answer.status)
 			key := parseRequest(t, test.text(t)).Header.Get("Sec-WebSocket-Key")
 			assert.Equal(t, http.Header{
@@ -134,10 +134,10 @@ func TestUpgradeRefusesOrigin(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			d := newTestHandler(t)
 			d.CheckOrigin = test.check
-			d.serve = func(*Conn) {}
+			d.handle = func(*Conn) {}
 			answer := rawExchange(t, d.listen(t).Listener.Addr(), addHeader("", "Origin: "+test.origin).text(t))
 			require.Equal(t, test.status, answer.status)
-			err := <-d.outcomes
+			err := <-d.upgradeErrors
 			if test.status == 101 {
 				require.NoError(t, err)
 				return
@@ -181,7 +181,7 @@ func TestUpgradeRefusesResponseHeader(t *testing.T) {
 			assert.Equal(t, []string{"close"}, answer.header["Connection"])
 			assert.Empty(t, answer.header.Values("Set-Cookie"))
 			var refused HandshakeError
-			require.ErrorAs(t, <-d.outcomes, &refused)
+			require.ErrorAs(t, <-d.upgradeErrors, &refused)
 			assert.Equal(t, 500, refused.Status())
 			assert.Zero(t, d.hijacks.Load())
 		})
@@ -209,9 +209,9 @@ func TestUpgradeSubprotocols(t *testing.T) {
 			d := newTestHandler(t)
 			d.Subprotocols, d.header = test.server, test.header
 			chosen := make(chan string, 1)
-			d.serve = func(c *Conn) { chosen <- c.Subprotocol() }
+			d.handle = func(c *Conn) { chosen <- c.Subprotocol() }
 			answer := rawExchange(t, d.listen(t).Listener.Addr(), addHeader("", "Sec-WebSocket-Protocol: "+test.offered).text(t))
-			require.NoError(t, <-d.outcomes)
+			require.NoError(t, <-d.upgradeErrors)
 			assert.Equal(t, test.want, <-chosen)
 			var want []string
 			if test.want != "" {
@@ -225,7 +225,7 @@ func TestUpgradeSubprotocols(t *testing.T) {
 func TestUpgradeAddsResponseHeader(t *testing.T) {
 	d := newTestHandler(t)
 	d.header = http.Header{"Set-Cookie": {"a=b", "c=d"}, "x-lower": {"y"}}
-	d.serve = func(*Conn) {}
+	d.handle = func(*Conn) {}
 	answer := rawExchange(t, d.listen(t).Listener.Addr(), sampleRequest)
 	assert.Equal(t, []string{"a=b", "c=d"}, answer.header["Set-Cookie"])
 	assert.Equal(t, "y", answer.header.Get("X-Lower"))
@@ -285,7 +285,7 @@ func TestServerConnAccessors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := newTestHandler(t)
 			conns := make(chan *Conn, 1)
-			d.serve = func(c *Conn) {
+			d.handle = func(c *Conn) {
 				conns <- c
 				c.ReadMessage()
 			}
@@ -326,7 +326,7 @@ func TestRequestedURL(t *testing.T) {
 		text := strings.Replace(sampleRequest, "/chat?room=1", target, 1)
 		d := newTestHandler(t)
 		urls := make(chan string, 1)
-		d.serve = func(c *Conn) { urls <- c.URL() }
+		d.handle = func(c *Conn) { urls <- c.URL() }
 		answer := rawExchange(t, d.listen(t).Listener.Addr(), text)
 		require.Equal(t, 101, answer.status, target)
 		got := <-urls
