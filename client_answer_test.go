@@ -51,7 +51,7 @@ func TestDialAcceptsAnswers(t *testing.T) {
 	}
 }
 
-// TestEarlyBytesOnClient sends frames in one piece with the answer.
+// TestEarlyBytesOnClient sends frames in one piece with the response.
 func TestEarlyBytesOnClient(t *testing.T) {
 	for _, scheme := range []string{"ws", "wss"} {
 		t.Run(scheme, func(t *testing.T) {
@@ -71,7 +71,8 @@ func TestEarlyBytesOnClient(t *testing.T) {
 	}
 }
 
-// TestDialRefusesAnswers: a 101 that does not open a connection.
+// TestDialRefusesAnswers has responses with status 101 that do not open a
+// connection.
 func TestDialRefusesAnswers(t *testing.T) {
 	edit := func(old, new string) func(*http.Request) string {
 		return func(r *http.Request) string { return strings.Replace(acceptingResponse(r), old, new, 1) }
@@ -95,7 +96,7 @@ func TestDialRefusesAnswers(t *testing.T) {
 			return acceptingResponse(r, "Sec-WebSocket-Extensions: permessage-deflate")
 		}, "extension"},
 		{"a subprotocol", func(r *http.Request) string { return acceptingResponse(r, "Sec-WebSocket-Protocol: mqtt") }, "subprotocol"},
-		{"an Upgrade that net/http does not see", edit("Upgrade: websocket", "Upgrade:\r\nUpgrade: websocket"), "net/http"},
+		{"an Upgrade that net/http overlooks", edit("Upgrade: websocket", "Upgrade:\r\nUpgrade: websocket"), "net/http"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -117,7 +118,8 @@ func TestDialRefusesAnswers(t *testing.T) {
 	}
 }
 
-// TestDialRefused: another status than 101, with the start of the body.
+// TestDialRefused has responses with another status than 101. They are returned
+// with the start of the body.
 func TestDialRefused(t *testing.T) {
 	const size = 5000
 	for _, test := range []struct{ name, head, body string }{
@@ -126,7 +128,7 @@ func TestDialRefused(t *testing.T) {
 		{"until the end", "403 Forbidden", longText[:size]},
 		{"redirect", "302 Found\r\nLocation: ws://example.org/\r\nContent-Length: 5000", longText[:size]},
 		{"permanent redirect", "308 Permanent Redirect\r\nLocation: /other\r\nContent-Length: 5000", longText[:size]},
-		{"success of another kind", "200 OK\r\nContent-Length: 5000", longText[:size]},
+		{"another success", "200 OK\r\nContent-Length: 5000", longText[:size]},
 		{"with the headers of a handshake", "426 Upgrade Required\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 5000", longText[:size]},
 		{"no body", "503 Service Unavailable\r\nContent-Length: 0", ""},
 		{"a short body", "503 Service Unavailable\r\nContent-Length: 5", "sorry"},
@@ -155,7 +157,7 @@ func TestDialRefused(t *testing.T) {
 	}
 }
 
-// TestDialNoHTTP: what is no answer, or no end of one.
+// TestDialNoHTTP has servers that send no response, or a part of one.
 func TestDialNoHTTP(t *testing.T) {
 	forever := func(start, more string) func(net.Conn) {
 		return func(conn net.Conn) {
@@ -169,7 +171,7 @@ func TestDialNoHTTP(t *testing.T) {
 		"nothing":                        func(conn net.Conn) {},
 		"half a head":                    func(conn net.Conn) { io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgr") },
 		"another protocol":               func(conn net.Conn) { io.WriteString(conn, "SSH-2.0-OpenSSH_9.9\r\n") },
-		"a header that is none":          func(conn net.Conn) { io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nno colon\r\n\r\n") },
+		"a header without a colon":       func(conn net.Conn) { io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nno colon\r\n\r\n") },
 		"a status line without end":      forever("HTTP/1.1 101 ", "x"),
 		"a line without end":             forever("HTTP/1.1 101 Switching Protocols\r\nX: ", "xxxxxxxxxxxxxxx"),
 		"lines without end":              forever("HTTP/1.1 101 Switching Protocols\r\n", "X: y\r\n"),
@@ -194,8 +196,8 @@ func TestDialNoHTTP(t *testing.T) {
 	}
 }
 
-// TestRedirectsAreNotFollowed: the other host hears nothing, least of all
-// credentials.
+// TestRedirectsAreNotFollowed checks that the other host gets no request. It
+// could have credentials in it.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		asked := 0

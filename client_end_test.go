@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestDialTimeouts stops a Dial in each of its stages, by a context or by
+// TestDialTimeouts ends a Dial in each of its stages, by a context or by
 // HandshakeTimeout.
 func TestDialTimeouts(t *testing.T) {
 	const forever = -1
@@ -33,9 +33,9 @@ func TestDialTimeouts(t *testing.T) {
 		{"dialing", "ws://example.com/", "", forever, discardAll},
 		{"dialing for TLS", "wss://example.com/", "", forever, discardAll},
 		{"dialing a proxy", "ws://example.com/", "http://proxy.example/", forever, discardAll},
-		{"dialing deaf", "ws://example.com/", "", time.Hour, discardAll},
-		{"dialing deaf for TLS", "wss://example.com/", "", time.Hour, discardAll},
-		{"dialing a proxy deaf", "ws://example.com/", "http://proxy.example/", time.Hour, discardAll},
+		{"dial that ignores its context", "ws://example.com/", "", time.Hour, discardAll},
+		{"dial that ignores its context for TLS", "wss://example.com/", "", time.Hour, discardAll},
+		{"dial that ignores its context for a proxy", "ws://example.com/", "http://proxy.example/", time.Hour, discardAll},
 		{"TLS handshake", "wss://example.com/", "", 0, discardAll},
 		{"TLS handshake with a proxy", "ws://example.com/", "https://example.com/", 0, discardAll},
 		{"TLS handshake with a proxy for TLS", "wss://example.com/", "https://example.com/", 0, discardAll},
@@ -74,10 +74,10 @@ func TestDialTimeouts(t *testing.T) {
 	}
 }
 
-// dialTime is when the contexts of dialEnds end.
+// dialTime is the time after which the contexts of dialEnds end.
 const dialTime = 30 * time.Second
 
-var errDialCause = errors.New("changed my mind")
+var errDialCause = errors.New("canceled by the test")
 
 // dialEnds are the ways to end a Dial after dialTime.
 var dialEnds = map[string]struct {
@@ -110,8 +110,8 @@ var dialEnds = map[string]struct {
 	}},
 }
 
-// TestDialTimeoutInErrorBody: the answer is known, so that it is returned with
-// what there is of its body.
+// TestDialTimeoutInErrorBody checks that a response is returned even if Dial ends
+// inside its body, with the part that has been read.
 func TestDialTimeoutInErrorBody(t *testing.T) {
 	for name, end := range dialEnds {
 		t.Run(name, func(t *testing.T) {
@@ -142,7 +142,8 @@ func TestDialWithEndedContext(t *testing.T) {
 	assert.Empty(t, s.dialed())
 }
 
-// TestContextEndsAfterDial: what ended a Dial does not end the connection.
+// TestContextEndsAfterDial checks that neither the context of a Dial nor
+// HandshakeTimeout ends the connection.
 func TestContextEndsAfterDial(t *testing.T) {
 	cert, roots := exampleCertificate(t)
 	for _, scheme := range []string{"ws", "wss"} {
@@ -172,7 +173,8 @@ func TestContextEndsAfterDial(t *testing.T) {
 	}
 }
 
-// TestDeadlineOfNetDial: one that was to bound the handshake ends with it.
+// TestDeadlineOfNetDial checks that a connection has no deadline after the
+// handshake.
 func TestDeadlineOfNetDial(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := new(Upgrader).Upgrade(w, r, nil)
@@ -194,7 +196,7 @@ func TestDeadlineOfNetDial(t *testing.T) {
 	require.True(t, deadlines[len(deadlines)-1].IsZero())
 }
 
-// A deadlineConn notes the deadlines that are set.
+// A deadlineConn records the deadlines that are set.
 type deadlineConn struct {
 	net.Conn
 	deadlines *[]time.Time

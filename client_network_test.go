@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestDialFunctions: which of the dial functions is called for what.
+// TestDialFunctions checks which of the dial functions is called.
 func TestDialFunctions(t *testing.T) {
 	for _, test := range []struct{ name, url, set, want string }{
 		{"NetDial", "ws://example.com/", "NetDial", "NetDial example.com:80"},
@@ -32,7 +32,7 @@ func TestDialFunctions(t *testing.T) {
 		{"TLS over NetDialContext", "wss://example.com/", "NetDialContext", "NetDialContext example.com:443"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			cause := errors.New("no way")
+			cause := errors.New("dial failed")
 			var got []string
 			type key struct{}
 			ctx := context.WithValue(t.Context(), key{}, "value")
@@ -144,20 +144,20 @@ func TestDialTrace(t *testing.T) {
 		events []string
 		traced net.Conn
 	)
-	note := func(event string) {
+	record := func(event string) {
 		mu.Lock()
 		defer mu.Unlock()
 		events = append(events, event)
 	}
 	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
-		GetConn:              func(string) { note("GetConn") },
-		ConnectStart:         func(string, string) { note("ConnectStart") },
-		ConnectDone:          func(string, string, error) { note("ConnectDone") },
-		TLSHandshakeStart:    func() { note("TLSHandshakeStart") },
-		TLSHandshakeDone:     func(tls.ConnectionState, error) { note("TLSHandshakeDone") },
-		GotConn:              func(info httptrace.GotConnInfo) { note("GotConn"); traced = info.Conn },
-		WroteRequest:         func(httptrace.WroteRequestInfo) { note("WroteRequest") },
-		GotFirstResponseByte: func() { note("GotFirstResponseByte") },
+		GetConn:              func(string) { record("GetConn") },
+		ConnectStart:         func(string, string) { record("ConnectStart") },
+		ConnectDone:          func(string, string, error) { record("ConnectDone") },
+		TLSHandshakeStart:    func() { record("TLSHandshakeStart") },
+		TLSHandshakeDone:     func(tls.ConnectionState, error) { record("TLSHandshakeDone") },
+		GotConn:              func(info httptrace.GotConnInfo) { record("GotConn"); traced = info.Conn },
+		WroteRequest:         func(httptrace.WroteRequestInfo) { record("WroteRequest") },
+		GotFirstResponseByte: func() { record("GotFirstResponseByte") },
 	})
 	c, _, err := (&Dialer{TLSClientConfig: clientTLSConfig(s)}).DialContext(ctx, s.URL, nil)
 	require.NoError(t, err)

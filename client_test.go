@@ -21,9 +21,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestDialURL: where a URL leads to, and what is asked for there.
+// TestDialURL checks which address is dialed for a URL, and what the request and
+// Conn.URL have of it.
 func TestDialURL(t *testing.T) {
-	for _, test := range []struct{ url, addr, host, uri, is string }{
+	for _, test := range []struct{ url, addr, host, uri, connURL string }{
 		{"ws://example.com", "example.com:80", "example.com", "/", "ws://example.com/"},
 		{"wss://example.com", "example.com:443", "example.com", "/", "wss://example.com/"},
 		{"http://example.com/", "example.com:80", "example.com", "/", "ws://example.com/"},
@@ -50,7 +51,7 @@ func TestDialURL(t *testing.T) {
 				r := parseRequest(t, s.requests[0])
 				assert.Equal(t, test.host, r.Host)
 				assert.Equal(t, test.uri, r.RequestURI)
-				assert.Equal(t, test.is, c.URL())
+				assert.Equal(t, test.connURL, c.URL())
 				require.NoError(t, c.Close())
 				s.open.Wait()
 			})
@@ -58,7 +59,7 @@ func TestDialURL(t *testing.T) {
 	}
 }
 
-// TestDialRequest: what a request looks like.
+// TestDialRequest checks the requests that Dial sends.
 func TestDialRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFakeNetwork(func(r *http.Request) string {
@@ -73,7 +74,7 @@ func TestDialRequest(t *testing.T) {
 			assert.Equal(t, "yes", resp.Header.Get("X-Answer"))
 			body, err := io.ReadAll(resp.Body)
 			require.NoError(t, err)
-			assert.Empty(t, body, "the stream is the connection's")
+			assert.Empty(t, body, "the connection reads what follows")
 			require.NoError(t, c.Close())
 
 			r := parseRequest(t, s.requests[i])
@@ -91,12 +92,12 @@ func TestDialRequest(t *testing.T) {
 				"Origin":                 {"http://example.com"},
 				"X":                      {"1", "2"},
 			}, r.Header)
-			assert.Contains(t, s.requests[i], "\r\nUpgrade: websocket\r\n", "no space behind it")
-			assert.Contains(t, s.requests[i], "\r\nSec-WebSocket-Key: ", "spelt as in the RFC")
+			assert.Contains(t, s.requests[i], "\r\nUpgrade: websocket\r\n", "no space at the end")
+			assert.Contains(t, s.requests[i], "\r\nSec-WebSocket-Key: ", "spelled as in the RFC")
 			assert.Contains(t, s.requests[i], "\r\nSec-WebSocket-Version: 13\r\n")
 			assert.Contains(t, s.requests[i], "\r\nSec-WebSocket-Protocol: a, b\r\n")
 		}
-		assert.Len(t, keys, 3, "a key for each")
+		assert.Len(t, keys, 3, "every request has another key")
 		s.open.Wait()
 	})
 }
@@ -130,8 +131,9 @@ func TestDialAuthorization(t *testing.T) {
 	}
 }
 
-// TestDialHeaderSpelling: fields that net/http writes itself come once, or
-// not at all where a handshake has none, however the caller spells them.
+// TestDialHeaderSpelling checks that the fields that net/http writes itself are
+// sent once, or not at all if they do not belong in a handshake, whatever the
+// case of their names.
 func TestDialHeaderSpelling(t *testing.T) {
 	for _, spell := range []func(string) string{http.CanonicalHeaderKey, strings.ToLower, strings.ToUpper} {
 		t.Run(spell("Host"), func(t *testing.T) {
@@ -162,7 +164,8 @@ func TestDialHeaderSpelling(t *testing.T) {
 	}
 }
 
-// TestDialMisuse: what is wrong before anything is sent is not sent.
+// TestDialMisuse checks that Dial fails before it connects if its arguments are
+// invalid.
 func TestDialMisuse(t *testing.T) {
 	type misuse struct {
 		url          string
@@ -210,7 +213,7 @@ func TestDialMisuse(t *testing.T) {
 	}
 }
 
-// TestDialUnderJS: the error says why there is no connection.
+// TestDialUnderJS checks that the error says why there is no connection.
 func TestDialUnderJS(t *testing.T) {
 	if runtime.GOOS != "js" {
 		t.Skip("other systems have sockets")
@@ -230,7 +233,7 @@ func TestDialJar(t *testing.T) {
 			return strings.Replace(acceptingResponse(r, "Set-Cookie: a="+status+"1", "Set-Cookie: b=2; Path=/other", "Content-Length: 0"), "101", status+"1", 1)
 		})
 		d := &Dialer{NetDialContext: s.dial, Jar: jar}
-		for _, status = range []string{"10", "40"} { // what a refusal sets is kept, too
+		for _, status = range []string{"10", "40"} { // cookies of an error response are kept too
 			c, _, err := d.Dial("ws://example.com/", http.Header{"Cookie": {"own=0"}})
 			if err == nil {
 				require.NoError(t, c.Close())
@@ -248,8 +251,8 @@ func TestDialJar(t *testing.T) {
 	})
 }
 
-// TestDialSubprotocolHeader: without Dialer.Subprotocols the header
-// says what may be chosen.
+// TestDialSubprotocolHeader checks that the header offers subprotocols if
+// Dialer.Subprotocols is empty.
 func TestDialSubprotocolHeader(t *testing.T) {
 	for name, header := range map[string]http.Header{
 		"canonical":  {"Sec-Websocket-Protocol": {"a, b"}},
@@ -289,8 +292,8 @@ func TestDefaultDialer(t *testing.T) {
 	requireEcho(t, c)
 }
 
-// TestDialSendsAllCookies: the caller's lines and the jar's cookies go out
-// together.
+// TestDialSendsAllCookies checks that the cookies of the header and those of the
+// jar are sent together.
 func TestDialSendsAllCookies(t *testing.T) {
 	got := make(chan []*http.Cookie, 1)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { got <- r.Cookies() }))
@@ -310,27 +313,27 @@ func TestDialSendsAllCookies(t *testing.T) {
 	require.Equal(t, []string{"a=1", "b=2", "jar=3"}, names)
 }
 
-// TestNilDialer: proxies and all.
+// TestNilDialer checks that a nil Dialer is like DefaultDialer, proxies included.
 func TestNilDialer(t *testing.T) {
 	require.Equal(t, DefaultDialer.HandshakeTimeout, nilDialer.HandshakeTimeout)
 	require.NotNil(t, nilDialer.Proxy)
 }
 
-// TestNoRequestSplitting: line breaks, however they are written into a
-// URL, do not become lines of a request, to the server or to a proxy.
+// TestNoRequestSplitting checks that line breaks in a URL do not make lines in the
+// request to the server or to a proxy.
 func TestNoRequestSplitting(t *testing.T) {
-	const evil = "%0d%0aEvil:%20yes%0d%0a"
-	raw := "\r\nEvil: yes\r\n"
+	const escaped = "%0d%0aInjected:%20yes%0d%0a"
+	raw := "\r\nInjected: yes\r\n"
 	for name, u := range map[string]*url.URL{
 		"path":     {Scheme: "ws", Host: "example.com", Path: "/" + raw},
-		"raw path": {Scheme: "ws", Host: "example.com", Path: "/" + raw, RawPath: "/" + evil},
-		"query":    {Scheme: "ws", Host: "example.com", Path: "/", RawQuery: evil},
+		"raw path": {Scheme: "ws", Host: "example.com", Path: "/" + raw, RawPath: "/" + escaped},
+		"query":    {Scheme: "ws", Host: "example.com", Path: "/", RawQuery: escaped},
 		"bad path": {Scheme: "ws", Host: "example.com", Path: "/", RawPath: "/" + raw},
 		"bare":     {Scheme: "ws", Host: "example.com", Path: "/", RawQuery: raw},
 		"opaque":   {Scheme: "ws", Opaque: "//example.com/" + raw},
 		"host":     {Scheme: "ws", Host: "example.com" + raw, Path: "/"},
-		"escaped":  {Scheme: "ws", Host: "example.com" + evil, Path: "/"},
-		"zone":     {Scheme: "ws", Host: "[fe80::1%25" + evil + "]", Path: "/"},
+		"escaped":  {Scheme: "ws", Host: "example.com" + escaped, Path: "/"},
+		"zone":     {Scheme: "ws", Host: "[fe80::1%25" + escaped + "]", Path: "/"},
 		"raw zone": {Scheme: "ws", Host: "[fe80::1%" + raw + "]", Path: "/"},
 		"user":     {Scheme: "ws", Host: "example.com", Path: "/", User: url.UserPassword(raw, raw)},
 	} {
@@ -342,9 +345,10 @@ func TestNoRequestSplitting(t *testing.T) {
 	}
 }
 
+// checkRequestLines dials u and checks that every request is one request.
 func checkRequestLines(t *testing.T, u, proxy *url.URL) {
 	s := newFakeNetwork(acceptHandshake)
-	var written bytes.Buffer // requests are not in s.requests if they are none
+	var written bytes.Buffer // s.requests has valid requests only
 	d := &Dialer{HandshakeTimeout: time.Minute}
 	d.NetDialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := s.dial(ctx, network, addr)
@@ -363,13 +367,13 @@ func checkRequestLines(t *testing.T, u, proxy *url.URL) {
 	s.open.Wait()
 	synctest.Wait()
 	for _, request := range strings.SplitAfter(written.String(), "\r\n\r\n") {
-		assert.NotContains(t, strings.ToLower(request), "\nevil:")
+		assert.NotContains(t, strings.ToLower(request), "\ninjected:")
 		line, _, _ := strings.Cut(request, "\r\n")
 		assert.LessOrEqual(t, strings.Count(line, " "), 2, "no more than the method, the target and the version")
 	}
 }
 
-// A recordingConn keeps what is written.
+// A recordingConn records what is written.
 type recordingConn struct {
 	net.Conn
 	written *bytes.Buffer

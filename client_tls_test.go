@@ -16,15 +16,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// An alpnRecorder keeps what the clients of a TLS server offer by ALPN.
+// An alpnRecorder records what the clients of a TLS server offer by ALPN.
 type alpnRecorder struct {
 	mu     sync.Mutex
 	offers [][]string
 }
 
-// serve starts a TLS server that agrees to the given protocols, HTTP/2 and
-// HTTP/1.1, and returns its address and who trusts it. It speaks HTTP/1.1
-// whatever it has agreed to, so that HTTP/2 would not work.
+// serve starts a TLS server that accepts the given protocols, HTTP/2 and
+// HTTP/1.1. It returns the address and the authorities of the server, which uses
+// HTTP/1.1 whatever was negotiated, so that HTTP/2 would not work.
 func (a *alpnRecorder) serve(t *testing.T, handler http.Handler, protocols ...string) (string, *x509.CertPool) {
 	cert, roots := exampleCertificate(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -42,7 +42,8 @@ func (a *alpnRecorder) serve(t *testing.T, handler http.Handler, protocols ...st
 	return listener.Addr().String(), roots
 }
 
-// hiddenTLS is a listener whose connections http.Server takes for plain ones.
+// hiddenTLS is a listener whose connections do not show http.Server that they
+// use TLS.
 type hiddenTLS struct{ net.Listener }
 
 func (l hiddenTLS) Accept() (net.Conn, error) {
@@ -50,16 +51,16 @@ func (l hiddenTLS) Accept() (net.Conn, error) {
 	return struct{ net.Conn }{conn}, err
 }
 
-// taken returns what was offered.
+// recorded returns what was offered.
 func (a *alpnRecorder) recorded() [][]string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.offers
 }
 
-// TestNextProtos: a server is offered what TLSClientConfig.NextProtos says, and
-// HTTP/1.1 if it says nothing, through every kind of proxy, too. A proxy is
-// offered HTTP/1.1 alone.
+// TestNextProtos checks that a server is offered the protocols in
+// TLSClientConfig.NextProtos, HTTP/1.1 if there are none, through every kind of
+// proxy too. A proxy is offered HTTP/1.1 only.
 func TestNextProtos(t *testing.T) {
 	proxies := map[string]func(*testing.T, *alpnRecorder) *url.URL{
 		"no proxy": func(*testing.T, *alpnRecorder) *url.URL { return nil },
@@ -98,7 +99,7 @@ func TestNextProtos(t *testing.T) {
 				requireEcho(t, c)
 				assert.Equal(t, [][]string{test.want}, atServer.recorded())
 				assert.Equal(t, test.chosen, c.NetConn().(*tls.Conn).ConnectionState().NegotiatedProtocol)
-				assert.Equal(t, test.nextProtos, config.NextProtos, "the configuration is the application's")
+				assert.Equal(t, test.nextProtos, config.NextProtos, "the configuration is not changed")
 				if name == "https" {
 					assert.Equal(t, [][]string{{"http/1.1"}}, atProxy.recorded())
 				}
@@ -107,7 +108,7 @@ func TestNextProtos(t *testing.T) {
 	}
 }
 
-// TestNextProtosWithoutConfig: a nil TLSClientConfig offers HTTP/1.1.
+// TestNextProtosWithoutConfig checks that a nil TLSClientConfig offers HTTP/1.1.
 func TestNextProtosWithoutConfig(t *testing.T) {
 	var a alpnRecorder
 	addr, _ := a.serve(t, newTestHandler(t))
@@ -117,8 +118,8 @@ func TestNextProtosWithoutConfig(t *testing.T) {
 	assert.Equal(t, [][]string{{"http/1.1"}}, a.recorded())
 }
 
-// TestNetDialTLSContextForProxy: NetDialTLSContext connects to an https proxy,
-// whatever the server's URL is.
+// TestNetDialTLSContextForProxy checks that NetDialTLSContext connects to an https
+// proxy, for ws and for wss URLs.
 func TestNetDialTLSContextForProxy(t *testing.T) {
 	for _, serve := range []func(http.Handler) *httptest.Server{httptest.NewServer, httptest.NewTLSServer} {
 		s := serve(newTestHandler(t))
@@ -143,8 +144,8 @@ func TestNetDialTLSContextForProxy(t *testing.T) {
 	}
 }
 
-// TestTraceOfTLSHandshakes: the hooks see every TLS handshake, that with an
-// https proxy included.
+// TestTraceOfTLSHandshakes checks that the hooks are called for every TLS
+// handshake, that with an https proxy included.
 func TestTraceOfTLSHandshakes(t *testing.T) {
 	proxy := httptest.NewTLSServer(newTestProxy(t))
 	t.Cleanup(proxy.Close)

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestCompressionHandshake has both doors negotiate every pair of wishes over
-// a real connection, and a message go there and back.
+// TestCompressionHandshake has an Upgrader and a Dialer negotiate compression with
+// every combination of settings, and sends messages in both directions.
 func TestCompressionHandshake(t *testing.T) {
 	for _, test := range []struct {
 		name           string

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// hostileHeaders are values of header fields that are as long as they are told.
+// hostileHeaders return values of header fields with about n bytes.
 var hostileHeaders = map[string]func(n int) string{
 	"commas":             func(n int) string { return strings.Repeat(",", n) },
 	"spaces":             func(n int) string { return strings.Repeat(" ", n) },
@@ -26,7 +26,8 @@ var hostileHeaders = map[string]func(n int) string{
 	"spaces in between":  func(n int) string { return "a" + strings.Repeat(" ", n/2) + ";" + strings.Repeat(" ", n/2) + "b" },
 }
 
-// hostileParsers are what reads them, for a server and for a client.
+// hostileParsers parse them for a server or for a client, and return how many
+// elements they have found.
 var hostileParsers = map[string]func(value []string) int{
 	"upgrade": func(v []string) int {
 		IsWebSocketUpgrade(&http.Request{Header: http.Header{headerConnection: v, headerUpgrade: v}})
@@ -51,10 +52,10 @@ var hostileParsers = map[string]func(value []string) int{
 	},
 }
 
-// TestHeaderParsingIsLinear: a hostile header of 1 MiB costs no more than some
-// of its length in memory, and what comes of it is limited in count. That the
-// time is linear too shows BenchmarkHostileHeader, whose bytes per second are
-// the same for both sizes.
+// TestHeaderParsingIsLinear checks that parsing a header of 1 MiB allocates a small
+// multiple of its length, and that the number of elements is limited. That the
+// time is linear too shows BenchmarkHostileHeader, whose bytes per second are the
+// same for both sizes.
 func TestHeaderParsingIsLinear(t *testing.T) {
 	skipUnlessAllocationsCount(t)
 	for parser, parse := range hostileParsers {

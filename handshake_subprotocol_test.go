@@ -21,8 +21,8 @@ var goodSubprotocols = []string{
 	"!#$%&'()*+-./:;<=>?@[\\]^_`{|}~",
 }
 
-// badSubprotocols are values that can be neither. The empty string and the
-// comma are left out: in a header field both mean something else.
+// badSubprotocols are invalid. The empty string and the comma are not among them:
+// they have another meaning in a header field.
 var badSubprotocols = []string{
 	"a b", `"a"`, `a"`, "a\tb", "a\r\nX: b", "a\nb", "a\rb", "a\x00", "\x7f", "ä", "\xff", "a\u00a0", "\u2028",
 }
@@ -79,7 +79,8 @@ func TestServerRefusesSubprotocols(t *testing.T) {
 	}
 }
 
-// TestEmptySubprotocolOfServer: as in gorilla/websocket, an empty value is none.
+// TestEmptySubprotocolOfServer checks that an empty value selects no subprotocol,
+// as in gorilla/websocket.
 func TestEmptySubprotocolOfServer(t *testing.T) {
 	for _, byHeader := range []bool{false, true} {
 		s := newTestHandler(t)
@@ -95,8 +96,8 @@ func TestEmptySubprotocolOfServer(t *testing.T) {
 	}
 }
 
-// TestClientRefusesSubprotocols covers both ways to offer one. Nothing is
-// dialed then.
+// TestClientRefusesSubprotocols covers both ways to offer subprotocols. Dial fails
+// before it connects.
 func TestClientRefusesSubprotocols(t *testing.T) {
 	for _, bad := range badSubprotocols {
 		for field, test := range map[string]struct {
@@ -117,8 +118,8 @@ func TestClientRefusesSubprotocols(t *testing.T) {
 	}
 }
 
-// TestClientRefusesAnsweredSubprotocols: a server cannot choose what is no
-// subprotocol, even if net/http lets it through.
+// TestClientRefusesAnsweredSubprotocols has a server that selects an invalid
+// subprotocol. net/http accepts its response.
 func TestClientRefusesAnsweredSubprotocols(t *testing.T) {
 	for _, bad := range badSubprotocols {
 		if strings.ContainsAny(bad, "\r\n\x00\x7f") {

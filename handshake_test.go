@@ -12,14 +12,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The key of RFC 6455, Section 1.3, and what it is answered with.
+// The Sec-WebSocket-Key of RFC 6455, Section 1.3, and its Sec-WebSocket-Accept.
 const (
 	sampleKey    = "dGhlIHNhbXBsZSBub25jZQ=="
 	sampleAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 )
 
-// sampleRequest is a handshake that is accepted. The tables below say what is
-// changed in it.
+// sampleRequest is a handshake that is accepted. The tables below make changes to
+// it.
 const sampleRequest = "GET /chat?room=1 HTTP/1.1\r\n" +
 	"Host: example.com\r\n" +
 	"Upgrade: websocket\r\n" +
@@ -46,8 +46,8 @@ func parseRequest(t *testing.T, text string) *http.Request {
 	return r
 }
 
-// refusedRequests are handshakes that a server answers with an error, for a
-// reason that says so.
+// refusedRequests are handshakes that a server refuses with a status and an error
+// that has the reason in it.
 var refusedRequests = []struct {
 	requestEdit
 	status int
@@ -88,7 +88,7 @@ var refusedRequests = []struct {
 	{addHeader("too many subprotocols", "Sec-WebSocket-Protocol: "+strings.Repeat("a,", maxSubprotocols+1)), 400, "Sec-WebSocket-Protocol"},
 }
 
-// encodedKey encodes n bytes.
+// encodedKey returns a key of n bytes.
 func encodedKey(n int) string { return base64.StdEncoding.EncodeToString(make([]byte, n)) }
 
 // acceptedRequests are handshakes that a server accepts.

@@ -31,12 +31,12 @@ import (
 // and runs the server.
 type fakeNetwork struct {
 	serve    func(conn net.Conn)
-	delay    time.Duration // before a connection is there, whatever the context says
-	hang     bool          // no connection until the context ends
+	delay    time.Duration // how long dial takes, even if the context ends before
+	hang     bool          // dial waits until the context ends
 	mu       sync.Mutex
 	dials    []string
 	requests []string  // as they were sent
-	open     openCount // what the Dialer has to close yet
+	open     openCount // the connections that the Dialer has not closed
 }
 
 // dialed returns what was dialed.
@@ -46,7 +46,8 @@ func (s *fakeNetwork) dialed() []string {
 	return s.dials
 }
 
-// An openCount is a sync.WaitGroup that may be waited on at any time.
+// An openCount is like a sync.WaitGroup, but Add and Wait may be called in any
+// order.
 type openCount struct {
 	mu   sync.Mutex
 	n    int
@@ -103,26 +104,27 @@ func (c *fakeNetworkConn) Close() error {
 	return c.Conn.Close()
 }
 
-// newFakeNetwork returns a network whose server answers each request with what
-// answer returns, and then waits for the client to close.
+// newFakeNetwork returns a network whose server sends what answer returns for
+// each request, and then waits for the client to close.
 func newFakeNetwork(answer func(r *http.Request) string) *fakeNetwork {
 	s := &fakeNetwork{}
 	s.serve = func(conn net.Conn) { s.answerOne(conn, answer) }
 	return s
 }
 
+// answerOne answers a request and waits for the client to close.
 func (s *fakeNetwork) answerOne(conn net.Conn, answer func(r *http.Request) string) {
 	s.answer(conn, answer)
 	io.Copy(io.Discard, conn)
 }
 
-// answer records and answers a request. The client sends nothing more before
-// it has the answer.
+// answer records and answers a request. It may read more of the connection than
+// the request: the client sends nothing before it has the response.
 func (s *fakeNetwork) answer(conn net.Conn, answer func(r *http.Request) string) {
 	var text bytes.Buffer
 	r, err := http.ReadRequest(bufio.NewReader(io.TeeReader(conn, &text)))
 	if err != nil {
-		return // as seen in s.requests
+		return // the test misses it in s.requests
 	}
 	s.mu.Lock()
 	s.requests = append(s.requests, text.String())
@@ -130,7 +132,8 @@ func (s *fakeNetwork) answer(conn net.Conn, answer func(r *http.Request) string)
 	io.WriteString(conn, answer(r))
 }
 
-// acceptingResponse is the answer to a handshake, with lines added to the header.
+// acceptingResponse returns the response that accepts a handshake, with lines
+// added to its header.
 func acceptingResponse(r *http.Request, lines ...string) string {
 	text := string(appendResponse(nil, r.Header.Get("Sec-WebSocket-Key"), "", "", nil))
 	return strings.TrimSuffix(text, "\r\n") + strings.Join(append(lines, ""), "\r\n") + "\r\n"
@@ -138,20 +141,20 @@ func acceptingResponse(r *http.Request, lines ...string) string {
 
 func acceptHandshake(r *http.Request) string { return acceptingResponse(r) }
 
-// discardAll is a server that says nothing.
+// discardAll is a server that sends nothing.
 func discardAll(conn net.Conn) { io.Copy(io.Discard, conn) }
 
 // exampleCertificate returns a certificate for example.com and 127.0.0.1, and
-// who trusts it.
+// a pool of authorities that vouch for it.
 func exampleCertificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	s := httptest.NewTLSServer(nil)
 	t.Cleanup(s.Close)
 	return s.TLS.Certificates[0], clientTLSConfig(s).RootCAs
 }
 
-// An earlyServer is a server that sends frames with its answer, and the rest when
-// it is told to: rest is not buffered, so that the next connection's does not
-// go to the one before.
+// An earlyServer is a server that sends the bytes from early in one piece with
+// its response, and those from rest after that. rest has no buffer, so that what
+// is meant for one connection does not go to the connection before.
 type earlyServer struct {
 	url         string
 	tlsConfig   *tls.Config
@@ -192,8 +195,8 @@ func (b *earlyServer) serve(conn net.Conn) {
 	io.Copy(io.Discard, conn)
 }
 
-// earlyMessages are what a peer may send right behind its half of the
-// handshake.
+// earlyMessages are messages that a peer sends in one piece with its request or
+// response.
 var earlyMessages = map[string][]string{
 	"nothing":               {""},
 	"a frame":               {"hello"},
@@ -207,8 +210,8 @@ var earlyMessages = map[string][]string{
 	"one byte, then 20 KiB": {"x", longText[:20000]},
 }
 
-// eachEarlyCase runs a test for what came early: the messages, how many bytes of
-// them are cut off to come later, and the size of the read buffer.
+// eachEarlyCase runs a test for each of earlyMessages. late is how many bytes of
+// their frames are sent later, and buffer is the size of the read buffer.
 func eachEarlyCase(t *testing.T, test func(t *testing.T, messages []string, late, buffer int)) {
 	for name, messages := range earlyMessages {
 		for _, late := range []int{0, 1, 3, 1000} {
@@ -231,7 +234,7 @@ func earlyFrames(messages []string, masked bool, late int) (early, rest []byte) 
 	return frames[:len(frames)-late], frames[len(frames)-late:]
 }
 
-// expectMessages reads messages, of which none may be missing.
+// expectMessages reads messages and checks them.
 func expectMessages(t *testing.T, c *Conn, messages []string) {
 	t.Helper()
 	for i, want := range messages {
@@ -242,8 +245,8 @@ func expectMessages(t *testing.T, c *Conn, messages []string) {
 	}
 }
 
-// newUpgradeServer returns a server that hands over its connections, with read
-// buffers of the size that the request asks for.
+// newUpgradeServer returns a server that sends its connections on a channel. The
+// request has the size of their read buffers.
 func newUpgradeServer(t *testing.T) (*httptest.Server, <-chan *Conn) {
 	conns := make(chan *Conn, 1)
 	return httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -262,28 +265,28 @@ type pipeHijacker struct {
 	early []byte
 }
 
-// newPipeHijacker returns a pipeHijacker whose connection takes size bytes,
-// any number if size is zero, until the remote end reads.
+// newPipeHijacker returns a pipeHijacker whose connection holds up to size bytes
+// that the remote end has not read, any number if size is zero.
 func newPipeHijacker(size int, early []byte) (*pipeHijacker, *wstest.Conn) {
 	local, remote := wstest.Pipe(size, wstest.Whole)
 	return &pipeHijacker{httptest.NewRecorder(), local, early}, remote
 }
 
-// startServer returns the address of a server that is closed after the test.
+// startServer closes a server at the end of the test, and returns its address.
 func startServer(t *testing.T, s *httptest.Server) string {
 	t.Cleanup(s.Close)
 	return s.Listener.Addr().String()
 }
 
-// newTLSServer returns any server of httptest's with TLS: they have one
-// certificate in common.
+// newTLSServer returns a server of package httptest. All of them have the same
+// certificate, so that it can stand for any other.
 func newTLSServer(t *testing.T) *httptest.Server {
 	s := httptest.NewTLSServer(nil)
 	t.Cleanup(s.Close)
 	return s
 }
 
-// testTimeout bounds what a test waits for on a real socket.
+// testTimeout is how long a test waits on a real socket before it fails.
 const testTimeout = 20 * time.Second
 
 // A testHandler is an http.Handler that upgrades every request.
@@ -297,7 +300,7 @@ type testHandler struct {
 	handlers      sync.WaitGroup
 }
 
-// newTestHandler returns a handler that the test waits for at its end.
+// newTestHandler returns a handler. The test does not end before its calls.
 func newTestHandler(t *testing.T) *testHandler {
 	d := &testHandler{upgradeErrors: make(chan error, 100)}
 	t.Cleanup(d.handlers.Wait)
@@ -336,7 +339,7 @@ func (d *testHandler) listen(t *testing.T) *httptest.Server {
 	return s
 }
 
-// A hijackCounter counts the hijackings of what it wraps.
+// A hijackCounter counts the calls of Hijack.
 type hijackCounter struct {
 	http.ResponseWriter
 	count *atomic.Int32
@@ -363,16 +366,16 @@ func dialAndSend(t *testing.T, addr net.Addr, config *tls.Config, text string) n
 	return conn
 }
 
-// A rawResponse is a response as it came over the wire: http.Response hides the
-// Connection header.
+// A rawResponse is a response as it was sent: http.Response has no Connection
+// header.
 type rawResponse struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// rawExchange sends text to a server and returns the answer, behind which the
-// server has to close.
+// rawExchange sends text to a server and returns the response. The server has to
+// close the connection after that.
 func rawExchange(t *testing.T, addr net.Addr, text string) rawResponse {
 	all, err := io.ReadAll(dialAndSend(t, addr, nil, text))
 	require.NoError(t, err)
@@ -406,9 +409,9 @@ func clientTLSConfig(s *httptest.Server) *tls.Config {
 	return s.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
 }
 
-// listenUnix serves a handler on a Unix socket and returns the path of that.
+// listenUnix serves a handler on a Unix socket and returns its path.
 func listenUnix(t *testing.T, d *testHandler) string {
-	// Not t.TempDir, whose names may be longer than a socket's may be.
+	// The names of t.TempDir may be too long for a socket.
 	dir, err := os.MkdirTemp("", "ws")
 	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A testProxy is a proxy that makes tunnels. It records for whom and to where.
+// A testProxy is a proxy for HTTP CONNECT and SOCKS5. It records its tunnels.
 type testProxy struct {
 	mu      sync.Mutex
 	tunnels []string // "credentials > address"
@@ -34,7 +34,7 @@ func (m *testProxy) tunnel(client net.Conn, from io.Reader, credentials, addr st
 	m.mu.Unlock()
 	server, err := net.Dial("tcp", addr)
 	if err != nil {
-		return // the client sees the end of the connection, and its test fails
+		return // the client's Dial fails
 	}
 	defer server.Close()
 	client.Write(confirmation)
@@ -45,12 +45,12 @@ func (m *testProxy) tunnel(client net.Conn, from io.Reader, credentials, addr st
 	io.Copy(client, server)
 }
 
-// ServeHTTP makes tunnels as an HTTP proxy does.
+// ServeHTTP serves HTTP CONNECT.
 func (m *testProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.running.Add(1)
 	defer m.running.Done()
 	if r.Method != http.MethodConnect {
-		http.Error(w, "no tunnel was asked for", http.StatusBadRequest)
+		http.Error(w, "the method is not CONNECT", http.StatusBadRequest)
 		return
 	}
 	r.Header["Authorization"] = r.Header["Proxy-Authorization"]
@@ -61,7 +61,7 @@ func (m *testProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveSOCKS makes tunnels as a SOCKS5 proxy does: RFC 1928 and RFC 1929.
+// serveSOCKS serves SOCKS5: RFC 1928 and RFC 1929.
 func (m *testProxy) serveSOCKS(t *testing.T) net.Listener {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -108,7 +108,7 @@ func (m *testProxy) socks(conn net.Conn, r *bufio.Reader) {
 	m.tunnel(conn, r, credentials, addr, []byte("\x05\x00\x00\x01\x7F\x00\x00\x01\x00\x00"))
 }
 
-// readSOCKSString reads a string that has its length in a byte before it.
+// readSOCKSString reads a byte with a length, and a string of that length.
 func readSOCKSString(r *bufio.Reader) string {
 	n, _ := r.ReadByte()
 	p := make([]byte, n)

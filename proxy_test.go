@@ -17,9 +17,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestNoProxyWithIPv6Zone: the zone of an IPv6 address is no name of a host
-// to NO_PROXY. net/http reads the environment once, so that this needs a process
-// of its own.
+// TestNoProxyWithIPv6Zone checks that NO_PROXY does not match the zone of an IPv6
+// address. net/http reads the environment once, so that this needs a process of
+// its own.
 func TestNoProxyWithIPv6Zone(t *testing.T) {
 	if os.Getenv("NO_PROXY") != ".example.com" {
 		child := exec.Command(os.Args[0], "-test.run=^TestNoProxyWithIPv6Zone$", "-test.v")
@@ -45,8 +45,8 @@ func TestNoProxyWithIPv6Zone(t *testing.T) {
 	}
 }
 
-// TestDialThroughProxy goes through every kind of proxy to both kinds of
-// servers.
+// TestDialThroughProxy connects through every kind of proxy, to servers with TLS
+// and without.
 func TestDialThroughProxy(t *testing.T) {
 	servers := map[string]func(http.Handler) *httptest.Server{"ws": httptest.NewServer, "wss": httptest.NewTLSServer}
 	proxies := map[string]func(*testing.T, *testProxy) string{
@@ -70,6 +70,7 @@ func TestDialThroughProxy(t *testing.T) {
 	}
 }
 
+// dialThroughProxy dials s through a proxy and checks the connection.
 func dialThroughProxy(t *testing.T, s *httptest.Server, m *testProxy, proxy *url.URL) {
 	var asked []string
 	d := &Dialer{
@@ -94,8 +95,8 @@ func dialThroughProxy(t *testing.T, s *httptest.Server, m *testProxy, proxy *url
 	assert.Equal(t, []string{credentials + " > " + s.Listener.Addr().String()}, m.tunnels)
 }
 
-// TestEarlyBytesBehindProxy: what a server sends with its answer is not lost
-// in a tunnel.
+// TestEarlyBytesBehindProxy checks that frames that a server sends with its
+// response arrive through a tunnel.
 func TestEarlyBytesBehindProxy(t *testing.T) {
 	b := newEarlyServer(t, "ws")
 	m := newTestProxy(t)
@@ -113,8 +114,8 @@ func TestEarlyBytesBehindProxy(t *testing.T) {
 	}
 }
 
-// TestProxyAddress: what is dialed to reach a proxy, and that a server is
-// never dialed past it.
+// TestProxyAddress checks the addresses that are dialed for proxies, and that the
+// server is not dialed directly.
 func TestProxyAddress(t *testing.T) {
 	for proxy, want := range map[string]string{
 		"http://proxy.example":        "proxy.example:80",
@@ -144,15 +145,15 @@ func TestProxyAddress(t *testing.T) {
 	}
 }
 
-// TestProxyRequest: what an HTTP proxy is sent for a ws URL.
+// TestProxyRequest checks the request to an HTTP proxy for a ws URL.
 func TestProxyRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		proxy := &url.URL{Scheme: "http", Host: "proxy.example", User: url.UserPassword("user", "secret")}
 		s := &fakeNetwork{}
 		s.serve = func(conn net.Conn) {
-			// RFC 9110, Section 9.3.6: any 2xx, and its Content-Length means nothing.
+			// RFC 9110, Section 9.3.6: any 2xx opens the tunnel, and Content-Length is ignored.
 			s.answer(conn, func(*http.Request) string { return "HTTP/1.1 204 Fine\r\nContent-Length: 5\r\n\r\n" })
-			s.answerOne(conn, acceptHandshake) // the server's turn
+			s.answerOne(conn, acceptHandshake) // as the server
 		}
 		c, _, err := (&Dialer{NetDialContext: s.dial, Proxy: http.ProxyURL(proxy)}).Dial("ws://[::1]/chat", http.Header{"Cookie": {"secret=1"}})
 		require.NoError(t, err)
@@ -164,15 +165,16 @@ func TestProxyRequest(t *testing.T) {
 		assert.Equal(t, "[::1]:80", r.RequestURI)
 		assert.Equal(t, "[::1]:80", r.Host)
 		assert.Equal(t, "Basic dXNlcjpzZWNyZXQ=", r.Header.Get("Proxy-Authorization"))
-		assert.Empty(t, r.Header["Cookie"], "that is for the server")
+		assert.Empty(t, r.Header["Cookie"], "only for the server")
 		r = parseRequest(t, s.requests[1])
 		assert.Equal(t, "/chat", r.RequestURI)
-		assert.Empty(t, r.Header["Proxy-Authorization"], "that is for the proxy")
+		assert.Empty(t, r.Header["Proxy-Authorization"], "only for the proxy")
 	})
 }
 
-// TestProxyFails: what is no tunnel. A status is reported in the same words for
-// both kinds of URLs; what is no HTTP net/http reports for wss, and says less.
+// TestProxyFails has proxies that open no tunnel. The error for a status is the
+// same for ws and wss. The error for a malformed response is net/http's for wss,
+// which says less.
 func TestProxyFails(t *testing.T) {
 	const answered = "proxyconnect tcp: proxy proxy.example:3128 answered "
 	for _, test := range []struct{ name, answer, reason, wssReason string }{
@@ -196,7 +198,7 @@ func TestProxyFails(t *testing.T) {
 			})
 		}
 	}
-	// Over TLS it is TLS that notices.
+	// Over TLS, the TLS handshake fails.
 	for _, behind := range []string{"H", "HTTP/1.1 101 "} {
 		t.Run("bytes behind the answer "+behind, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -236,7 +238,7 @@ func TestUntrustedProxy(t *testing.T) {
 				c, resp, err := (&Dialer{NetDialContext: s.dial, Proxy: http.ProxyURL(proxy)}).Dial(server, nil)
 				var failed *tls.CertificateVerificationError
 				require.ErrorAs(t, err, &failed)
-				assert.Contains(t, err.Error(), "proxyconnect", "which of the two is not trusted")
+				assert.Contains(t, err.Error(), "proxyconnect", "the error says that it is the proxy's certificate")
 				assert.Nil(t, c)
 				assert.Nil(t, resp)
 				s.open.Wait()
@@ -245,8 +247,8 @@ func TestUntrustedProxy(t *testing.T) {
 	}
 }
 
-// TestProxyUsesHTTP1: also by one who could do HTTP/2. The TLS
-// configuration stays as it is.
+// TestProxyUsesHTTP1 checks that a proxy is not offered HTTP/2 even if it
+// supports it. The TLS configuration is not changed.
 func TestProxyUsesHTTP1(t *testing.T) {
 	for name, serve := range map[string]func(http.Handler) *httptest.Server{"ws": httptest.NewServer, "wss": httptest.NewTLSServer} {
 		t.Run(name, func(t *testing.T) {
@@ -270,7 +272,7 @@ func TestProxyUsesHTTP1(t *testing.T) {
 }
 
 func TestProxyFunctionFails(t *testing.T) {
-	cause := errors.New("no idea")
+	cause := errors.New("no proxy found")
 	s := newFakeNetwork(acceptHandshake)
 	d := &Dialer{NetDialContext: s.dial, Proxy: func(*http.Request) (*url.URL, error) { return nil, cause }}
 	c, resp, err := d.Dial("ws://example.com/", nil)
@@ -288,7 +290,8 @@ func TestProxyFunctionReturnsNil(t *testing.T) {
 	requireEcho(t, c)
 }
 
-// TestUnknownProxyScheme: nothing is sent to what is no proxy.
+// TestUnknownProxyScheme checks that nothing is dialed for a proxy of an unknown
+// kind.
 func TestUnknownProxyScheme(t *testing.T) {
 	for _, scheme := range []string{"", "gopher", "socks4", "ws"} {
 		for _, server := range []string{"ws://example.com/", "wss://example.com/"} {

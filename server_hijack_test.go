@@ -22,8 +22,9 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
-// TestStalledHandshakesDoNotBlockServer: a thousand clients send half a request
-// and another one gets served. http.Server ends them, if it is told when.
+// TestStalledHandshakesDoNotBlockServer has a thousand clients that send a part of
+// a request, and another one that is served all the same. http.Server closes the
+// connections of the others after its ReadHeaderTimeout.
 func TestStalledHandshakesDoNotBlockServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const stalled, timeout = 1000, 10 * time.Second
@@ -61,6 +62,7 @@ func TestEarlyBytesOnServer(t *testing.T) {
 	t.Run("TLS", func(t *testing.T) { sendEarlyBytes(t, (*httptest.Server).StartTLS) })
 }
 
+// sendEarlyBytes sends frames in one piece with the request to a server.
 func sendEarlyBytes(t *testing.T, start func(*httptest.Server)) {
 	s, conns := newUpgradeServer(t)
 	start(s)
@@ -84,8 +86,8 @@ func sendEarlyBytes(t *testing.T, start func(*httptest.Server)) {
 	})
 }
 
-// TestEarlyBytesFromForeignHijacker: a server other than net/http's may have
-// read ahead more than any buffer of this package holds.
+// TestEarlyBytesFromForeignHijacker has a server other than net/http's that has
+// read more behind the request than any buffer of this package holds.
 func TestEarlyBytesFromForeignHijacker(t *testing.T) {
 	for _, size := range []int{0, 1, 255, 256, 257, 4096, 4097, maxBuffer - 1, maxBuffer, maxBuffer + 1, 300_000} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
@@ -103,7 +105,7 @@ func TestEarlyBytesFromForeignHijacker(t *testing.T) {
 	}
 }
 
-// A sharingConn reads through the reader that its hijacker handed out.
+// A bufferedConn reads through the bufio.Reader that its Hijack method returns.
 type bufferedConn struct {
 	net.Conn
 	r *bufio.Reader
@@ -111,7 +113,7 @@ type bufferedConn struct {
 
 func (c *bufferedConn) Read(p []byte) (int, error) { return c.r.Read(p) }
 
-// A sharingHijacker is a ResponseWriter of a middleware that wraps connections.
+// A wrappingHijacker is the ResponseWriter of a middleware that wraps connections.
 type wrappingHijacker struct {
 	http.ResponseWriter
 	conn *bufferedConn
@@ -121,8 +123,8 @@ func (h *wrappingHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return h.conn, bufio.NewReadWriter(h.conn.r, bufio.NewWriter(h.conn)), nil
 }
 
-// TestHijackerKeepsReader: what a middleware reads through is left to
-// it, and nothing is received twice.
+// TestHijackerKeepsReader has a connection that goes on reading through the
+// bufio.Reader of Hijack. What that has buffered must not be received twice.
 func TestHijackerKeepsReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := wstest.Pipe(0, wstest.Whole)
@@ -144,16 +146,16 @@ func TestHijackerKeepsReader(t *testing.T) {
 	})
 }
 
-// An unwrapper is what a middleware of today puts around a ResponseWriter.
+// An unwrapWriter is the ResponseWriter of a middleware with an Unwrap method.
 type unwrapWriter struct{ http.ResponseWriter }
 
 func (w unwrapWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// An opaqueWriter is what a careless middleware puts around one.
+// An opaqueWriter is the ResponseWriter of a middleware without one.
 type opaqueWriter struct{ http.ResponseWriter }
 
-// TestUpgradeOverHTTP2 refuses what HTTP/2 has no Upgrade for, with an answer
-// that HTTP/2 allows.
+// TestUpgradeOverHTTP2 checks that a request over HTTP/2 is refused, with a
+// response that HTTP/2 allows.
 func TestUpgradeOverHTTP2(t *testing.T) {
 	d := newTestHandler(t)
 	s := httptest.NewUnstartedServer(d)
@@ -222,7 +224,7 @@ func TestUpgradeOnAllServers(t *testing.T) {
 
 func TestUpgradeHandshakeTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, remote := newPipeHijacker(10, nil) // less than the answer
+		w, remote := newPipeHijacker(10, nil) // less than the response has
 		start := time.Now()
 		c, err := (&Upgrader{HandshakeTimeout: time.Minute}).Upgrade(w, parseRequest(t, sampleRequest), nil)
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
@@ -244,8 +246,8 @@ func TestUpgradeWriteFails(t *testing.T) {
 	assert.ErrorIs(t, err, net.ErrClosed)
 }
 
-// TestDeadlinesOfTheServerEnd: neither the deadlines of http.Server nor that
-// of HandshakeTimeout outlast the handshake.
+// TestDeadlinesOfTheServerEnd checks that neither the deadlines of http.Server
+// nor that of HandshakeTimeout hold after the handshake.
 func TestDeadlinesOfTheServerEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newTestHandler(t)
@@ -258,10 +260,10 @@ func TestDeadlinesOfTheServerEnd(t *testing.T) {
 		require.NoError(t, err)
 		for range 3 {
 			time.Sleep(time.Hour)
-			require.NoError(t, c.WriteMessage(TextMessage, []byte("still there?")))
+			require.NoError(t, c.WriteMessage(TextMessage, []byte("hello")))
 			_, p, err := c.ReadMessage()
 			require.NoError(t, err)
-			require.Equal(t, "still there?", string(p))
+			require.Equal(t, "hello", string(p))
 		}
 		require.NoError(t, c.Close())
 	})
@@ -269,7 +271,7 @@ func TestDeadlinesOfTheServerEnd(t *testing.T) {
 
 // TestDeadlinesOfTheServerEndOnSockets is the same in real time.
 func TestDeadlinesOfTheServerEndOnSockets(t *testing.T) {
-	const timeout = 200 * time.Millisecond // in which the handshake has to be done
+	const timeout = 200 * time.Millisecond // enough for the handshake
 	d := newTestHandler(t)
 	s := httptest.NewUnstartedServer(d)
 	s.Config.ReadTimeout, s.Config.WriteTimeout = timeout, timeout
@@ -280,20 +282,20 @@ func TestDeadlinesOfTheServerEndOnSockets(t *testing.T) {
 	defer c.Close()
 	require.NoError(t, c.SetReadDeadline(time.Now().Add(timeout+timeout/2)))
 	_, _, err = c.ReadMessage()
-	require.ErrorIs(t, err, os.ErrDeadlineExceeded, "the server has nothing to say")
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded, "the server sends nothing")
 	requireEcho(t, c)
 }
 
-// TestDeadlinesOfForeignHijackerEnd: a server other than net/http's may leave
-// its deadlines where they are.
+// TestDeadlinesOfForeignHijackerEnd has a server other than net/http's that
+// leaves its deadlines set.
 func TestDeadlinesOfForeignHijackerEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, remote := newPipeHijacker(0, nil)
 		require.NoError(t, w.conn.SetDeadline(time.Now().Add(time.Minute)))
 		c, err := new(Upgrader).Upgrade(w, parseRequest(t, sampleRequest), nil)
 		require.NoError(t, err)
-		time.AfterFunc(time.Hour, func() { remote.Write((&peer{masked: true}).text("still there?")) })
-		expectMessages(t, c, []string{"still there?"})
+		time.AfterFunc(time.Hour, func() { remote.Write((&peer{masked: true}).text("hello")) })
+		expectMessages(t, c, []string{"hello"})
 		require.NoError(t, c.WriteMessage(TextMessage, nil))
 		require.NoError(t, c.Close())
 	})
@@ -326,7 +328,7 @@ func (h *oneConnListener) Close() error {
 func (h *oneConnListener) Addr() net.Addr { return &net.UnixAddr{Name: "listener", Net: "unix"} }
 
 func TestUpgradeWithoutHijacker(t *testing.T) {
-	broken := errors.New("not today")
+	broken := errors.New("hijack failed")
 	for _, test := range []struct {
 		name   string
 		wrap   func(http.ResponseWriter) http.ResponseWriter

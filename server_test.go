@@ -13,9 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestServerRefusesMalformedRequests: what net/http refuses and what is left to
-// this package, seen from the other end of the wire. Behind every refusal the
-// connection is closed, so that nothing of a body is taken for a request.
+// TestServerRefusesMalformedRequests checks what net/http refuses together with
+// what this package refuses. The connection is closed after every refusal, so
+// that no part of a body is taken for another request.
 func TestServerRefusesMalformedRequests(t *testing.T) {
 	for _, test := range []struct {
 		requestEdit
@@ -24,12 +24,12 @@ func TestServerRefusesMalformedRequests(t *testing.T) {
 		{requestEdit{"no Host", "Host: example.com\r\n", ""}, 400},
 		{addHeader("two Hosts", "Host: example.org"), 400},
 		{addHeader("Host repeated", "Host: example.com"), 400},
-		{requestEdit{"space in the Host", "example.com", "example.com evil"}, 400},
+		{requestEdit{"space in the Host", "example.com", "example.com injected"}, 400},
 		{requestEdit{"NUL in the Host", "example.com", "example\x00.com"}, 400},
 		{addHeader("space before the colon", "Origin : http://example.com"), 400},
-		{addHeader("folded line", "Origin: http://example.com\r\n evil"), 403}, // net/http joins it
-		{requestEdit{"HTTP/1.0 that stays", "HTTP/1.1\r\n", "HTTP/1.0\r\nKeep-Alive: timeout=5\r\n"}, 400},
-		{requestEdit{"HTTP/2.0 in words", "HTTP/1.1", "HTTP/2.0"}, 505},
+		{addHeader("folded line", "Origin: http://example.com\r\n injected"), 403}, // net/http joins the lines
+		{requestEdit{"HTTP/1.0 with Keep-Alive", "HTTP/1.1\r\n", "HTTP/1.0\r\nKeep-Alive: timeout=5\r\n"}, 400},
+		{requestEdit{"HTTP/2.0 as text", "HTTP/1.1", "HTTP/2.0"}, 505},
 		{requestEdit{"no path", "GET /chat?room=1 ", "GET "}, 400},
 		{addHeader("Content-Length", "Content-Length: 1"), 400},
 		{addHeader("huge Content-Length", "Content-Length: 9223372036854775807"), 400},
@@ -126,8 +126,8 @@ func TestUpgradeRefusesOrigin(t *testing.T) {
 		{"another host", "http://evil.org", nil, 403},
 		{"null", "null", nil, 403},
 		{"repeated", "http://example.com\r\nOrigin: http://example.com", nil, 403},
-		{"another host, welcome", "http://evil.org", yes, 101},
-		{"same host, not welcome", "http://example.com", no, 403},
+		{"another host that CheckOrigin allows", "http://evil.org", yes, 101},
+		{"same host that CheckOrigin refuses", "http://example.com", no, 403},
 		{"none", "", no, 403},
 		{"long, with escapes", "http://" + strings.Repeat("\u00fc\u2028", 1000), nil, 403},
 	} {
@@ -160,7 +160,8 @@ func TestUpgradeRefusesOrigin(t *testing.T) {
 	}
 }
 
-// TestUpgradeAsksCheckOriginLast: a CheckOrigin sees handshakes alone.
+// TestUpgradeAsksCheckOriginLast checks that CheckOrigin is called for valid
+// handshakes only.
 func TestUpgradeAsksCheckOriginLast(t *testing.T) {
 	for _, test := range refusedRequests {
 		asked := 0
@@ -199,11 +200,11 @@ func TestUpgradeSubprotocols(t *testing.T) {
 		{"over several lines", "x\r\nSec-WebSocket-Protocol: b", []string{"a", "b"}, nil, "b"},
 		{"none in common", "x, y", []string{"a", "b"}, nil, ""},
 		{"none offered", "", []string{"a"}, nil, ""},
-		{"none spoken", "a", nil, nil, ""},
-		{"the header's", "a, b", nil, http.Header{"Sec-Websocket-Protocol": {"b"}}, "b"},
-		{"the header's, spelt as in the RFC", "a, b", nil, http.Header{"Sec-WebSocket-Protocol": {"b"}}, "b"},
-		{"not the header's", "a, b", []string{"a"}, http.Header{"Sec-Websocket-Protocol": {"b"}}, "a"},
-		{"not the header's when none is in common", "x", []string{}, http.Header{"Sec-Websocket-Protocol": {"x"}}, ""},
+		{"none supported", "a", nil, nil, ""},
+		{"by header", "a, b", nil, http.Header{"Sec-Websocket-Protocol": {"b"}}, "b"},
+		{"by header, spelled as in the RFC", "a, b", nil, http.Header{"Sec-WebSocket-Protocol": {"b"}}, "b"},
+		{"Subprotocols before the header", "a, b", []string{"a"}, http.Header{"Sec-Websocket-Protocol": {"b"}}, "a"},
+		{"no Subprotocols before the header", "x", []string{}, http.Header{"Sec-Websocket-Protocol": {"x"}}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			d := newTestHandler(t)
@@ -246,7 +247,7 @@ func TestUpgradeErrorHook(t *testing.T) {
 		_, err := u.Upgrade(w, parseRequest(t, test.text(t)), nil)
 		require.Equal(t, []call{{test.status, err}}, calls, test.name)
 		assert.Equal(t, http.StatusTeapot, w.Code)
-		assert.Empty(t, w.Body.String(), "the answer is the hook's")
+		assert.Empty(t, w.Body.String(), "the hook writes the response")
 		assert.Contains(t, w.Header().Get("Connection"), "close")
 		assert.Equal(t, test.status == 405, w.Header().Get("Allow") == "GET")
 		assert.Equal(t, test.status == 426, w.Header().Get("Upgrade") == "websocket")
@@ -258,7 +259,7 @@ func TestUpgradeFunction(t *testing.T) {
 	r := parseRequest(t, addHeader("", "Origin: http://evil.org").text(t))
 	w, remote := newPipeHijacker(0, nil)
 	c, err := Upgrade(w, r, header, 1, 1)
-	require.NoError(t, err, "the origin is the caller's to check")
+	require.NoError(t, err, "the caller has to check the origin")
 	assert.Equal(t, "chat", c.Subprotocol())
 	require.NoError(t, c.Close())
 	resp, err := http.ReadResponse(bufio.NewReader(remote), nil)
@@ -270,10 +271,11 @@ func TestUpgradeFunction(t *testing.T) {
 	_, err = Upgrade(recorder, parseRequest(t, requestEdit{"", ": 13", ": 8"}.text(t)), nil, 0, 0)
 	var refused HandshakeError
 	require.ErrorAs(t, err, &refused)
-	assert.Empty(t, recorder.Body.String(), "the answer is the caller's")
+	assert.Empty(t, recorder.Body.String(), "the caller writes the response")
 }
 
-// TestServerConnAccessors: what a connection of a server says of itself.
+// TestServerConnAccessors checks the addresses, the URL and the state of a
+// server's connection.
 func TestServerConnAccessors(t *testing.T) {
 	for name, test := range map[string]struct {
 		start func(http.Handler) *httptest.Server
@@ -311,7 +313,7 @@ func TestServerConnAccessors(t *testing.T) {
 	}
 }
 
-// TestRequestedURL: Conn.URL of a server, for request targets of all forms.
+// TestRequestedURL checks Conn.URL of a server for all forms of request targets.
 func TestRequestedURL(t *testing.T) {
 	for target, want := range map[string]string{
 		"/":                                "ws://example.com/",
@@ -336,7 +338,8 @@ func TestRequestedURL(t *testing.T) {
 	}
 }
 
-// TestDeprecatedUpgradeWritesNoError: the caller may serve a page.
+// TestDeprecatedUpgradeWritesNoError checks that the response to a request that
+// is refused is left to the caller.
 func TestDeprecatedUpgradeWritesNoError(t *testing.T) {
 	w := httptest.NewRecorder()
 	_, err := Upgrade(w, httptest.NewRequest("POST", "/", nil), nil, 0, 0)
