@@ -45,7 +45,7 @@ func TestCloseInfo(t *testing.T) {
 	ignore := func(int, string) error { return nil }
 	for _, test := range []struct {
 		name string
-		end  func(c *Conn, p *peer) // before the reading
+		end  func(c *Conn, p *peer) // called before the connection is read
 		want CloseInfo
 	}{
 		{"peer first", func(c *Conn, p *peer) { p.expectCloseThenClose(1000); p.send(p.close(1000, "bye")) }, CloseInfo{1000, "bye", true}},
@@ -79,7 +79,7 @@ func TestCloseInfo(t *testing.T) {
 				test.end(c, p)
 				_, _, err := c.ReadMessage()
 				require.Error(t, err)
-				c.Close() // some of the ends leave that to the application
+				c.Close() // after some of the ends it is for the application to close
 				<-c.Done()
 				require.Equal(t, test.want, c.CloseInfo())
 			})
@@ -87,8 +87,8 @@ func TestCloseInfo(t *testing.T) {
 	}
 }
 
-// TestCloseInfoWithUnsentAnswer: a close frame that did not go out as a
-// whole is none.
+// TestCloseInfoWithUnsentAnswer checks that an end is not clean if only a part of
+// the close frame was sent.
 func TestCloseInfoWithUnsentAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := wstest.Pipe(3, wstest.Whole)
@@ -103,8 +103,8 @@ func TestCloseInfoWithUnsentAnswer(t *testing.T) {
 	})
 }
 
-// TestCloseInfoDoesNotChange: what is found in the buffer after the transport has been
-// closed is too late.
+// TestCloseInfoDoesNotChange checks that a close frame that is found in the buffer
+// after Close does not count.
 func TestCloseInfoDoesNotChange(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)

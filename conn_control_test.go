@@ -26,8 +26,8 @@ func TestPingsAreAnswered(t *testing.T) {
 	})
 }
 
-// TestPongThatCannotBeSent: a peer that pings and does not read does not make
-// the reader wait.
+// TestPongThatCannotBeSent checks that a reader waits no longer than pongWait for a
+// peer that sends pings and does not read.
 func TestPongThatCannotBeSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := wstest.Pipe(10, wstest.Whole)
@@ -69,6 +69,8 @@ func TestHandlers(t *testing.T) {
 	})
 }
 
+// TestHandlerErrorsEndTheReading checks that the error of a handler is returned by
+// all reads after it.
 func TestHandlerErrorsEndTheReading(t *testing.T) {
 	stop := errors.New("stop")
 	for name, test := range map[string]struct {
@@ -80,7 +82,7 @@ func TestHandlerErrorsEndTheReading(t *testing.T) {
 		"close": {func(c *Conn) { c.SetCloseHandler(func(int, string) error { return stop }) }, func(p *peer) []byte { return p.close(1000, "") }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			eachReading(t, func(t *testing.T, m mode, r reading) {
+			eachReadMethod(t, func(t *testing.T, m mode, r readMethod) {
 				c, p := m.connect(t)
 				test.set(c)
 				p.send(test.frame(p), p.text("never"))
@@ -93,8 +95,8 @@ func TestHandlerErrorsEndTheReading(t *testing.T) {
 	}
 }
 
-// TestDefaultHandlers calls what the getters return, before and after other
-// handlers were set.
+// TestDefaultHandlers calls the handlers that the getters return, when others are
+// set and when the defaults are restored.
 func TestDefaultHandlers(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
@@ -112,7 +114,7 @@ func TestDefaultHandlers(t *testing.T) {
 		p.expect(true, opPong, "x")
 		require.NoError(t, c.CloseHandler()(CloseNoStatusReceived, ""))
 		p.expect(true, opClose, "")
-		require.NoError(t, c.CloseHandler()(1000, ""), "ours was first")
+		require.NoError(t, c.CloseHandler()(1000, ""), "a close frame was sent before")
 	})
 }
 
@@ -127,5 +129,5 @@ func TestFloodGuard(t *testing.T) {
 		require.False(t, g.allow(now.Add(time.Second-1), 0))
 		now = now.Add(time.Second)
 	}
-	require.True(t, g.allow(now, 1), "data has come")
+	require.True(t, g.allow(now, 1), "data was received")
 }

@@ -20,28 +20,27 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
-// answersClose makes the peer take one frame, which has to be a close frame
-// with the code, answer with the same, and close its side when that of the
-// connection is closed.
+// expectAndEchoClose makes the peer read a close frame with the code and the reason,
+// send the same, and close its side.
 func (p *peer) expectAndEchoClose(code int, reason string) {
 	p.expect(true, opClose, string(FormatCloseMessage(code, reason)))
 	p.send(p.close(code, reason))
 	p.conn.CloseWrite()
 }
 
-// shutdown calls Shutdown with as much time as there is, in a goroutine of its
-// own.
+// startShutdown calls Shutdown without a deadline in a goroutine, and returns a
+// channel with its result.
 func (c *Conn) startShutdown(code int, reason string) <-chan error {
 	result := make(chan error, 1)
 	go func() { result <- c.Shutdown(context.Background(), code, reason) }()
 	return result
 }
 
-// TestShutdownCodesAndReasons: what may be sent is what the browser's close
-// allows, and a server some more (RFC 6455, Section 7.4). After an error
-// nothing has happened.
+// TestShutdownCodesAndReasons checks that a client may send what the browser's
+// close method allows, and a server the other valid codes too (RFC 6455,
+// Section 7.4). An error leaves the connection as it was.
 func TestShutdownCodesAndReasons(t *testing.T) {
-	const both, server = 2, 1 // how many of the roles may
+	const both, server = 2, 1 // the roles that may send the code
 	for _, test := range []struct {
 		code   int
 		reason string
@@ -91,8 +90,9 @@ func TestShutdownCodesAndReasons(t *testing.T) {
 	}
 }
 
-// TestShutdownOrder: the server closes TCP first, and the client waits for it:
-// RFC 6455, Section 7.1.1. What the peer still sends is discarded.
+// TestShutdownOrder checks that the server closes the TCP connection first and the
+// client waits for that (RFC 6455, Section 7.1.1). What the peer sends meanwhile is
+// discarded.
 func TestShutdownOrder(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
@@ -123,22 +123,23 @@ func TestShutdownOrder(t *testing.T) {
 		_, _, err := c.ReadMessage()
 		require.Equal(t, &CloseError{4001, "too"}, err)
 		require.Equal(t, ErrCloseSent, c.WriteMessage(TextMessage, nil))
-		require.NoError(t, c.Shutdown(t.Context(), 1000, ""), "it has been clean")
+		require.NoError(t, c.Shutdown(t.Context(), 1000, ""), "the end was clean")
 	})
 }
 
-// TestShutdownWithoutAnswer ends with ctx, and not before.
+// TestShutdownWithoutAnswer checks that Shutdown returns when its context ends, and
+// not before.
 func TestShutdownWithoutAnswer(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), settleTime)
 		defer cancel()
-		c.SetReadDeadline(start.Add(time.Second)) // that of the application does not matter
+		c.SetReadDeadline(start.Add(time.Second)) // has no effect on Shutdown
 		go func() {
 			for range 5 {
 				time.Sleep(settleTime / 10)
-				p.conn.Write(p.text("still talking"))
+				p.conn.Write(p.text("not a close frame"))
 			}
 		}()
 		require.Equal(t, context.DeadlineExceeded, c.Shutdown(ctx, 1000, ""))
@@ -153,7 +154,7 @@ func TestShutdownWithoutAnswer(t *testing.T) {
 	})
 }
 
-// TestShutdownWithEndedContext closes the transport like any other end.
+// TestShutdownWithEndedContext checks that the transport is closed.
 func TestShutdownWithEndedContext(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, _ := m.connect(t)
@@ -164,8 +165,8 @@ func TestShutdownWithEndedContext(t *testing.T) {
 	})
 }
 
-// TestShutdownFlushesFirst: messages that are queued, or being written, come
-// before the close frame.
+// TestShutdownFlushesFirst checks that messages that are queued or being written are
+// sent before the close frame.
 func TestShutdownFlushesFirst(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
@@ -191,7 +192,7 @@ func TestShutdownFlushesFirst(t *testing.T) {
 		require.NoError(t, <-ended)
 		require.Zero(t, c.BufferedAmount())
 	})
-	for range 200 { // whatever the flusher is doing just now
+	for range 200 { // in whatever state the flusher is
 		eachRoleMode(t, func(t *testing.T, m mode) {
 			c, p := m.connect(t)
 			require.NoError(t, c.Send(TextMessage, []byte("last")))
@@ -203,7 +204,7 @@ func TestShutdownFlushesFirst(t *testing.T) {
 	}
 }
 
-// eachRoleMode is eachMode with whole reads only.
+// eachRoleMode is like eachMode, but with one mode for each role.
 func eachRoleMode(t *testing.T, test func(t *testing.T, m mode)) {
 	for _, client := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -212,7 +213,8 @@ func eachRoleMode(t *testing.T, test func(t *testing.T, m mode)) {
 	}
 }
 
-// TestShutdownWithBlockedQueue ends with ctx, without a goroutine left.
+// TestShutdownWithBlockedQueue checks that Shutdown returns when its context ends
+// although the queue cannot be flushed, and that no goroutine is left.
 func TestShutdownWithBlockedQueue(t *testing.T) {
 	eachRoleMode(t, func(t *testing.T, m mode) {
 		c, _ := m.connectSmallPipe(t, connConfig{})
@@ -228,8 +230,8 @@ func TestShutdownWithBlockedQueue(t *testing.T) {
 	})
 }
 
-// TestShutdownDuringRead: a read under way goes on, and its message is
-// delivered; the next finds the end.
+// TestShutdownDuringRead checks that a read under way returns its message, and the
+// next one the end.
 func TestShutdownDuringRead(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
@@ -253,7 +255,8 @@ func TestShutdownDuringRead(t *testing.T) {
 	})
 }
 
-// TestShutdownInsideAMessage: half a message does not end as a whole one does.
+// TestShutdownInsideAMessage checks that the reader of a message does not return
+// io.EOF if the rest of the message was discarded.
 func TestShutdownInsideAMessage(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
@@ -272,7 +275,8 @@ func TestShutdownInsideAMessage(t *testing.T) {
 	})
 }
 
-// TestConcurrentShutdowns: several at a time, beside Close and after it.
+// TestConcurrentShutdowns calls Shutdown several times at once, and together with
+// Close.
 func TestConcurrentShutdowns(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
@@ -292,11 +296,11 @@ func TestConcurrentShutdowns(t *testing.T) {
 	})
 	eachMode(t, func(t *testing.T, m mode) {
 		c, _ := m.connect(t)
-		patient := c.startShutdown(1000, "")
+		unlimited := c.startShutdown(1000, "")
 		ctx, cancel := context.WithTimeout(t.Context(), settleTime)
 		defer cancel()
 		require.Equal(t, context.DeadlineExceeded, c.Shutdown(ctx, 1000, ""))
-		require.ErrorIs(t, <-patient, net.ErrClosed, "the transport is closed for all")
+		require.ErrorIs(t, <-unlimited, net.ErrClosed, "the other call has closed the transport")
 	})
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
@@ -316,9 +320,9 @@ func TestConcurrentShutdowns(t *testing.T) {
 	})
 }
 
-// TestShutdownAfterPeerClosed: the peer's close frame has been read already.
+// TestShutdownAfterPeerClosed calls Shutdown after the peer's close frame was read.
 func TestShutdownAfterPeerClosed(t *testing.T) {
-	eachMode(t, func(t *testing.T, m mode) { // and answered
+	eachMode(t, func(t *testing.T, m mode) { // the close frame was answered
 		c, p := m.connect(t)
 		p.send(p.close(1000, "mine"))
 		p.expectCloseThenClose(1000)
@@ -327,7 +331,7 @@ func TestShutdownAfterPeerClosed(t *testing.T) {
 		require.NoError(t, c.Shutdown(t.Context(), 4000, ""))
 		require.Equal(t, CloseInfo{1000, "mine", true}, c.CloseInfo())
 	})
-	eachMode(t, func(t *testing.T, m mode) { // and not answered: that is Shutdown's to do
+	eachMode(t, func(t *testing.T, m mode) { // it was not, and Shutdown answers it
 		c, p := m.connect(t)
 		c.SetCloseHandler(func(int, string) error { return nil })
 		p.send(p.close(1000, ""))
@@ -342,7 +346,7 @@ func TestShutdownAfterPeerClosed(t *testing.T) {
 		require.Equal(t, CloseInfo{1000, "", true}, c.CloseInfo())
 		p.expectEOF()
 	})
-	eachMode(t, func(t *testing.T, m mode) { // and it is too late to answer
+	eachMode(t, func(t *testing.T, m mode) { // it was not, and it is too late for that
 		c, p := m.connect(t)
 		c.SetCloseHandler(func(int, string) error { return nil })
 		p.send(p.close(1000, ""))
@@ -354,8 +358,8 @@ func TestShutdownAfterPeerClosed(t *testing.T) {
 	})
 }
 
-// TestViolationDuringShutdown: after our close frame the peer is still to keep
-// to the protocol.
+// TestViolationDuringShutdown checks that a violation of the protocol is found even
+// after the close frame was sent.
 func TestViolationDuringShutdown(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
@@ -367,8 +371,8 @@ func TestViolationDuringShutdown(t *testing.T) {
 	})
 }
 
-// TestShutdownOverTLS: both ends at the same time, over what cannot be written
-// without waiting.
+// TestShutdownOverTLS calls Shutdown at both ends at the same time, over TLS, which
+// cannot be written to without waiting.
 func TestShutdownOverTLS(t *testing.T) {
 	conns := make(chan *Conn, 1)
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -15,8 +15,8 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
-// TestLingerIsBoundedInBytes: what a peer sends after the end is drained up to
-// a bound.
+// TestLingerIsBoundedInBytes checks that no more than lingerSize is read of what a
+// peer sends after the end.
 func TestLingerIsBoundedInBytes(t *testing.T) {
 	for _, client := range []bool{false, true} {
 		p := &peer{masked: !client}
@@ -31,8 +31,8 @@ func TestLingerIsBoundedInBytes(t *testing.T) {
 	}
 }
 
-// TestClosingHandshake goes through it from both sides and with every code
-// that may be sent, and looks at who closes the transport when.
+// TestClosingHandshake does closing handshakes that either side begins, with
+// several codes, and checks which side closes the transport first.
 func TestClosingHandshake(t *testing.T) {
 	for _, code := range []int{1000, 1001, 1003, 1007, 1014, 3000, 4999, CloseNoStatusReceived} {
 		for _, ours := range []bool{true, false} {
@@ -73,12 +73,12 @@ func TestClosingHandshake(t *testing.T) {
 	}
 }
 
-// TestLingerIsBounded: a peer that does not close, or does not stop sending,
-// is not waited for long.
+// TestLingerIsBounded checks that a connection waits no longer than lingerTime for
+// a peer that does not close, or does not stop sending.
 func TestLingerIsBounded(t *testing.T) {
-	for name, behaviour := range map[string]func(p *peer){
+	for name, behave := range map[string]func(p *peer){
 		"silent": func(p *peer) {},
-		"babbling": func(p *peer) {
+		"sending": func(p *peer) {
 			for {
 				if _, err := p.conn.Write(make([]byte, 1<<16)); err != nil {
 					return
@@ -93,7 +93,7 @@ func TestLingerIsBounded(t *testing.T) {
 					c := newConn(a, connConfig{client: client})
 					p := &peer{t: t, conn: b, masked: !client}
 					p.send(p.close(1000, ""))
-					go behaviour(p)
+					go behave(p)
 					start := time.Now()
 					_, _, err := c.ReadMessage()
 					require.Equal(t, &CloseError{Code: 1000}, err)
@@ -106,14 +106,14 @@ func TestLingerIsBounded(t *testing.T) {
 	}
 }
 
-// TestLingerWithBlockedWriter: closing one half may wait for a write under way,
-// as it does in crypto/tls. That is bounded too.
+// TestLingerWithBlockedWriter has a CloseWrite that blocks, as that of crypto/tls
+// does during a write. The time for that is bounded too.
 func TestLingerWithBlockedWriter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := wstest.Pipe(10, wstest.Whole)
 		defer b.Close()
-		stuck := &blockingCloseWrite{Conn: a, closed: make(chan struct{})}
-		c := newConn(stuck, connConfig{})
+		blocked := &blockingCloseWrite{Conn: a, closed: make(chan struct{})}
+		c := newConn(blocked, connConfig{})
 		p := &peer{t: t, conn: b, masked: true}
 		go func() { b.Write(p.frame(true, 3, "")) }()
 		start := time.Now()
@@ -123,8 +123,8 @@ func TestLingerWithBlockedWriter(t *testing.T) {
 	})
 }
 
-// TestCloseFrameSurvivesUnreadData: over a real socket, a peer that has sent
-// more than was read gets the close frame and not a reset.
+// TestCloseFrameSurvivesUnreadData checks that a peer that has sent more than was
+// read gets the close frame and not a reset of the TCP connection.
 func TestCloseFrameSurvivesUnreadData(t *testing.T) {
 	for _, client := range []bool{false, true} {
 		a, b := socketPair(t)
@@ -142,7 +142,7 @@ func TestCloseFrameSurvivesUnreadData(t *testing.T) {
 		}()
 		require.NoError(t, <-sent)
 		got, err := io.ReadAll(b)
-		require.NoError(t, err, "the end, and no reset")
+		require.NoError(t, err, "no reset")
 		b.Close()
 		require.Equal(t, error(errReservedOpcode), <-read)
 		h, n, err := parseHeader(got)
@@ -154,7 +154,7 @@ func TestCloseFrameSurvivesUnreadData(t *testing.T) {
 }
 
 func TestCloseEndsReads(t *testing.T) {
-	eachReading(t, func(t *testing.T, m mode, r reading) {
+	eachReadMethod(t, func(t *testing.T, m mode, r readMethod) {
 		c, p := m.connect(t)
 		go func() {
 			synctest.Wait()
@@ -162,13 +162,13 @@ func TestCloseEndsReads(t *testing.T) {
 		}()
 		_, _, err := r.read(c)
 		require.ErrorIs(t, err, net.ErrClosed)
-		require.False(t, IsUnexpectedCloseError(err), "the peer has nothing to do with it")
+		require.False(t, IsUnexpectedCloseError(err), "the peer has not closed")
 		p.expectEOF()
 	})
 }
 
-// TestUnsentCloseFrameIsNotClean: a close frame that never got out does not make
-// an end a clean one.
+// TestUnsentCloseFrameIsNotClean checks that an end is not clean if the close frame
+// could not be sent.
 func TestUnsentCloseFrameIsNotClean(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := wstest.Pipe(1, wstest.Whole)
@@ -178,7 +178,7 @@ func TestUnsentCloseFrameIsNotClean(t *testing.T) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			c.ReadMessage() // and answer
+			c.ReadMessage() // sends the answer
 		}()
 		synctest.Wait()
 		c.Close()
@@ -187,8 +187,8 @@ func TestUnsentCloseFrameIsNotClean(t *testing.T) {
 	})
 }
 
-// TestCloseFrameSurvivesUnreadDataOverTLS: a peer that has sent more than was
-// read gets the close frame, and the end that TLS has for it.
+// TestCloseFrameSurvivesUnreadDataOverTLS checks that a peer that has sent more
+// than was read gets the close frame, and TLS's close_notify after it.
 func TestCloseFrameSurvivesUnreadDataOverTLS(t *testing.T) {
 	cert, roots := exampleCertificate(t)
 	for _, client := range []bool{false, true} {
@@ -209,7 +209,7 @@ func TestCloseFrameSurvivesUnreadDataOverTLS(t *testing.T) {
 			read <- err
 		}()
 		got, err := io.ReadAll(remote)
-		require.NoError(t, err, "the end, and no reset")
+		require.NoError(t, err, "no reset")
 		remote.Close()
 		require.Equal(t, error(errReservedOpcode), <-read)
 		_, closes := countFrames(t, got)
@@ -240,11 +240,11 @@ func TestNothingFollowsAClose(t *testing.T) {
 		_, err = c.NextWriter(TextMessage)
 		require.Equal(t, ErrCloseSent, err)
 
-		p.send(p.text("still reading"), p.close(1001, ""))
+		p.send(p.text("last"), p.close(1001, ""))
 		p.closeAfterConn()
 		_, data, err := c.ReadMessage()
 		require.NoError(t, err, "the peer may send until it closes")
-		require.Equal(t, "still reading", string(data))
+		require.Equal(t, "last", string(data))
 		_, _, err = c.ReadMessage()
 		require.Equal(t, &CloseError{Code: 1001}, err)
 		require.Equal(t, ErrCloseSent, c.WriteMessage(TextMessage, nil))

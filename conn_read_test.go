@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestReadContextAfterHandlerPanic: a context that a panic of a handler left behind does
-// not cut later reads short.
+// TestReadContextAfterHandlerPanic checks that a context does not end later reads
+// if the read that it was for has ended by a panic of a handler.
 func TestReadContextAfterHandlerPanic(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
@@ -30,10 +30,10 @@ func TestReadContextAfterHandlerPanic(t *testing.T) {
 	})
 }
 
-// TestDeadlineLosesNothing reads a stream under a deadline that passes after
-// every byte, in all its states.
+// TestDeadlineLosesNothing reads a stream with a deadline that passes before every
+// byte.
 func TestDeadlineLosesNothing(t *testing.T) {
-	eachReading(t, func(t *testing.T, m mode, r reading) {
+	eachReadMethod(t, func(t *testing.T, m mode, r readMethod) {
 		if r.name == "NextReader" {
 			r.read = resumingReader()
 		}
@@ -94,7 +94,7 @@ func TestNextReaderDiscardsTheRest(t *testing.T) {
 		_, second, err := c.NextReader()
 		require.NoError(t, err)
 		_, err = first.Read(b[:])
-		require.Equal(t, io.EOF, err, "a reader is of no use after the next")
+		require.Equal(t, io.EOF, err, "a reader ends with the next NextReader")
 		n, err := second.Read(nil)
 		require.NoError(t, err)
 		require.Zero(t, n)
@@ -134,14 +134,14 @@ func TestReadMessageContext(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "hello", string(data))
 
-		// The deadline of the connection is what it was.
+		// A context does not change the deadline of the connection.
 		c.SetReadDeadline(time.Now().Add(time.Second))
 		_, _, err = c.ReadMessageContext(t.Context())
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 	})
 }
 
-// TestReadersTakeTurns has many goroutines read: each message goes to one.
+// TestReadersTakeTurns has many goroutines read. Each message goes to one of them.
 func TestReadersTakeTurns(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
@@ -163,7 +163,7 @@ func TestReadersTakeTurns(t *testing.T) {
 		}
 		require.Len(t, seen, n)
 
-		// One who waits for the other reader gives up with its context.
+		// A reader that waits for its turn stops waiting when its context ends.
 		go c.ReadMessage()
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestAccessors holds what says nothing about frames.
+// TestAccessors checks the methods that neither read nor write.
 func TestAccessors(t *testing.T) {
 	a, b := socketPair(t)
 	c := newConn(a, connConfig{subprotocol: "chat", url: "ws://x/"})

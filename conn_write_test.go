@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestSendKeepsNothing: the data that is sent is the caller's again at once.
+// TestSendKeepsNothing checks that the caller may change the data after Send.
 func TestSendKeepsNothing(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, _, p := m.connectGated(t, connConfig{})
@@ -27,8 +27,8 @@ func TestSendKeepsNothing(t *testing.T) {
 	})
 }
 
-// TestSendAfterEnd: what was queued and lost stays in BufferedAmount, as in
-// the browser, and nothing can be queued any more.
+// TestSendAfterEnd checks that BufferedAmount still has what was queued and not
+// sent, as in the browser, and that nothing can be queued any more.
 func TestSendAfterEnd(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, _, _ := m.connectGated(t, connConfig{})
@@ -54,8 +54,8 @@ func TestSendAfterEnd(t *testing.T) {
 	})
 }
 
-// conclude makes c a reader that only looks: the flood of pings in a test is
-// meant, and nobody waits for an answer.
+// ignorePings makes c answer neither pings nor close frames, and accept any number
+// of pings.
 func (c *Conn) ignorePings() {
 	c.SetPingHandler(func(string) error { c.flood.count = 0; return nil })
 	c.SetCloseHandler(func(int, string) error { return nil })
@@ -72,7 +72,8 @@ func TestWriteMessageContextAlreadyOver(t *testing.T) {
 	})
 }
 
-// TestCloseWakesWriters: who waits for a message that never ends is let go.
+// TestCloseWakesWriters checks that Close ends calls that wait for another message
+// to end.
 func TestCloseWakesWriters(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, _ := m.connect(t)
@@ -91,8 +92,8 @@ func TestCloseWakesWriters(t *testing.T) {
 	})
 }
 
-// TestConcurrentWriters has writers of every kind at work at the same time:
-// every message arrives whole.
+// TestConcurrentWriters calls all write methods at the same time. Every message has
+// to arrive whole.
 func TestConcurrentWriters(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)

@@ -18,7 +18,7 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
-// A deafStream takes nothing: its writes wait for their deadline.
+// A blockingStream is a Pipe whose writes block until their deadline or Close.
 type blockingStream struct {
 	*wstest.Conn
 	mu       sync.Mutex
@@ -54,7 +54,8 @@ func (s *blockingStream) Close() error {
 	return s.Conn.Close()
 }
 
-// A babbler goes on for ever after its script.
+// An unendingStream is a scriptedStream that returns bytes for ever after its
+// script.
 type unendingStream struct {
 	scriptedStream
 	read   int
@@ -74,8 +75,8 @@ func (s *unendingStream) Close() error {
 	return nil
 }
 
-// An endlessStream delivers the same frame for ever and forgets what is
-// written to it.
+// An endlessStream returns the same frame for ever, and discards what is written
+// to it.
 type endlessStream struct {
 	frame []byte
 	rest  []byte
@@ -98,12 +99,13 @@ func (s *endlessStream) SetReadDeadline(time.Time) error { return nil }
 
 func (s *endlessStream) SetWriteDeadline(time.Time) error { return nil }
 
+// newEndlessConn returns a connection that receives messages of n bytes for ever.
 func newEndlessConn(client bool, op opcode, n int) *Conn {
 	p := &peer{masked: !client}
 	return newConn(&endlessStream{frame: p.frame(true, op, testPayload(n))}, connConfig{client: client})
 }
 
-// A stuckHalf does not close one half before it is closed as a whole.
+// A blockingCloseWrite is a Pipe whose CloseWrite blocks until Close.
 type blockingCloseWrite struct {
 	*wstest.Conn
 	closed chan struct{}
@@ -119,13 +121,13 @@ func (s *blockingCloseWrite) Close() error {
 	return s.Conn.Close()
 }
 
-// A scriptedStream delivers what it was given, in pieces, and keeps what is
-// written to it. Nothing in it waits.
+// A scriptedStream returns its input in pieces, and records what is written to it.
+// It never blocks.
 type scriptedStream struct {
 	in       []byte
 	chunking wstest.Chunking
-	timeout  bool // before every piece, once
-	timedOut bool
+	timeout  bool // every other Read returns a timeout
+	timedOut bool // the last Read did
 	out      bytes.Buffer
 }
 
@@ -153,7 +155,7 @@ func (s *scriptedStream) SetReadDeadline(time.Time) error { return nil }
 
 func (s *scriptedStream) SetWriteDeadline(time.Time) error { return nil }
 
-// socketKinds are the transports that one can look into.
+// socketKinds make the kinds of transports that are or have a socket.
 var socketKinds = map[string]func(t *testing.T) (a, b net.Conn){
 	"tcp": func(t *testing.T) (net.Conn, net.Conn) { return socketPair(t) },
 	"tls": func(t *testing.T) (net.Conn, net.Conn) {
@@ -183,9 +185,10 @@ var socketKinds = map[string]func(t *testing.T) (a, b net.Conn){
 	},
 }
 
+// eachSocketKind runs a test over each kind of socket.
 func eachSocketKind(t *testing.T, test func(t *testing.T, a, b net.Conn)) {
 	if runtime.GOOS == "windows" || runtime.GOOS == "js" {
-		t.Skip("one cannot look into a socket")
+		t.Skip("this system does not tell how many bytes a socket has received")
 	}
 	for name, pair := range socketKinds {
 		t.Run(name, func(t *testing.T) {
@@ -208,8 +211,8 @@ func (s brokenStream) SetReadDeadline(time.Time) error { return nil }
 
 func (s brokenStream) SetWriteDeadline(time.Time) error { return nil }
 
-// A gatedStream is a Pipe whose writes are counted, and wait while the gate is
-// closed.
+// A gatedStream is a Pipe that counts its writes, which block while the gate is
+// locked.
 type gatedStream struct {
 	*wstest.Conn
 	gate   sync.RWMutex
@@ -240,15 +243,15 @@ func socketPair(t testing.TB) (*net.TCPConn, *net.TCPConn) {
 	return a.(*net.TCPConn), b.(*net.TCPConn)
 }
 
-// newBlockedConn returns a connection whose peer does not read, over a socket: its
-// next write blocks with nothing of it on its way.
+// newBlockedConn returns a connection over a socket that is full, to a peer that
+// does not read. No byte of the next write is sent.
 func newBlockedConn(t *testing.T) *Conn {
 	c, _ := newBlockedPair(t)
 	return c
 }
 
-// newBlockedPair returns the peer too. All that comes to it before what c writes
-// are zeros.
+// newBlockedPair returns such a connection and its peer, which receives zeros
+// before anything that the connection writes.
 func newBlockedPair(t *testing.T) (*Conn, *net.TCPConn) {
 	a, b := socketPair(t)
 	a.SetWriteBuffer(1)
@@ -259,7 +262,7 @@ func newBlockedPair(t *testing.T) (*Conn, *net.TCPConn) {
 			break
 		}
 	}
-	// Until not one byte more fits.
+	// Write single bytes until no more fits.
 	for {
 		a.SetWriteDeadline(time.Now().Add(20 * time.Millisecond))
 		if n, err := a.Write([]byte{0}); n == 0 && err != nil {

@@ -33,8 +33,8 @@ func countFrames(t *testing.T, sent []byte) (pongs, closes int) {
 	return pongs, closes
 }
 
-// skipUnlessAllocationsCount skips a test whose numbers mean nothing under the race
-// detector. .ci/run runs every test without it too.
+// skipUnlessAllocationsCount skips a test under the race detector, which changes
+// what is allocated. .ci/run runs every test without it too.
 func skipUnlessAllocationsCount(t *testing.T) {
 	if raceDetector {
 		t.Skip("allocations are counted without the race detector")
@@ -50,7 +50,7 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// maskByByte is masking as RFC 6455, Section 5.3 puts it.
+// maskByByte masks as RFC 6455, Section 5.3 has it.
 func maskByByte(dst, src []byte, key [4]byte, pos int) int {
 	for i, b := range src {
 		dst[i] = b ^ key[(pos+i)%4]
@@ -62,16 +62,15 @@ var maskKey = [4]byte{0x12, 0xFE, 0x00, 0x81}
 
 func TestMain(m *testing.M) { os.Exit(wstest.Main(m)) }
 
-// A mode is one of the circumstances under which every connection has to
-// behave the same.
+// A mode is a role of the connection, a way to cut its input into pieces and a size
+// of its buffers. A connection has to behave the same in all of them.
 type mode struct {
 	client   bool // the role of the Conn under test
 	chunking func() wstest.Chunking
 	buffer   int // size of its buffers
 }
 
-// eachMode runs a test once per mode, in a bubble of its own in which time
-// stands still until everything waits.
+// eachMode runs a test in each mode, in a bubble of testing/synctest.
 func eachMode(t *testing.T, test func(t *testing.T, m mode)) {
 	for _, role := range []string{"server", "client"} {
 		for _, cut := range []struct {
@@ -91,36 +90,36 @@ func eachMode(t *testing.T, test func(t *testing.T, m mode)) {
 	}
 }
 
-// connect returns a connection of the mode and its peer.
+// connect returns a connection and its peer.
 func (m mode) connect(t *testing.T) (*Conn, *peer) {
 	a, b := wstest.Pipe(0, m.chunking())
 	c := newConn(a, connConfig{client: m.client, readBufferSize: m.buffer, writeBufferSize: m.buffer})
 	t.Cleanup(func() {
-		synctest.Wait() // for a peer that is about to see the end
+		synctest.Wait() // for a peer that is about to read the end of the stream
 		c.Close()
 		b.Close()
 	})
 	return c, &peer{t: t, conn: b, masked: !m.client}
 }
 
-// A peer is the other end of a connection under test: it sends what it is
-// told to, right or wrong, and sees the frames that come.
+// A peer is the other end of a connection under test. It sends frames, valid or
+// not, and parses the frames that it receives.
 type peer struct {
 	t        *testing.T
 	conn     *wstest.Conn
-	masked   bool   // its frames are
-	unparsed []byte // received and not looked at
+	masked   bool   // whether its frames are masked
+	unparsed []byte // received and not parsed
 	buf      []byte
 }
 
-// send sends frames one after the other in one piece.
+// send sends frames in one piece.
 func (p *peer) send(frames ...[]byte) {
 	p.t.Helper()
 	_, err := p.conn.Write(bytes.Join(frames, nil))
 	require.NoError(p.t, err)
 }
 
-// frame encodes a frame of the peer's.
+// frame encodes a frame that the peer can send.
 func (p *peer) frame(fin bool, op opcode, payload string) []byte {
 	h := header{fin: fin, opcode: op, masked: p.masked, length: uint64(len(payload))}
 	if p.masked {
@@ -143,13 +142,13 @@ func (p *peer) close(code int, reason string) []byte {
 	return p.frame(true, opClose, string(FormatCloseMessage(code, reason)))
 }
 
-// A frame is what a peer receives.
+// A frame is a frame that a peer has received.
 type frame struct {
 	header
 	payload string
 }
 
-// next returns the next frame, io.EOF at the end.
+// next returns the next frame, or io.EOF at the end.
 func (p *peer) next() (frame, error) {
 	for {
 		h, n, err := parseHeader(p.unparsed)
@@ -195,7 +194,7 @@ func (p *peer) expectClose(code int) {
 	require.Equal(p.t, code, got)
 }
 
-// expectEOF checks that nothing more comes.
+// expectEOF checks that the stream ends without another frame.
 func (p *peer) expectEOF() {
 	p.t.Helper()
 	_, err := p.next()
@@ -203,7 +202,8 @@ func (p *peer) expectEOF() {
 	require.Empty(p.t, p.unparsed)
 }
 
-// closesWhenTold makes the peer close its side as soon as the connection does.
+// closeAfterConn makes the peer close its side as soon as the connection has
+// closed its own.
 func (p *peer) closeAfterConn() {
 	go func() {
 		io.Copy(io.Discard, p.conn)
@@ -211,7 +211,8 @@ func (p *peer) closeAfterConn() {
 	}()
 }
 
-// settleTime is long enough in a bubble for everything to happen that is going to.
+// settleTime is longer than any timeout of the connection's own. In a bubble it
+// takes no time.
 const settleTime = time.Minute
 
 func withKeepAlive(c *Conn, k KeepAlive) *Conn {
@@ -219,7 +220,8 @@ func withKeepAlive(c *Conn, k KeepAlive) *Conn {
 	return c
 }
 
-// readUntilError keeps a read method at work until the connection ends.
+// readUntilError reads messages in a goroutine until the connection ends, and
+// returns a channel with the error.
 func readUntilError(c *Conn) (ended <-chan error) {
 	end := make(chan error, 1)
 	go func() {
@@ -244,19 +246,19 @@ func (p *peer) expectPing() string {
 
 func (p *peer) pong(payload string) []byte { return p.frame(true, opPong, payload) }
 
-// A message is what an application receives.
+// A message is a message that an application receives.
 type message struct {
 	kind int
 	data string
 }
 
-// A reading is one of the ways to receive a message.
-type reading struct {
+// A readMethod is one of the ways to receive a message.
+type readMethod struct {
 	name string
 	read func(*Conn) (int, []byte, error)
 }
 
-var readings = []reading{
+var readMethods = []readMethod{
 	{"ReadMessage", (*Conn).ReadMessage},
 	{"AppendMessage", func(c *Conn) (int, []byte, error) {
 		kind, p, err := c.AppendMessage([]byte("before"))
@@ -272,8 +274,9 @@ var readings = []reading{
 	}},
 }
 
-func eachReading(t *testing.T, test func(t *testing.T, m mode, r reading)) {
-	for _, r := range readings {
+// eachReadMethod runs a test with each method and in each mode.
+func eachReadMethod(t *testing.T, test func(t *testing.T, m mode, r readMethod)) {
+	for _, r := range readMethods {
 		t.Run(r.name, func(t *testing.T) {
 			eachMode(t, func(t *testing.T, m mode) { test(t, m, r) })
 		})
@@ -282,15 +285,17 @@ func eachReading(t *testing.T, test func(t *testing.T, m mode, r reading)) {
 
 var longText = strings.Repeat("0123456789abcdef", 5000) // 80,000 bytes
 
-// longLengthHeader is the beginning of a binary frame with the length in a long form.
-func longLengthHeader(p *peer, form byte, length string) []byte {
+// encodeLongLength encodes the header of a binary frame whose length is in one of
+// the long forms.
+func encodeLongLength(p *peer, form byte, length string) []byte {
 	if p.masked {
 		return append([]byte{0x82, form | maskBit}, length+"\x00\x00\x00\x00"...)
 	}
 	return append([]byte{0x82, form}, length...)
 }
 
-// closesAfter makes the peer expect a close frame with the code and close.
+// expectCloseThenClose makes the peer read a close frame with the code, and then
+// close its side.
 func (p *peer) expectCloseThenClose(code int) {
 	go func() {
 		p.expectClose(code)
@@ -298,29 +303,30 @@ func (p *peer) expectCloseThenClose(code int) {
 	}()
 }
 
-// gated is mode.connect over a gatedStream.
+// connectGated returns a connection over a gatedStream, and its peer.
 func (m mode) connectGated(t *testing.T, config connConfig) (*Conn, *gatedStream, *peer) {
 	a, b := wstest.Pipe(0, m.chunking())
 	s := &gatedStream{Conn: a}
 	config.client, config.readBufferSize, config.writeBufferSize = m.client, m.buffer, m.buffer
 	c := newConn(s, config)
 	t.Cleanup(func() {
-		synctest.Wait() // for a peer that is about to see the end
+		synctest.Wait() // for a peer that is about to read the end of the stream
 		c.Close()
 		b.Close()
 	})
 	return c, s, &peer{t: t, conn: b, masked: !m.client}
 }
 
+// testPayload returns a text of n bytes.
 func testPayload(n int) string {
 	return strings.Repeat("The quick brown fox. ", n/21+1)[:n]
 }
 
-// smallPipe is how many bytes are on their way at most where a test has a smallPipe
-// pipe: what is written there is stuck until the peer reads.
+// smallPipe is how many bytes a small pipe holds. A write of more blocks until the
+// peer reads.
 const smallPipe = 16
 
-// connectNarrow is connect over a narrow pipe.
+// connectSmallPipe returns a connection over a small pipe, and its peer.
 func (m mode) connectSmallPipe(t *testing.T, config connConfig) (*Conn, *peer) {
 	a, b := wstest.Pipe(smallPipe, m.chunking())
 	config.client, config.readBufferSize, config.writeBufferSize = m.client, m.buffer, m.buffer

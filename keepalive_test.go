@@ -67,7 +67,7 @@ func requireKeepAliveError(t *testing.T, c *Conn, at time.Time) {
 	<-c.Done()
 	require.Equal(t, at, time.Now())
 	require.Equal(t, CloseInfo{Code: CloseAbnormalClosure}, c.CloseInfo())
-	for _, r := range readings {
+	for _, r := range readMethods {
 		_, _, err := r.read(c)
 		require.Equal(t, ErrKeepAlive, err)
 	}

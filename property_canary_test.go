@@ -236,7 +236,7 @@ func TestDecompressorKeepsNoOtherWindow(t *testing.T) {
 	secret := strings.Repeat("the other's secret ", 20)
 	for name, a := range agreements() {
 		for _, client := range []bool{false, true} {
-			for _, r := range readings {
+			for _, r := range readMethods {
 				p := &peer{masked: !client}
 				z := p.compressedFrame(true, opBinary, deflated(secret))
 				for range 5 {

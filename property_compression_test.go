@@ -59,7 +59,7 @@ func exchangeMessages(t *testing.T, from, to *Conn) {
 		for i, s := range compressibleTexts {
 			for j, write := range writers {
 				require.NoError(t, write(s))
-				reading := readings[(round+i+j)%len(readings)]
+				reading := readMethods[(round+i+j)%len(readMethods)]
 				kind, data, err := reading.read(to)
 				require.NoError(t, err, "%s, writer %d, round %d", reading.name, j, round)
 				require.Equal(t, message{TextMessage, s}, message{kind, string(data)})

@@ -229,5 +229,5 @@ func (s *faultSession) checkEnd() {
 	assert.Equal(s.t, StateClosed, s.c.State())
 	assert.ErrorIs(s.t, s.c.WriteMessage(TextMessage, nil), net.ErrClosed)
 	s.c.NextWriter(TextMessage) // closes the one before
-	assert.Zero(s.t, s.pool.lent.Load(), "%+v: buffers are given back", s.fault)
+	assert.Zero(s.t, s.pool.inUse.Load(), "%+v: buffers are given back", s.fault)
 }

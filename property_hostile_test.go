@@ -99,9 +99,9 @@ func TestPeerThatStopsIsEndedByTheDeadline(t *testing.T) {
 	for name, frames := range map[string]func(p *peer) []byte{
 		"nothing":       func(*peer) []byte { return nil },
 		"a byte":        func(p *peer) []byte { return p.text("x")[:1] },
-		"half a header": func(p *peer) []byte { return longLengthHeader(p, 127, "\x00\x00\x00\x00\x01\x00\x00\x00")[:9] },
+		"half a header": func(p *peer) []byte { return encodeLongLength(p, 127, "\x00\x00\x00\x00\x01\x00\x00\x00")[:9] },
 		"half a payload": func(p *peer) []byte {
-			return append(longLengthHeader(p, 127, "\x00\x00\x00\x00\x01\x00\x00\x00"), longText[:100]...)
+			return append(encodeLongLength(p, 127, "\x00\x00\x00\x00\x01\x00\x00\x00"), longText[:100]...)
 		},
 		"half a message":   func(p *peer) []byte { return p.frame(false, opText, "half") },
 		"half a ping":      func(p *peer) []byte { b := p.frame(true, opPing, "ping"); return b[:len(b)-1] },
@@ -176,7 +176,7 @@ func TestNothingFollowsAnError(t *testing.T) {
 		c := newConn(s, connConfig{client: client})
 		expectMessages(t, c, []string{"before"})
 		for range 3 {
-			for _, r := range readings {
+			for _, r := range readMethods {
 				_, data, err := r.read(c)
 				require.Equal(t, error(errReservedOpcode), err)
 				require.Empty(t, data)

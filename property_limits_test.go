@@ -21,7 +21,7 @@ import (
 // against the read limit.
 func TestEmptyBlocksAreBounded(t *testing.T) {
 	blocks := strings.Repeat("\x00\x00\x00\xFF\xFF", 1000)
-	eachReading(t, func(t *testing.T, m mode, r reading) {
+	eachReadMethod(t, func(t *testing.T, m mode, r readMethod) {
 		c, p := m.connectCompressed(t, agreements()["bits=15,alone=true"])
 		p.send(p.compressedFrame(false, opText, blocks))
 		for range maxIdleInput/len(blocks) + 1 {
@@ -45,7 +45,7 @@ func TestReadLimitCountsInflatedBytes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			z := deflated(strings.Repeat("x", test.n))
-			eachReading(t, func(t *testing.T, m mode, r reading) {
+			eachReadMethod(t, func(t *testing.T, m mode, r readMethod) {
 				c, p := m.connectCompressed(t, agreements()["bits=15,alone=true"])
 				c.SetReadLimit(limit)
 				cut := len(z) / 2
@@ -186,7 +186,7 @@ func TestMessageLengthOverflow(t *testing.T) {
 			p := &peer{masked: !client}
 			frames := p.frame(false, opBinary, "0123456789")
 			for _, length := range []string{"\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF", "\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFA"} {
-				last := longLengthHeader(p, 127, length)
+				last := encodeLongLength(p, 127, length)
 				last[0] = 0x80
 				s := &scriptedStream{in: append(bytes.Clone(frames), last...), chunking: wstest.Whole}
 				_, data, err := newConn(s, connConfig{client: client, readLimit: limit}).ReadMessage()
@@ -203,7 +203,7 @@ func TestDeclaredFragmentsAreNotAllocated(t *testing.T) {
 	skipUnlessAllocationsCount(t)
 	for _, client := range []bool{false, true} {
 		p := &peer{masked: !client}
-		head := longLengthHeader(p, 127, "\x00\x00\x00\x00\x01\x00\x00\x00") // 16 MiB
+		head := encodeLongLength(p, 127, "\x00\x00\x00\x00\x01\x00\x00\x00") // 16 MiB
 		require.Less(t, allocated(func() {
 			for range 100 {
 				s := &scriptedStream{in: append(bytes.Clone(head), longText[:100]...), chunking: wstest.Whole}
@@ -261,7 +261,7 @@ func TestEndInsideAMessageIsAnError(t *testing.T) {
 			first, p.compressedFrame(false, opText, z[:5]), p.frame(true, opPing, ""), p.frame(true, opContinuation, z[5:]),
 		}, nil)
 		for cut := range stream {
-			for _, r := range readings {
+			for _, r := range readMethods {
 				s := &scriptedStream{in: stream[:cut], chunking: wstest.Whole}
 				c := newConn(s, connConfig{client: client, agreement: agreements()["bits=15,alone=true"]})
 				complete := 0
@@ -287,7 +287,7 @@ func TestReadLimitIsExact(t *testing.T) {
 	whole := func(p *peer, s string) [][]byte { return [][]byte{p.binary(s)} }
 	for name, frames := range map[string]func(*peer, string) [][]byte{"one frame": whole, "fragments": cut} {
 		t.Run(name, func(t *testing.T) {
-			eachReading(t, func(t *testing.T, m mode, r reading) {
+			eachReadMethod(t, func(t *testing.T, m mode, r readMethod) {
 				const limit = 100
 				c, p := m.connect(t)
 				c.SetReadLimit(limit)
@@ -308,7 +308,7 @@ func TestReadLimitIsExact(t *testing.T) {
 }
 
 func TestNoReadLimit(t *testing.T) {
-	eachReading(t, func(t *testing.T, m mode, r reading) {
+	eachReadMethod(t, func(t *testing.T, m mode, r readMethod) {
 		c, p := m.connect(t)
 		c.SetReadLimit(0)
 		p.send(p.binary(longText))

@@ -207,7 +207,7 @@ func (o *oracle) run(t *testing.T) (v modelResult) {
 		config.agreement = agreement{wish: &Compression{}, params: deflate.Params{Server: side, Client: side}}
 	}
 	c := newConn(s, config)
-	r := readings[o.IntN(len(readings))]
+	r := readMethods[o.IntN(len(readMethods))]
 	if s.timeout && r.name == "NextReader" {
 		r.read = resumingReader()
 	}

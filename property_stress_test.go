@@ -108,7 +108,7 @@ func TestStress(t *testing.T) {
 	for name, end := range stressEnds {
 		for _, client := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/client=%v", name, client), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { newStressConn(t, client, agreements()["bits=12,alone=false"]).run(end) })
+				synctest.Test(t, func(t *testing.T) { newStressConn(t, client, agreements()["bits=12,noTakeover=false"]).run(end) })
 			})
 		}
 	}

@@ -103,7 +103,7 @@ var compressionRules = []struct {
 func TestCompressionRules(t *testing.T) {
 	for _, test := range compressionRules {
 		t.Run(test.name, func(t *testing.T) {
-			eachReading(t, func(t *testing.T, m mode, r reading) {
+			eachReadMethod(t, func(t *testing.T, m mode, r readMethod) {
 				c, p := m.connectCompressed(t, agreements()["bits=15,alone=false"])
 				p.send(test.frames(p)...)
 				for _, want := range test.want {
@@ -144,7 +144,7 @@ func TestReservedBitsWithCompression(t *testing.T) {
 // TestCompressedStreams: compressed messages, whole, in fragments and mixed
 // with others, arrive.
 func TestCompressedStreams(t *testing.T) {
-	for _, r := range readings {
+	for _, r := range readMethods {
 		t.Run(r.name, func(t *testing.T) {
 			eachMode(t, func(t *testing.T, m mode) {
 				c, p := m.connectCompressed(t, agreement{
@@ -200,7 +200,7 @@ func TestCompressionViolations(t *testing.T) {
 		{"text cut inside a rune", func(p *peer) [][]byte { return [][]byte{p.compressedFrame(true, opText, deflated("\xE2\x82"))} }, errTextUTF8, 1007},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			eachReading(t, func(t *testing.T, m mode, r reading) {
+			eachReadMethod(t, func(t *testing.T, m mode, r readMethod) {
 				c, p := m.connectCompressed(t, agreements()["bits=15,alone=true"])
 				p.send(p.compressedFrame(true, opText, deflated("first")))
 				p.send(test.frames(p)...)
@@ -218,7 +218,7 @@ func TestCompressionViolations(t *testing.T) {
 // TestInvalidTextInHistory: a text that is not UTF-8 stays that, whatever
 // the history makes of it the second time.
 func TestInvalidTextInHistory(t *testing.T) {
-	eachReading(t, func(t *testing.T, m mode, r reading) {
+	eachReadMethod(t, func(t *testing.T, m mode, r readMethod) {
 		c, p := m.connectCompressed(t, agreements()["bits=15,alone=false"])
 		z := deflate.NewCompressor(15, deflate.Speed)
 		first, second := "0123456789 0123456789 0123456789", "0123456789 0123456789 \xFF 0123456789"
@@ -235,7 +235,7 @@ func TestInvalidTextInHistory(t *testing.T) {
 
 // TestDeadlineInsideACompressedMessage comes back after every byte.
 func TestDeadlineInsideACompressedMessage(t *testing.T) {
-	eachReading(t, func(t *testing.T, m mode, r reading) {
+	eachReadMethod(t, func(t *testing.T, m mode, r readMethod) {
 		if r.name == "NextReader" {
 			r.read = resumingReader()
 		}

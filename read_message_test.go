@@ -80,10 +80,10 @@ var streamTests = []struct {
 		other := &peer{masked: !p.masked}
 		return [][]byte{p.text("ok"), other.text("x")}
 	}, []message{{TextMessage, "ok"}}, errWrongMasking, 1002},
-	{"length not minimal", func(p *peer) [][]byte { return [][]byte{longLengthHeader(p, 126, "\x00\x05")} }, nil, errLengthNotMinimal, 1002},
-	{"64-bit length not minimal", func(p *peer) [][]byte { return [][]byte{longLengthHeader(p, 127, "\x00\x00\x00\x00\x00\x00\xFF\xFF")} }, nil, errLengthNotMinimal, 1002},
-	{"high bit of the length", func(p *peer) [][]byte { return [][]byte{longLengthHeader(p, 127, "\x80\x00\x00\x00\x00\x00\x00\x00")} }, nil, errLengthHighBit, 1002},
-	{"length beyond the limit", func(p *peer) [][]byte { return [][]byte{longLengthHeader(p, 127, "\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF")} }, nil, ErrReadLimit, 1009},
+	{"length not minimal", func(p *peer) [][]byte { return [][]byte{encodeLongLength(p, 126, "\x00\x05")} }, nil, errLengthNotMinimal, 1002},
+	{"64-bit length not minimal", func(p *peer) [][]byte { return [][]byte{encodeLongLength(p, 127, "\x00\x00\x00\x00\x00\x00\xFF\xFF")} }, nil, errLengthNotMinimal, 1002},
+	{"high bit of the length", func(p *peer) [][]byte { return [][]byte{encodeLongLength(p, 127, "\x80\x00\x00\x00\x00\x00\x00\x00")} }, nil, errLengthHighBit, 1002},
+	{"length beyond the limit", func(p *peer) [][]byte { return [][]byte{encodeLongLength(p, 127, "\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF")} }, nil, ErrReadLimit, 1009},
 	{"half a close code", func(p *peer) [][]byte { return [][]byte{p.frame(true, opClose, "\x03")} }, nil, errCloseTruncated, 1002},
 	{"close code 1005", func(p *peer) [][]byte { return [][]byte{p.frame(true, opClose, "\x03\xED")} }, nil, errCloseCode, 1002},
 	{"close code 2999", func(p *peer) [][]byte { return [][]byte{p.frame(true, opClose, "\x0B\xB7")} }, nil, errCloseCode, 1002},
@@ -117,7 +117,7 @@ var (
 func TestStreams(t *testing.T) {
 	for _, test := range streamTests {
 		t.Run(test.name, func(t *testing.T) {
-			eachReading(t, func(t *testing.T, m mode, r reading) {
+			eachReadMethod(t, func(t *testing.T, m mode, r readMethod) {
 				c, p := m.connect(t)
 				p.send(test.frames(p)...)
 				if test.err == errEOF {

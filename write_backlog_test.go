@@ -10,8 +10,8 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
-// TestBacklogHasAFlusher: what a socket did not take at once is written although
-// nobody writes anything else.
+// TestBacklogHasAFlusher checks that the rest of a write for which a socket had no
+// room is written although nothing else is written.
 func TestBacklogHasAFlusher(t *testing.T) {
 	c, remote := newBlockedPair(t)
 	require.NoError(t, c.Send(TextMessage, []byte("rest")))
@@ -26,15 +26,15 @@ func TestBacklogHasAFlusher(t *testing.T) {
 	wstest.Settle(t, "backlog", func() bool { return !c.write.frames.hasBacklog() && c.BufferedAmount() == 0 })
 }
 
-// TestBacklogAtTheEnd: those who wait for what a socket did not take are told of
-// the end of the connection, also where a message is under way.
+// TestBacklogAtTheEnd checks that Close ends calls that wait for the backlog, even
+// while a message is under way.
 func TestBacklogAtTheEnd(t *testing.T) {
-	for _, busy := range []bool{false, true} {
+	for _, messageUnderWay := range []bool{false, true} {
 		c := newBlockedConn(t)
 		result := c.write.ownQueue().addWaiting(finBit|firstByte(opText), []byte("waiting"))
 		c.flushQueue()
 		require.True(t, c.write.frames.hasBacklog())
-		if busy {
+		if messageUnderWay {
 			c.write.lock.Acquire(nil, nil)
 		}
 		c.Close()

@@ -13,8 +13,8 @@ import (
 	"github.com/seed23105783/websocket/internal/deflate"
 )
 
-// TestCompressedFrames looks at what goes out: RSV1 on the first frame alone,
-// and payload that compress/flate understands.
+// TestCompressedFrames checks the frames that are sent: only the first of a message
+// has RSV1, and compress/flate decompresses their payload.
 func TestCompressedFrames(t *testing.T) {
 	eachAgreement(t, func(t *testing.T, m mode, a agreement) {
 		c, p := m.connectCompressed(t, a)
@@ -26,7 +26,7 @@ func TestCompressedFrames(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, op, f.opcode)
 				if rsv != 0 && f.rsv == 0 && a.params.Server.NoContextTakeover {
-					return f.payload // it was shorter without
+					return f.payload // sent as it is, which is shorter
 				}
 				require.Equal(t, rsv, f.rsv)
 				z.WriteString(f.payload)
@@ -59,8 +59,8 @@ func TestCompressedFrames(t *testing.T) {
 	})
 }
 
-// TestCompressionThreshold: shorter messages go out as they are and are no
-// part of the history.
+// TestCompressionThreshold checks that messages are compressed from the threshold
+// on.
 func TestCompressionThreshold(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		for _, test := range []struct {
@@ -84,10 +84,10 @@ func TestCompressionThreshold(t *testing.T) {
 	})
 }
 
-// TestAgreedWindowIsKept reads what goes out with a decompressor that knows no
-// more than the agreed window, and refuses any distance beyond it.
+// TestAgreedWindowIsKept decompresses the frames that are sent with a decompressor
+// that has the agreed window and refuses any longer distance.
 func TestAgreedWindowIsKept(t *testing.T) {
-	// Far apart enough to be found in a larger window alone.
+	// The repetition is found in a larger window only.
 	text := strings.Repeat("abcdefgh", 2) + testPayload(300) + strings.Repeat("0123456789", 100)
 	inflates := func(c *Conn, s *scriptedStream, bits int) error {
 		d := deflate.NewDecompressor(bits, true)

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestWriterCloseTimeoutKeepsItOpen: a writer whose end could not be sent is
-// open, and takes more.
+// TestWriterCloseTimeoutKeepsItOpen checks that a writer stays open, for more data
+// too, if its Close has met a deadline.
 func TestWriterCloseTimeoutKeepsItOpen(t *testing.T) {
 	all := agreements()
 	all["none"] = agreement{}
@@ -42,9 +42,10 @@ func TestWriterCloseTimeoutKeepsItOpen(t *testing.T) {
 	}
 }
 
-// TestNextWriterOnABrokenConnection: a loop that looks at no other error ends.
+// TestNextWriterOnABrokenConnection checks that NextWriter returns an error, so that
+// a loop ends that checks no other error.
 func TestNextWriterOnABrokenConnection(t *testing.T) {
-	cause := errors.New("cable cut")
+	cause := errors.New("no connection")
 	c := newConn(brokenStream{cause}, connConfig{})
 	w, err := c.NextWriter(TextMessage)
 	require.NoError(t, err)
@@ -99,7 +100,7 @@ func TestNextWriter(t *testing.T) {
 	}
 }
 
-// message reads the frames of a message and returns its payload.
+// expectMessage reads the frames of a message and returns its payload.
 func (p *peer) expectMessage(op opcode) string {
 	p.t.Helper()
 	var data strings.Builder
@@ -131,14 +132,14 @@ func TestNextWriterClosesTheOneBefore(t *testing.T) {
 	})
 }
 
-// TestControlBetweenFragments: a pong does not wait for a long message, but a
-// message waits for the one that has begun.
+// TestControlBetweenFragments checks that a control frame is sent between the
+// fragments of a message, and another message after them.
 func TestControlBetweenFragments(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
 		w, err := c.NextWriter(BinaryMessage)
 		require.NoError(t, err)
-		w.Write([]byte(longText)) // more than the buffer: a fragment goes out
+		w.Write([]byte(longText)) // more than the buffer holds: a fragment is sent
 		require.NoError(t, c.WriteControl(PingMessage, []byte("now"), time.Time{}))
 		sent := make(chan error)
 		go func() { sent <- c.WriteMessage(TextMessage, []byte("after")) }()

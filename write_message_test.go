@@ -12,8 +12,8 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
-// lengths are around every step of the way of a sent message: the length
-// forms, the sizes of the buffers, the longest piece that is masked at once.
+// lengths are around all limits that matter to a message that is sent: those of the
+// length forms, of the buffers and of the longest piece that is masked at once.
 var lengths = []int{0, 1, 125, 126, 240, minBuffer, defaultBuffer - 14, defaultBuffer, 65535, 65536, maxBuffer + 1, 3*maxBuffer + 17, 2*maxMasked + 17}
 
 func TestWriteMessage(t *testing.T) {
@@ -42,7 +42,7 @@ func TestWriteMessage(t *testing.T) {
 					for _, kind := range []int{TextMessage, BinaryMessage} {
 						data := []byte(testPayload(n))
 						require.NoError(t, write(c, kind, data))
-						require.Equal(t, testPayload(n), string(data), "the caller's data is as it was")
+						require.Equal(t, testPayload(n), string(data), "the caller's data is not changed")
 						p.expect(true, opcode(kind), testPayload(n))
 						if name == "WritePreparedMessage" {
 							p.expect(true, opcode(kind), testPayload(n))
@@ -70,10 +70,10 @@ func TestWriteBufferPool(t *testing.T) {
 		require.NoError(t, c.WriteMessage(TextMessage, []byte(longText)))
 		w, err := c.NextWriter(TextMessage)
 		require.NoError(t, err)
-		require.EqualValues(t, 1, pool.lent.Load())
+		require.EqualValues(t, 1, pool.inUse.Load())
 		io.WriteString(w, "streamed")
 		require.NoError(t, w.Close())
-		require.Zero(t, pool.lent.Load(), "all given back")
+		require.Zero(t, pool.inUse.Load(), "every buffer was put back")
 		require.NotZero(t, pool.gets.Load())
 
 		peer := newConn(b, connConfig{client: !client})
@@ -85,19 +85,19 @@ func TestWriteBufferPool(t *testing.T) {
 	}
 }
 
-// A countingPool is a BufferPool that knows what it has lent.
+// A countingPool is a BufferPool that counts the buffers in use.
 type countingPool struct {
-	pool       sync.Pool
-	gets, lent atomic.Int32
+	pool        sync.Pool
+	gets, inUse atomic.Int32
 }
 
 func (p *countingPool) Get() any {
 	p.gets.Add(1)
-	p.lent.Add(1)
+	p.inUse.Add(1)
 	return p.pool.Get()
 }
 
 func (p *countingPool) Put(v any) {
-	p.lent.Add(-1)
+	p.inUse.Add(-1)
 	p.pool.Put(v)
 }
