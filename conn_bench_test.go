@@ -37,9 +37,9 @@ func BenchmarkWrite(b *testing.B) {
 	}
 }
 
-// BenchmarkEchoLong echoes a 16 MiB message over TCP on loopback, beside an
-// echo of the same bytes by nothing but io.Copy. The client is the same: it
-// sends the same encoded frame and reads as many bytes as the answer has.
+// BenchmarkEchoLong echoes a message of 16 MiB over TCP on loopback, and compares with
+// io.Copy of the same bytes. The client is the same in all cases: it sends an encoded
+// frame and reads as many bytes as the answer has.
 func BenchmarkEchoLong(b *testing.B) {
 	const n = 16 << 20
 	p := &peer{masked: true}

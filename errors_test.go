@@ -19,8 +19,8 @@ func TestTerminalErrorsMatchErrClosed(t *testing.T) {
 	}
 	assert.ErrorIs(t, &lostError{cause}, cause)
 	assert.ErrorIs(t, &brokenError{cause: cause}, cause)
-	assert.NotErrorIs(t, errWriteTimeout, net.ErrClosed, "a timeout is no end")
+	assert.NotErrorIs(t, errWriteTimeout, net.ErrClosed, "a timeout does not end the connection")
 	for _, err := range []error{ErrInvalidCloseCode, ErrCloseReasonTooLong, errBadMessageType} {
-		assert.NotErrorIs(t, err, net.ErrClosed, "misuse is no end")
+		assert.NotErrorIs(t, err, net.ErrClosed, "an invalid call does not end the connection")
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestServeEndsWithClose: after Close there are no more messages, though there
-// are some in the buffer.
+// TestServeEndsWithClose checks that Message is not called any more after Close,
+// although there are messages in the buffer.
 func TestServeEndsWithClose(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
@@ -31,7 +31,7 @@ func TestServeEndsWithClose(t *testing.T) {
 	})
 }
 
-// recordEvents returns Events that write down what happens.
+// recordEvents returns Events that append their calls to a log.
 func recordEvents(log *[]string, name string) Events {
 	add := func(format string, args ...any) { *log = append(*log, name+fmt.Sprintf(format, args...)) }
 	return Events{
@@ -129,21 +129,23 @@ func TestJoinEvents(t *testing.T) {
 	})
 }
 
-// TestServePanics: a panic goes through, and leaves nothing open.
+// TestServePanics checks that the panic of a callback closes the connection and is not
+// recovered.
 func TestServePanics(t *testing.T) {
-	bang := func() { panic("bang") }
+	const panicValue = "panic in a callback"
+	fail := func() { panic(panicValue) }
 	for name, events := range map[string]Events{
-		"open":    {Open: func(*Conn) { bang() }},
-		"message": {Message: func(*Conn, Message) { bang() }},
-		"error":   {Error: func(*Conn, error) { bang() }},
-		"close":   {Close: func(*Conn, CloseInfo) { bang() }},
+		"open":    {Open: func(*Conn) { fail() }},
+		"message": {Message: func(*Conn, Message) { fail() }},
+		"error":   {Error: func(*Conn, error) { fail() }},
+		"close":   {Close: func(*Conn, CloseInfo) { fail() }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachMode(t, func(t *testing.T, m mode) {
 				c, p := m.connect(t)
 				p.send(p.text("x"))
 				p.conn.CloseWrite()
-				require.PanicsWithValue(t, "bang", func() { c.Serve(events) })
+				require.PanicsWithValue(t, panicValue, func() { c.Serve(events) })
 				<-c.Done()
 				_, _, err := c.ReadMessage()
 				require.ErrorIs(t, err, net.ErrClosed)
@@ -152,8 +154,8 @@ func TestServePanics(t *testing.T) {
 	}
 }
 
-// TestServeWhileOthersWrite: a connection that is served can be written to and
-// ended by others.
+// TestServeWhileOthersWrite checks that other goroutines can write to a connection
+// that is served, and end it.
 func TestServeWhileOthersWrite(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)

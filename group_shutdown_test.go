@@ -17,8 +17,8 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
-// agrees makes the peer read, and answer the close frame that it gets with the
-// same, which it reports.
+// echoCloseFrame makes the peer read frames and answer a close frame with the same.
+// It returns a channel with the payload of that.
 func (p *peer) echoCloseFrame() <-chan string {
 	closed := make(chan string, 1)
 	go func() {
@@ -49,14 +49,14 @@ func newGroup(t *testing.T, n int) (*Group, []*Conn, []*peer) {
 	return g, members, peers
 }
 
-// TestGroupShutdown closes all members at the same time, and those who come
-// later.
+// TestGroupShutdown checks that all members are closed at the same time, and so are
+// connections that are added later.
 func TestGroupShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, members, peers := newGroup(t, 10)
 		require.Equal(t, ErrInvalidCloseCode, g.Shutdown(t.Context(), 1006, ""))
 		require.Equal(t, ErrCloseReasonTooLong, g.Shutdown(t.Context(), 1001, longText))
-		require.False(t, g.isEnding(), "nothing has happened")
+		require.False(t, g.isEnding(), "an invalid call has no effect")
 		var closed []<-chan string
 		for i, p := range peers {
 			require.NoError(t, members[i].Send(TextMessage, []byte("queued")))
@@ -68,30 +68,31 @@ func TestGroupShutdown(t *testing.T) {
 		for i, c := range members {
 			code := CloseGoingAway
 			if c.write.frames.client {
-				code = CloseNormalClosure // 1001 is for servers to say
+				code = CloseNormalClosure // a client may not send 1001
 			}
 			require.Equal(t, string(FormatCloseMessage(code, "restart")), <-closed[i])
 			require.Equal(t, CloseInfo{code, "restart", true}, c.CloseInfo())
 		}
 		require.Zero(t, g.Len())
-		require.NoError(t, g.Shutdown(ctx, CloseGoingAway, ""), "there is nobody any more")
+		require.NoError(t, g.Shutdown(ctx, CloseGoingAway, ""), "no members any more")
 		require.True(t, g.isEnding())
 
 		for range 2 {
 			c, p := mode{chunking: func() wstest.Chunking { return wstest.Whole }}.connect(t)
 			g.Add(c)
 			p.expect(true, opClose, string(FormatCloseMessage(CloseGoingAway, "restart")))
-			time.Sleep(lingerTime / 2) // it has some time to answer
+			time.Sleep(lingerTime / 2) // the peer has lingerTime to answer
 			p.send(p.close(CloseGoingAway, ""))
 			p.conn.CloseWrite()
 			<-c.Done()
 			require.True(t, c.CloseInfo().WasClean)
-			cancel() // the second comes when nobody waits any more
+			cancel() // the second connection is added after the context has ended
 		}
 	})
 }
 
-// TestGroupShutdownEndsWithItsContext: who does not answer is closed.
+// TestGroupShutdownEndsWithItsContext checks that members whose peers do not answer
+// are closed when the context ends.
 func TestGroupShutdownEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, members, peers := newGroup(t, 10)
@@ -101,21 +102,21 @@ func TestGroupShutdownEndsWithItsContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), settleTime)
 		defer cancel()
 		start := time.Now()
-		patient := make(chan error, 1)
-		go func() { patient <- g.Shutdown(context.Background(), CloseGoingAway, "") }()
+		unlimited := make(chan error, 1)
+		go func() { unlimited <- g.Shutdown(context.Background(), CloseGoingAway, "") }()
 		require.Equal(t, context.DeadlineExceeded, g.Shutdown(ctx, CloseGoingAway, ""))
 		require.Equal(t, settleTime, time.Since(start))
-		require.NoError(t, <-patient)
+		require.NoError(t, <-unlimited)
 		require.Zero(t, g.Len())
 		for i, c := range members {
 			require.Equal(t, i < 5, c.CloseInfo().WasClean)
 		}
-		require.NoError(t, g.Shutdown(ctx, CloseGoingAway, ""), "an empty group has nothing to wait for")
+		require.NoError(t, g.Shutdown(ctx, CloseGoingAway, ""), "an empty group does not wait")
 	})
 }
 
-// TestGroupShutdownWhileMembersChange: members come and go meanwhile. Nobody
-// stays, and nobody waits for ever.
+// TestGroupShutdownWhileMembersChange adds, removes and closes members meanwhile. No
+// member is left, and every call returns.
 func TestGroupShutdownWhileMembersChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, members, peers := newGroup(t, 100)
@@ -124,7 +125,7 @@ func TestGroupShutdownWhileMembersChange(t *testing.T) {
 		}
 		var all sync.WaitGroup
 		for i, c := range members {
-			all.Go(func() { g.BroadcastText("news") })
+			all.Go(func() { g.BroadcastText("hello") })
 			switch i % 4 {
 			case 0:
 				all.Go(func() { c.Close() })
@@ -150,8 +151,8 @@ func TestGroupShutdownWhileMembersChange(t *testing.T) {
 	})
 }
 
-// TestGroupOfAServer: http.Server.Shutdown does not know of the connections,
-// but can call what does.
+// TestGroupOfAServer registers Group.Shutdown with an http.Server, whose Shutdown does
+// not close hijacked connections itself.
 func TestGroupOfAServer(t *testing.T) {
 	var g Group
 	upgrader := Upgrader{Group: &g}
@@ -167,8 +168,8 @@ func TestGroupOfAServer(t *testing.T) {
 			_, _, err = c.ReadMessage()
 		}
 	})}
-	gone := make(chan error, 1)
-	server.RegisterOnShutdown(func() { gone <- g.Shutdown(t.Context(), CloseGoingAway, "restart") })
+	done := make(chan error, 1)
+	server.RegisterOnShutdown(func() { done <- g.Shutdown(t.Context(), CloseGoingAway, "restart") })
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	served := make(chan error, 1)
@@ -188,7 +189,7 @@ func TestGroupOfAServer(t *testing.T) {
 	}
 	require.Equal(t, clients, g.Len())
 	require.NoError(t, server.Shutdown(t.Context()))
-	require.NoError(t, <-gone)
+	require.NoError(t, <-done)
 	require.Equal(t, http.ErrServerClosed, <-served)
 	require.Zero(t, g.Len())
 	for range clients {
@@ -196,7 +197,8 @@ func TestGroupOfAServer(t *testing.T) {
 	}
 }
 
-// TestUpgraderRefusesWhenItsGroupHasEnded, and only then.
+// TestUpgraderRefusesWhenItsGroupHasEnded checks that an Upgrader refuses requests
+// after the Shutdown of its Group, with 503.
 func TestUpgraderRefusesWhenItsGroupHasEnded(t *testing.T) {
 	var g Group
 	upgrader := Upgrader{Group: &g}

@@ -19,6 +19,7 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
+// newPrepared returns a PreparedMessage.
 func newPrepared(t *testing.T, text string) *PreparedMessage {
 	pm, err := NewPreparedMessage(TextMessage, []byte(text))
 	require.NoError(t, err)
@@ -29,13 +30,13 @@ func TestGroupZeroValue(t *testing.T) {
 	var g Group
 	require.Zero(t, g.Len())
 	require.Empty(t, slices.Collect(g.All()))
-	require.Zero(t, g.BroadcastText("nobody is here"))
+	require.Zero(t, g.BroadcastText("no members"))
 	g.Remove(newEndlessConn(false, opText, 1))
 	require.NoError(t, g.Shutdown(t.Context(), 1001, ""))
 }
 
-// TestGroupMembers come by Add, once, and leave by themselves, whoever ends
-// the connection.
+// TestGroupMembers checks that a connection is a member once, and is none any more
+// when it has ended, whichever side has ended it.
 func TestGroupMembers(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		var g, other Group
@@ -53,10 +54,10 @@ func TestGroupMembers(t *testing.T) {
 		p.conn.Close()
 		_, _, err := c.ReadMessage()
 		require.Error(t, err)
-		require.Zero(t, g.Len(), "whoever reads has noticed")
+		require.Zero(t, g.Len(), "the read has ended the connection")
 		g.Add(c)
-		require.Zero(t, g.Len(), "it is closed")
-		require.Zero(t, g.BroadcastText("nobody is here"))
+		require.Zero(t, g.Len(), "the connection is closed")
+		require.Zero(t, g.BroadcastText("no members"))
 
 		c, _ = m.connect(t)
 		g.Add(c)
@@ -67,20 +68,20 @@ func TestGroupMembers(t *testing.T) {
 	})
 }
 
-// TestGroupRemoveReleasesConn: a connection that goes from room to room does not
-// keep what it has left, and keeps what it has not.
+// TestGroupRemoveReleasesConn checks that a connection does not refer to groups that
+// it is no member of any more.
 func TestGroupRemoveReleasesConn(t *testing.T) {
 	c := newEndlessConn(false, opText, 1)
-	var home Group
+	var first Group
 	closed := 0
 	c.closing.atEnd(func() { closed++ })
-	home.Add(c)
-	home.Add(c)
+	first.Add(c)
+	first.Add(c)
 	for range 10 {
-		var room Group
+		var other Group
 		for range 10 {
-			room.Add(c)
-			room.Remove(c)
+			other.Add(c)
+			other.Remove(c)
 		}
 	}
 	n := 0
@@ -89,16 +90,17 @@ func TestGroupRemoveReleasesConn(t *testing.T) {
 	}
 	require.Equal(t, 2, n)
 	c.Close()
-	require.Zero(t, home.Len())
+	require.Zero(t, first.Len())
 	require.Equal(t, 1, closed)
 }
 
-// memberKinds are all kinds of connection that a group can have.
+// memberKinds returns the settings of all kinds of connections that differ for a
+// group.
 func memberKinds() []connConfig {
 	kinds := []connConfig{{}, {batchWrites: true}, {writeTimeout: time.Hour}}
 	for _, bits := range []int{9, 12, 15} {
-		for _, alone := range []bool{false, true} {
-			side := deflate.Side{NoContextTakeover: alone, WindowBits: bits}
+		for _, noTakeover := range []bool{false, true} {
+			side := deflate.Side{NoContextTakeover: noTakeover, WindowBits: bits}
 			params := deflate.Params{Server: side, Client: side}
 			kinds = append(kinds, connConfig{agreement: agreement{wish: &Compression{}, params: params}})
 		}
@@ -106,8 +108,8 @@ func memberKinds() []connConfig {
 	return kinds
 }
 
-// eachMember calls f with connections of all kinds and roles, over sockets and
-// over what cannot be written without waiting, like TLS.
+// eachMember calls f with connections of all kinds and roles, over sockets and over
+// transports that cannot be written to without waiting, as with TLS.
 func eachMember(t *testing.T, f func(c, peer *Conn)) {
 	for _, config := range memberKinds() {
 		for _, client := range []bool{false, true} {
@@ -121,8 +123,9 @@ func eachMember(t *testing.T, f func(c, peer *Conn)) {
 	}
 }
 
-// TestBroadcastToAllKinds: everyone gets the message among those of his own,
-// and it is compressed once for each size of window.
+// TestBroadcastToAllKinds checks that each member gets a message between those that
+// are sent to it alone, and that the message is compressed once for each size of
+// window.
 func TestBroadcastToAllKinds(t *testing.T) {
 	var g Group
 	var members, peers []*Conn
@@ -130,29 +133,29 @@ func TestBroadcastToAllKinds(t *testing.T) {
 		g.Add(c)
 		members, peers = append(members, c), append(peers, peer)
 	})
-	news := newPrepared(t, strings.Repeat("news for all, ", 100))
+	prepared := newPrepared(t, strings.Repeat("for all, ", 100))
 	var first map[preparedKind]preparedFrame
 	for round := range 5 {
 		for _, c := range members {
-			require.NoError(t, c.WriteMessage(TextMessage, []byte(strings.Repeat("your own, ", 100))))
+			require.NoError(t, c.WriteMessage(TextMessage, []byte(strings.Repeat("for one, ", 100))))
 			require.NoError(t, c.Send(TextMessage, fmt.Append(nil, round)))
 		}
-		require.Equal(t, BroadcastResult{Sent: len(members)}, g.Broadcast(news))
+		require.Equal(t, BroadcastResult{Sent: len(members)}, g.Broadcast(prepared))
 		for i, p := range peers {
-			for _, want := range []string{strings.Repeat("your own, ", 100), fmt.Sprint(round), strings.Repeat("news for all, ", 100)} {
+			for _, want := range []string{strings.Repeat("for one, ", 100), fmt.Sprint(round), strings.Repeat("for all, ", 100)} {
 				_, data, err := p.ReadMessage()
 				require.NoError(t, err, i)
 				require.Equal(t, want, string(data), i)
 			}
 		}
-		require.Len(t, news.deflated, 3)
+		require.Len(t, prepared.deflated, 3)
 		if round == 0 {
 			first = make(map[preparedKind]preparedFrame)
-			for kind, f := range news.deflated {
+			for kind, f := range prepared.deflated {
 				first[kind] = f
 			}
 		}
-		for kind, f := range news.deflated {
+		for kind, f := range prepared.deflated {
 			require.Same(t, &first[kind].frame[0], &f.frame[0], "not compressed again")
 		}
 	}
@@ -162,8 +165,8 @@ func TestBroadcastToAllKinds(t *testing.T) {
 	}
 }
 
-// TestBroadcastOrder: a member gets the messages of one goroutine in the order
-// of the calls, of whatever kind they are and however slowly it reads.
+// TestBroadcastOrder checks that a member gets the messages of a goroutine in the
+// order of the calls, in whatever way they are sent, even if it reads slowly.
 func TestBroadcastOrder(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		var g Group
@@ -197,8 +200,8 @@ func TestBroadcastOrder(t *testing.T) {
 	})
 }
 
-// TestBroadcastAfterBatchedAnswers: what WriteMessage has left to the reader
-// comes first.
+// TestBroadcastAfterBatchedAnswers checks that an answer that waits for the next read
+// is sent before what is broadcast.
 func TestBroadcastAfterBatchedAnswers(t *testing.T) {
 	server, remote := socketPair(t)
 	c, peer := newConn(server, connConfig{batchWrites: true}), &peer{masked: true}
@@ -210,8 +213,8 @@ func TestBroadcastAfterBatchedAnswers(t *testing.T) {
 	_, _, err = c.ReadMessage()
 	require.NoError(t, err)
 	require.NoError(t, c.WriteMessage(TextMessage, []byte("answer")))
-	g.BroadcastText("news")
-	for _, want := range []string{"answer", "news"} {
+	g.BroadcastText("broadcast")
+	for _, want := range []string{"answer", "broadcast"} {
 		_, data, err := client.ReadMessage()
 		require.NoError(t, err)
 		require.Equal(t, want, string(data))
@@ -219,7 +222,7 @@ func TestBroadcastAfterBatchedAnswers(t *testing.T) {
 	c.Close()
 }
 
-// TestBroadcastOfOtherMessages: a group's messages are messages of data.
+// TestBroadcastOfOtherMessages checks that nothing but data messages is sent.
 func TestBroadcastOfOtherMessages(t *testing.T) {
 	var g Group
 	eachMember(t, func(c, peer *Conn) {
@@ -240,14 +243,14 @@ func TestBroadcastOfOtherMessages(t *testing.T) {
 	}
 }
 
-// TestBroadcastToAFullSocket: what a socket did not take counts as queued until
-// it has.
+// TestBroadcastToAFullSocket checks that what a socket had no room for counts as
+// queued.
 func TestBroadcastToAFullSocket(t *testing.T) {
 	c, remote := newBlockedPair(t)
 	c.write.queueLimit = 10
 	var g Group
 	g.Add(c)
-	require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText("news"))
+	require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText("four"))
 	require.EqualValues(t, 4, c.BufferedAmount())
 	require.Equal(t, BroadcastResult{Missed: 1}, g.BroadcastText("seven.."))
 	require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText("more"))
@@ -257,13 +260,13 @@ func TestBroadcastToAFullSocket(t *testing.T) {
 		require.NoError(t, err)
 		got = append(got, bytes.TrimLeft(buf[:n], "\x00")...)
 	}
-	require.Equal(t, "\x81\x04news\x81\x04more", string(got))
-	require.NoError(t, c.WriteMessage(TextMessage, nil)) // behind all that
+	require.Equal(t, "\x81\x04four\x81\x04more", string(got))
+	require.NoError(t, c.WriteMessage(TextMessage, nil)) // written after the others
 	require.Zero(t, c.BufferedAmount())
 }
 
-// TestBroadcastToBlockedSocket: the rest of a message that a socket has taken a
-// part of comes before all else, control frames too.
+// TestBroadcastToBlockedSocket checks that the rest of a message of which a socket
+// has taken a part is written before anything else, control frames included.
 func TestBroadcastToBlockedSocket(t *testing.T) {
 	for _, client := range []bool{false, true} {
 		server, remote := socketPair(t)
@@ -289,16 +292,16 @@ func TestBroadcastToBlockedSocket(t *testing.T) {
 	}
 }
 
-// TestBroadcastToMany: one of 5,000 does not read. The others have every
-// message without delay.
+// TestBroadcastToMany has one of 5,000 members that does not read. The others get
+// every message without delay.
 func TestBroadcastToMany(t *testing.T) {
 	const members, rounds = 5000, 4
 	for _, policy := range []SlowPolicy{SlowDrop, SlowClose, SlowWait} {
 		synctest.Test(t, func(t *testing.T) {
 			g := Group{Slow: policy}
 			m := mode{chunking: func() wstest.Chunking { return wstest.Whole }, buffer: defaultBuffer}
-			stuck, _ := m.connectSmallPipe(t, connConfig{sendQueueLimit: 100})
-			g.Add(stuck)
+			blocked, _ := m.connectSmallPipe(t, connConfig{sendQueueLimit: 100})
+			g.Add(blocked)
 			var peers []*peer
 			for range members - 1 {
 				c, p := m.connect(t)
@@ -311,14 +314,14 @@ func TestBroadcastToMany(t *testing.T) {
 					results = append(results, g.BroadcastText(fmt.Sprintf("%-60d", i)))
 				}
 			}()
-			synctest.Wait() // and no time passes
+			synctest.Wait() // without any time passing
 			full := BroadcastResult{Sent: members}
 			missing := BroadcastResult{Sent: members - 1, Missed: 1}
 			want := rounds
 			if policy == SlowWait {
-				want = 2 // the second is what it waits with
+				want = 2 // the call with the second one waits
 				require.Equal(t, []BroadcastResult{full}, results)
-			} else if policy == SlowClose { // it is no member any more
+			} else if policy == SlowClose { // the member is removed
 				rest := BroadcastResult{Sent: members - 1}
 				require.Equal(t, []BroadcastResult{full, missing, rest, rest}, results)
 			} else {
@@ -329,7 +332,7 @@ func TestBroadcastToMany(t *testing.T) {
 					p.expect(true, opText, fmt.Sprintf("%-60d", i))
 				}
 			}
-			stuck.Close()
+			blocked.Close()
 			synctest.Wait()
 			require.Equal(t, members-1, g.Len())
 			require.Len(t, results, rounds)
@@ -337,10 +340,10 @@ func TestBroadcastToMany(t *testing.T) {
 	}
 }
 
-// blockingText is more than a narrow pipe takes.
+// blockingText is more than a small pipe holds.
 var blockingText = longText[:3*smallPipe]
 
-// TestSlowDrop: a slow member misses messages, and gets those after.
+// TestSlowDrop checks that a slow member misses messages, and gets later ones.
 func TestSlowDrop(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		var g Group
@@ -350,7 +353,7 @@ func TestSlowDrop(t *testing.T) {
 		for range 3 {
 			require.Equal(t, BroadcastResult{Missed: 1}, g.BroadcastText("missed"))
 		}
-		c.SetWriteDeadline(time.Unix(1, 0)) // does not concern what is broadcast
+		c.SetWriteDeadline(time.Unix(1, 0)) // has no effect on what is broadcast
 		for _, text := range []string{blockingText, "after"} {
 			p.expect(true, opText, text)
 			synctest.Wait()
@@ -360,7 +363,8 @@ func TestSlowDrop(t *testing.T) {
 	})
 }
 
-// TestSlowWait: a slow member is waited for, until it is closed.
+// TestSlowWait checks that Broadcast waits for a slow member, until WriteTimeout ends
+// its connection.
 func TestSlowWait(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		g := Group{Slow: SlowWait}
@@ -380,22 +384,22 @@ func TestSlowWait(t *testing.T) {
 	})
 }
 
-// TestSlowClose: a slow member gets a close frame if it can, hardly any time,
-// and no message after the one that it missed.
+// TestSlowClose checks that a slow member gets a close frame if that can be sent, no
+// message after the one that it missed, and lingerTime to read what was sent before.
 func TestSlowClose(t *testing.T) {
-	eachMode(t, func(t *testing.T, m mode) { // it reads no more
+	eachMode(t, func(t *testing.T, m mode) { // the peer does not read
 		g := Group{Slow: SlowClose}
 		c, _ := m.connectSmallPipe(t, connConfig{sendQueueLimit: int64(len(blockingText))})
 		g.Add(c)
 		require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText(blockingText))
 		start := time.Now()
 		require.Equal(t, BroadcastResult{Missed: 1}, g.BroadcastText("missed"))
-		require.Zero(t, g.Len(), "it has left at once")
+		require.Zero(t, g.Len(), "it is removed at once")
 		require.Zero(t, g.BroadcastText("missed too"))
 		<-c.Done()
 		require.Equal(t, lingerTime, time.Since(start))
 	})
-	eachMode(t, func(t *testing.T, m mode) { // it has a message under way for long
+	eachMode(t, func(t *testing.T, m mode) { // another message is being written
 		g := Group{Slow: SlowClose}
 		c, p := m.connect(t)
 		c.write.queueLimit = int64(len(blockingText))
@@ -418,8 +422,8 @@ func TestSlowClose(t *testing.T) {
 	})
 }
 
-// TestSlowCloseDuringRead: the application's reader goes on where it was,
-// and is the only one who reads.
+// TestSlowCloseDuringRead checks that a read under way returns its message, and that
+// nothing else reads from the connection meanwhile.
 func TestSlowCloseDuringRead(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		g := Group{Slow: SlowClose}
@@ -449,7 +453,7 @@ func TestSlowCloseDuringRead(t *testing.T) {
 	})
 }
 
-// TestBroadcastAllocations: a message costs a member on a socket nothing.
+// TestBroadcastAllocations checks that Broadcast to sockets allocates nothing.
 func TestBroadcastAllocations(t *testing.T) {
 	skipUnlessAllocationsCount(t)
 	var g Group

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestReadJSONAfterADeadline goes on in the middle of a value.
+// TestReadJSONAfterADeadline checks that ReadJSON continues in the middle of a value.
 func TestReadJSONAfterADeadline(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestKeysComeFromCryptoRand: with a source of zeros there is one masking key
-// and one Sec-WebSocket-Key.
+// TestKeysComeFromCryptoRand checks that all masking keys and Sec-WebSocket-Keys are
+// zeros if crypto/rand's Reader returns zeros.
 func TestKeysComeFromCryptoRand(t *testing.T) {
 	random := rand.Reader
 	rand.Reader = zeroReader{}
@@ -27,7 +27,7 @@ func TestKeysComeFromCryptoRand(t *testing.T) {
 	require.Equal(t, encodedKey(keySize), newKey())
 }
 
-// zeroReader is a poor source of randomness.
+// A zeroReader returns zeros for ever.
 type zeroReader struct{}
 
 func (zeroReader) Read(p []byte) (int, error) {
@@ -35,8 +35,8 @@ func (zeroReader) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestMask compares with the byte loop: every length around the steps of the
-// word loops, every alignment of both slices, every position in the key.
+// TestMask compares maskBytes with a loop over bytes, for all lengths around the
+// steps of its loops, all alignments of both slices and all positions in the key.
 func TestMask(t *testing.T) {
 	lengths := []int{1000, maskVector - 1, maskVector, maskVector + 1, maskVector + maskBlock + 3}
 	for n := range 140 {
@@ -68,7 +68,7 @@ func TestMask(t *testing.T) {
 	}
 }
 
-// FuzzMask cuts the payload in two, as reads do.
+// FuzzMask masks a payload in two pieces.
 func FuzzMask(f *testing.F) {
 	f.Add([]byte("Hello"), uint32(0x37fa213d), uint8(0), uint16(2))
 	f.Add(bytes.Repeat([]byte("0123456789"), 30), uint32(1), uint8(3), uint16(77))
@@ -86,7 +86,7 @@ func FuzzMask(f *testing.F) {
 		require.Equal(t, wantPos, end)
 
 		maskBytes(got, got, key, pos)
-		require.Equal(t, string(src), string(got), "masking twice is nothing")
+		require.Equal(t, string(src), string(got), "masking twice restores the payload")
 	})
 }
 
@@ -114,7 +114,7 @@ func BenchmarkMask(b *testing.B) {
 				maskBytes(dst, src, maskKey, 1)
 			}
 		})
-		b.Run(fmt.Sprintf("copy alone/%d", n), func(b *testing.B) {
+		b.Run(fmt.Sprintf("only copy/%d", n), func(b *testing.B) {
 			b.SetBytes(int64(n))
 			for b.Loop() {
 				copy(dst, src)

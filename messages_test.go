@@ -22,7 +22,7 @@ func TestMessages(t *testing.T) {
 		}
 		require.Equal(t, []Message{{TextMessage, []byte("1")}, {BinaryMessage, []byte{}}, {TextMessage, []byte("23")}}, got)
 		for range c.Messages(t.Context()) {
-			t.Fatal("the end stays the end")
+			t.Fatal("a message or an error after the end")
 		}
 	})
 }
@@ -68,8 +68,8 @@ func TestMessagesEnd(t *testing.T) {
 	}
 }
 
-// TestMessagesLoseNothing when the loop is left: by break, the end of a
-// context and a deadline.
+// TestMessagesLoseNothing checks that no data is lost when the loop ends by break, by
+// the end of a context and by a deadline.
 func TestMessagesLoseNothing(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
@@ -100,7 +100,8 @@ func TestMessagesLoseNothing(t *testing.T) {
 	})
 }
 
-// TestMessagesAllocations: each message is allocated, and nothing else.
+// TestMessagesAllocations checks that nothing is allocated for each message but the
+// message.
 func TestMessagesAllocations(t *testing.T) {
 	skipUnlessAllocationsCount(t)
 	c := newEndlessConn(true, opText, 1000)

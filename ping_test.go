@@ -18,14 +18,14 @@ func TestPing(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
 		c.SetPongHandler(func(s string) error {
-			assert.Equal(t, "not asked for", s)
+			assert.Equal(t, "unsolicited", s)
 			return nil
 		})
 		readUntilError(c)
 		go func() {
 			payload := p.expectPing()
 			time.Sleep(3 * time.Second)
-			p.send(p.pong("not asked for"), p.pong(payload), p.pong(payload))
+			p.send(p.pong("unsolicited"), p.pong(payload), p.pong(payload))
 		}()
 		rtt, err := c.Ping(t.Context())
 		require.NoError(t, err)
@@ -35,13 +35,13 @@ func TestPing(t *testing.T) {
 	})
 }
 
-// TestPingsInFlight: the pong of the last is the answer to all before it, as
-// RFC 6455, Section 5.5.3, has it.
+// TestPingsInFlight checks that the pong for the last ping ends the calls with the
+// pings before it too: RFC 6455, Section 5.5.3.
 func TestPingsInFlight(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
 		readUntilError(c)
-		const n = 2 * maxControlFrames // no flood: they were asked for
+		const n = 2 * maxControlFrames // the limit does not count pongs for own pings
 		var all sync.WaitGroup
 		for i := range n {
 			all.Go(func() {
@@ -63,7 +63,7 @@ func TestPingsInFlight(t *testing.T) {
 		}
 		last := payloads[0]
 		for _, payload := range payloads {
-			last = max(last, payload) // the number is at its end
+			last = max(last, payload) // a payload ends with the number of the ping
 		}
 		p.send(p.pong(last))
 		all.Wait()
@@ -95,7 +95,7 @@ func TestPingEndsWithItsContext(t *testing.T) {
 	})
 }
 
-// TestPingEndsWithTheConnection: with the error that reads return too.
+// TestPingEndsWithTheConnection checks that Ping returns the same error as reads.
 func TestPingEndsWithTheConnection(t *testing.T) {
 	for name, end := range map[string]func(c *Conn, p *peer){
 		"Close":     func(c *Conn, p *peer) { c.Close() },
@@ -122,7 +122,8 @@ func TestPingEndsWithTheConnection(t *testing.T) {
 	}
 }
 
-// TestPingThatCannotBeSent waits for its turn as long as its context lets it.
+// TestPingThatCannotBeSent checks that Ping stops waiting for its turn to write when
+// its context ends.
 func TestPingThatCannotBeSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := wstest.Pipe(10, wstest.Whole)
@@ -139,8 +140,8 @@ func TestPingThatCannotBeSent(t *testing.T) {
 	})
 }
 
-// TestPingAllocations has the ceiling: the ping, its channel, and what the
-// list of those that wait grows by.
+// TestPingAllocations checks that Ping allocates the ping, its channel, and at times a
+// longer list of pings.
 func TestPingAllocations(t *testing.T) {
 	skipUnlessAllocationsCount(t)
 	a, b := socketPair(t)

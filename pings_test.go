@@ -6,7 +6,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestPongsOfApplicationPings: only what is ours is kept from the handler.
+// TestPongsOfApplicationPings checks which pongs are for pings of Conn.Ping. All
+// others are for the handler.
 func TestPongsOfApplicationPings(t *testing.T) {
 	var none *pings
 	require.False(t, none.has(make([]byte, pingSize)))
@@ -20,7 +21,7 @@ func TestPongsOfApplicationPings(t *testing.T) {
 		func(b []byte) []byte { return b[:pingSize-1] },
 		func(b []byte) []byte { return append(b, 0) },
 		func(b []byte) []byte { b[0]++; return b },
-		func(b []byte) []byte { b[pingSize-1]++; return b }, // not sent yet
+		func(b []byte) []byte { b[pingSize-1]++; return b }, // a ping that was not sent yet
 		func(b []byte) []byte { b[pingSize-1]--; return b },
 		func([]byte) []byte { return nil },
 	} {

@@ -79,7 +79,7 @@ func (s *faultSession) run(t *testing.T) {
 	}
 	a, b := wstest.Pipe(0, wstest.Random(3))
 	faulty := wstest.NewFaulty(a, s.fault)
-	compression := agreements()["bits=15,alone=false"]
+	compression := agreements()["bits=15,noTakeover=false"]
 	s.t, s.pool, s.sent, s.got, s.wErr, s.rErr = t, &countingPool{}, nil, nil, nil, nil
 	s.c = newConn(faulty, connConfig{client: s.client, agreement: compression, writeBufferPool: s.pool, readBufferSize: minBuffer, writeBufferSize: 1000})
 	s.c.transport.socket = s.socket

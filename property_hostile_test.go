@@ -111,7 +111,7 @@ func TestPeerThatStopsIsEndedByTheDeadline(t *testing.T) {
 			eachRole(t, func(t *testing.T, client bool) {
 				a, b := wstest.Pipe(0, wstest.Whole)
 				defer b.Close()
-				c := newConn(a, connConfig{client: client, agreement: agreements()["bits=15,alone=false"]})
+				c := newConn(a, connConfig{client: client, agreement: agreements()["bits=15,noTakeover=false"]})
 				defer c.Close()
 				b.Write(frames(&peer{masked: !client}))
 				start := time.Now()

@@ -22,7 +22,7 @@ import (
 func TestEmptyBlocksAreBounded(t *testing.T) {
 	blocks := strings.Repeat("\x00\x00\x00\xFF\xFF", 1000)
 	eachReadMethod(t, func(t *testing.T, m mode, r readMethod) {
-		c, p := m.connectCompressed(t, agreements()["bits=15,alone=true"])
+		c, p := m.connectCompressed(t, agreements()["bits=15,noTakeover=true"])
 		p.send(p.compressedFrame(false, opText, blocks))
 		for range maxIdleInput/len(blocks) + 1 {
 			p.send(p.frame(false, opContinuation, blocks))
@@ -46,7 +46,7 @@ func TestReadLimitCountsInflatedBytes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			z := deflated(strings.Repeat("x", test.n))
 			eachReadMethod(t, func(t *testing.T, m mode, r readMethod) {
-				c, p := m.connectCompressed(t, agreements()["bits=15,alone=true"])
+				c, p := m.connectCompressed(t, agreements()["bits=15,noTakeover=true"])
 				c.SetReadLimit(limit)
 				cut := len(z) / 2
 				for _, frames := range [][][]byte{
@@ -77,8 +77,8 @@ func TestStreamingTakesConstantMemory(t *testing.T) {
 	const n = 64 << 20
 	for name, config := range map[string]connConfig{
 		"plain":      {},
-		"takeover":   {agreement: agreements()["bits=15,alone=false"]},
-		"on its own": {agreement: agreements()["bits=15,alone=true"]},
+		"takeover":   {agreement: agreements()["bits=15,noTakeover=false"]},
+		"on its own": {agreement: agreements()["bits=15,noTakeover=true"]},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config.readLimit = -1
@@ -126,7 +126,7 @@ func TestDecompressionBombMemory(t *testing.T) {
 			"buffer":    p.compressedFrame(true, opBinary, small),
 			"fragments": append(p.compressedFrame(false, opBinary, bomb[:len(bomb)/2]), p.frame(true, opContinuation, bomb[len(bomb)/2:])...),
 		} {
-			for _, a := range []string{"bits=15,alone=true", "bits=8,alone=false"} {
+			for _, a := range []string{"bits=15,noTakeover=true", "bits=8,noTakeover=false"} {
 				t.Run(fmt.Sprintf("client=%v/%s/%s", client, name, a), func(t *testing.T) {
 					config := connConfig{client: client, agreement: agreements()[a], readLimit: limit, readBufferSize: maxBuffer}
 					c := newConn(&scriptedStream{in: frames, chunking: wstest.Whole}, config)
@@ -158,7 +158,7 @@ func TestReadLimitPassesExactly(t *testing.T) {
 		for _, compressed := range []bool{false, true} {
 			for _, client := range []bool{false, true} {
 				p := &peer{masked: !client}
-				config := connConfig{client: client, readLimit: limit, agreement: agreements()["bits=15,alone=true"]}
+				config := connConfig{client: client, readLimit: limit, agreement: agreements()["bits=15,noTakeover=true"]}
 				frames := append(p.frame(false, opText, text[:limit/2]), p.frame(true, opContinuation, text[limit/2:])...)
 				if compressed {
 					frames = p.compressedFrame(true, opText, deflated(text))
@@ -263,7 +263,7 @@ func TestEndInsideAMessageIsAnError(t *testing.T) {
 		for cut := range stream {
 			for _, r := range readMethods {
 				s := &scriptedStream{in: stream[:cut], chunking: wstest.Whole}
-				c := newConn(s, connConfig{client: client, agreement: agreements()["bits=15,alone=true"]})
+				c := newConn(s, connConfig{client: client, agreement: agreements()["bits=15,noTakeover=true"]})
 				complete := 0
 				for {
 					_, _, err := r.read(c)

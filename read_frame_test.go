@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestIdleSocketHoldsNoBuffer: between messages the read side of a socket has
-// given its buffer back.
+// TestIdleSocketHoldsNoBuffer checks that a connection over a socket has no read
+// buffer between messages.
 func TestIdleSocketHoldsNoBuffer(t *testing.T) {
 	a, b := socketPair(t)
 	server, client := newConn(a, connConfig{}), newConn(b, connConfig{client: true})
@@ -26,7 +26,7 @@ func TestIdleSocketHoldsNoBuffer(t *testing.T) {
 	require.Nil(t, server.read.frames.buf)
 }
 
-// TestSocketErrors reads from the kernel's sockets, which is a way of its own.
+// TestSocketErrors reads from TCP sockets, which have methods of their own for that.
 func TestSocketErrors(t *testing.T) {
 	a, b := socketPair(t)
 	c := newConn(a, connConfig{client: true})
@@ -65,7 +65,7 @@ func TestSocketErrors(t *testing.T) {
 }
 
 func TestLostTransport(t *testing.T) {
-	cause := errors.New("cable cut")
+	cause := errors.New("no connection")
 	c := newConn(brokenStream{cause}, connConfig{})
 	_, _, err := c.ReadMessage()
 	require.ErrorIs(t, err, cause)
@@ -75,8 +75,8 @@ func TestLostTransport(t *testing.T) {
 	require.NoError(t, c.Close())
 }
 
-// TestETIMEDOUTEndsTheConnection: the kernel's ETIMEDOUT has a Timeout method that
-// returns true, and is an end all the same.
+// TestETIMEDOUTEndsTheConnection checks that ETIMEDOUT, whose Timeout method returns
+// true, is not taken for a deadline.
 func TestETIMEDOUTEndsTheConnection(t *testing.T) {
 	c := newConn(brokenStream{os.NewSyscallError("read", syscall.ETIMEDOUT)}, connConfig{})
 	_, _, err := c.ReadMessage()

@@ -12,8 +12,8 @@ import (
 	"github.com/seed23105783/websocket/internal/deflate"
 )
 
-// TestInflatedBytesAreReturnedAtOnce: a peer that flushes inside a message may wait
-// for an answer to it.
+// TestInflatedBytesAreReturnedAtOnce checks that all data that a peer has flushed is
+// returned before more is received: the peer may wait for an answer to it.
 func TestInflatedBytesAreReturnedAtOnce(t *testing.T) {
 	z := deflated(strings.Repeat("x", 1000)) + "\x00\x00\xFF\xFF"
 	for name, send := range map[string]func(p *peer){
@@ -42,8 +42,8 @@ func TestInflatedBytesAreReturnedAtOnce(t *testing.T) {
 	}
 }
 
-// compressionRules are what peers and libraries get wrong in RFC 7692, with the
-// examples of its Section 7.2.3.
+// compressionRules have the examples of RFC 7692, Section 7.2.3, and other valid
+// streams that libraries have got wrong.
 var compressionRules = []struct {
 	name   string
 	frames func(p *peer) [][]byte
@@ -98,13 +98,12 @@ var compressionRules = []struct {
 	}, []string{"Hello", "Hello"}},
 }
 
-// TestCompressionRules: in both roles, in all ways to read, and however the
-// stream is cut.
+// TestCompressionRules reads them in all modes and by all methods.
 func TestCompressionRules(t *testing.T) {
 	for _, test := range compressionRules {
 		t.Run(test.name, func(t *testing.T) {
 			eachReadMethod(t, func(t *testing.T, m mode, r readMethod) {
-				c, p := m.connectCompressed(t, agreements()["bits=15,alone=false"])
+				c, p := m.connectCompressed(t, agreements()["bits=15,noTakeover=false"])
 				p.send(test.frames(p)...)
 				for _, want := range test.want {
 					_, data, err := r.read(c)
@@ -117,8 +116,8 @@ func TestCompressionRules(t *testing.T) {
 	}
 }
 
-// TestReservedBitsWithCompression: RFC 7692, Section 6: of all the bits and all
-// the frames, only RSV1 of the first of a message means something.
+// TestReservedBitsWithCompression checks that RSV1 is valid in the first frame of a
+// message only, and RSV2 and RSV3 in no frame: RFC 7692, Section 6.
 func TestReservedBitsWithCompression(t *testing.T) {
 	for bits := byte(1); bits < 8; bits++ {
 		for _, op := range []opcode{opContinuation, opText, opBinary, opClose, opPing, opPong} {
@@ -130,7 +129,7 @@ func TestReservedBitsWithCompression(t *testing.T) {
 					frame = append(p.compressedFrame(false, opText, "\x00"), frame...)
 				}
 				s := &scriptedStream{in: frame, chunking: func(n int) int { return n }}
-				_, _, err := newConn(s, connConfig{client: client, agreement: agreements()["bits=15,alone=false"]}).ReadMessage()
+				_, _, err := newConn(s, connConfig{client: client, agreement: agreements()["bits=15,noTakeover=false"]}).ReadMessage()
 				if bits == 4 && (op == opText || op == opBinary) {
 					require.NoError(t, err)
 				} else {
@@ -141,8 +140,8 @@ func TestReservedBitsWithCompression(t *testing.T) {
 	}
 }
 
-// TestCompressedStreams: compressed messages, whole, in fragments and mixed
-// with others, arrive.
+// TestCompressedStreams reads compressed messages in one frame and in fragments,
+// mixed with others.
 func TestCompressedStreams(t *testing.T) {
 	for _, r := range readMethods {
 		t.Run(r.name, func(t *testing.T) {
@@ -201,7 +200,7 @@ func TestCompressionViolations(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			eachReadMethod(t, func(t *testing.T, m mode, r readMethod) {
-				c, p := m.connectCompressed(t, agreements()["bits=15,alone=true"])
+				c, p := m.connectCompressed(t, agreements()["bits=15,noTakeover=true"])
 				p.send(p.compressedFrame(true, opText, deflated("first")))
 				p.send(test.frames(p)...)
 				_, data, err := r.read(c)
@@ -215,11 +214,11 @@ func TestCompressionViolations(t *testing.T) {
 	}
 }
 
-// TestInvalidTextInHistory: a text that is not UTF-8 stays that, whatever
-// the history makes of it the second time.
+// TestInvalidTextInHistory checks that invalid text is found in a message that
+// refers to the history.
 func TestInvalidTextInHistory(t *testing.T) {
 	eachReadMethod(t, func(t *testing.T, m mode, r readMethod) {
-		c, p := m.connectCompressed(t, agreements()["bits=15,alone=false"])
+		c, p := m.connectCompressed(t, agreements()["bits=15,noTakeover=false"])
 		z := deflate.NewCompressor(15, deflate.Speed)
 		first, second := "0123456789 0123456789 0123456789", "0123456789 0123456789 \xFF 0123456789"
 		p.send(p.compressedFrame(true, opText, string(z.Append(nil, []byte(first)))),
@@ -233,13 +232,13 @@ func TestInvalidTextInHistory(t *testing.T) {
 	})
 }
 
-// TestDeadlineInsideACompressedMessage comes back after every byte.
+// TestDeadlineInsideACompressedMessage has a deadline before every byte.
 func TestDeadlineInsideACompressedMessage(t *testing.T) {
 	eachReadMethod(t, func(t *testing.T, m mode, r readMethod) {
 		if r.name == "NextReader" {
 			r.read = resumingReader()
 		}
-		c, p := m.connectCompressed(t, agreements()["bits=15,alone=true"])
+		c, p := m.connectCompressed(t, agreements()["bits=15,noTakeover=true"])
 		want := strings.Repeat("some text, more text, ", 50) + "€"
 		z := deflated(want)
 		stream := append(p.compressedFrame(false, opText, z[:10]), p.frame(true, opContinuation, z[10:])...)

@@ -12,9 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// streamTests are what a peer sends and what becomes of it: the messages that
-// arrive, and the error after them with the close code that it is answered
-// with, zero for none.
+// streamTests have the frames that a peer sends, the messages that are read, and the
+// error after them. code is that of the close frame that is sent for the error, zero
+// for none.
 var streamTests = []struct {
 	name     string
 	frames   func(p *peer) [][]byte
@@ -129,8 +129,7 @@ func TestStreams(t *testing.T) {
 					require.Equal(t, want, message{kind, string(data)})
 				}
 				if test.code != 0 {
-					// The answer is there before the read returns, and the
-					// peer can read it to the end.
+					// The close frame is sent before the read returns.
 					p.expectCloseThenClose(test.code)
 				}
 				_, _, err := r.read(c)
@@ -160,8 +159,8 @@ func TestStreams(t *testing.T) {
 	}
 }
 
-// resumingReader returns a function that reads a message by NextReader and,
-// called again after a deadline, goes on with the same reader.
+// resumingReader returns a function that reads a message by NextReader. Called again
+// after a deadline, it continues with the same reader.
 func resumingReader() func(*Conn) (int, []byte, error) {
 	var (
 		kind int
@@ -183,7 +182,8 @@ func resumingReader() func(*Conn) (int, []byte, error) {
 	}
 }
 
-// TestDiscardingChecksText: what nobody reads must be UTF-8 all the same.
+// TestDiscardingChecksText checks that text that NextReader discards has to be UTF-8
+// too.
 func TestDiscardingChecksText(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)

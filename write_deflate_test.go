@@ -64,15 +64,15 @@ func TestCompressedFrames(t *testing.T) {
 func TestCompressionThreshold(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		for _, test := range []struct {
-			wish      Compression
-			alone     bool
-			threshold int
+			wish       Compression
+			noTakeover bool
+			threshold  int
 		}{
 			{Compression{}, false, 128},
 			{Compression{}, true, 512},
 			{Compression{Threshold: 10}, false, 10},
 		} {
-			side := deflate.Side{NoContextTakeover: test.alone, WindowBits: 15}
+			side := deflate.Side{NoContextTakeover: test.noTakeover, WindowBits: 15}
 			c, p := m.connectCompressed(t, agreement{wish: &test.wish, params: deflate.Params{Server: side, Client: side}})
 			for _, n := range []int{test.threshold - 1, test.threshold} {
 				require.NoError(t, c.WriteMessage(TextMessage, bytes.Repeat([]byte("x"), n)))

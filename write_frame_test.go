@@ -17,8 +17,8 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
-// TestNoEmptyWrite: a frame that fits beside its header into a buffer
-// is one write: a second one, of nothing, waits for a reader on a net.Pipe.
+// TestNoEmptyWrite checks that a frame that fits into a buffer with its header is
+// written at once, without an empty write after it. That would block on a net.Pipe.
 func TestNoEmptyWrite(t *testing.T) {
 	for n := defaultBuffer - 16; n <= defaultBuffer+2; n++ {
 		synctest.Test(t, func(t *testing.T) {
@@ -33,7 +33,7 @@ func TestNoEmptyWrite(t *testing.T) {
 			case err := <-done:
 				require.NoError(t, err)
 			default:
-				t.Error("waits for a peer that has all of it: ", n)
+				t.Error("the write blocks although the peer has read all of it: ", n)
 				c.Close()
 				<-done
 			}
@@ -42,8 +42,8 @@ func TestNoEmptyWrite(t *testing.T) {
 	}
 }
 
-// TestEveryFrameHasItsOwnKey: RFC 6455, Section 5.3, by whatever method a
-// client sends it.
+// TestEveryFrameHasItsOwnKey checks the masking keys of all methods that send frames:
+// RFC 6455, Section 5.3.
 func TestEveryFrameHasItsOwnKey(t *testing.T) {
 	seen := make(map[[4]byte]bool)
 	frames := 0
@@ -65,7 +65,7 @@ func TestEveryFrameHasItsOwnKey(t *testing.T) {
 func writeAllKinds(t *testing.T) *scriptedStream {
 	p := &peer{}
 	s := &scriptedStream{in: append(p.frame(true, opPing, "ping"), p.close(1000, "")...), chunking: wstest.Whole}
-	c := newConn(s, connConfig{client: true, agreement: agreements()["bits=15,alone=false"], writeBufferSize: minBuffer})
+	c := newConn(s, connConfig{client: true, agreement: agreements()["bits=15,noTakeover=false"], writeBufferSize: minBuffer})
 	pm, err := NewPreparedMessage(TextMessage, []byte("prepared"))
 	require.NoError(t, err)
 	for _, compress := range []bool{false, true} {
@@ -89,7 +89,8 @@ func writeAllKinds(t *testing.T) *scriptedStream {
 	return s
 }
 
-// TestWriteOverSockets goes the ways that only the kernel's sockets have.
+// TestWriteOverSockets writes to TCP sockets, which have methods of their own for
+// that.
 func TestWriteOverSockets(t *testing.T) {
 	for _, client := range []bool{false, true} {
 		t.Run(fmt.Sprintf("client=%v", client), func(t *testing.T) {
@@ -125,9 +126,9 @@ func TestWriteDeadlineBeforeTheFirstByte(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	require.Equal(t, context.DeadlineExceeded, c.WriteMessageContext(ctx, TextMessage, []byte("x")))
-	require.Equal(t, StateOpen, c.State(), "nothing was begun, nothing is lost")
+	require.Equal(t, StateOpen, c.State(), "no byte was written")
 
-	// The one whose turn it is not gives up too.
+	// The limits hold for calls that wait for their turn too.
 	blocked := make(chan error)
 	go func() { blocked <- c.WriteMessage(TextMessage, []byte("x")) }()
 	for c.write.frames.lock.IsFree() {
@@ -141,27 +142,29 @@ func TestWriteDeadlineBeforeTheFirstByte(t *testing.T) {
 	require.ErrorIs(t, <-blocked, net.ErrClosed)
 }
 
-// TestCloseFrameThatWasNotBegun can be sent again.
+// TestCloseFrameThatWasNotBegun checks that a close frame can be sent again if its
+// deadline has passed before the first byte.
 func TestCloseFrameThatWasNotBegun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := wstest.Pipe(10, wstest.Whole)
 		defer b.Close()
 		c := newConn(a, connConfig{})
 		defer c.Close()
-		c.transport.socket = true // a write that timed out has changed nothing
+		c.transport.socket = true // a write that times out can be tried again
 		require.NoError(t, c.WriteControl(PingMessage, []byte("12345678"), time.Time{}))
-		goodbye := FormatCloseMessage(CloseNormalClosure, "")
-		require.ErrorIs(t, c.WriteControl(CloseMessage, goodbye, time.Now().Add(time.Second)), os.ErrDeadlineExceeded)
+		payload := FormatCloseMessage(CloseNormalClosure, "")
+		require.ErrorIs(t, c.WriteControl(CloseMessage, payload, time.Now().Add(time.Second)), os.ErrDeadlineExceeded)
 		require.Equal(t, StateOpen, c.State())
 		p := &peer{t: t, conn: b, masked: true}
 		p.expect(true, opPing, "12345678")
-		require.NoError(t, c.WriteControl(CloseMessage, goodbye, time.Now().Add(time.Second)))
+		require.NoError(t, c.WriteControl(CloseMessage, payload, time.Now().Add(time.Second)))
 		require.Equal(t, StateClosing, c.State())
 		p.expectClose(1000)
 	})
 }
 
-// TestWriteCutInsideAFrame: what cannot be completed ends the connection.
+// TestWriteCutInsideAFrame checks that a write that ends inside a frame ends the
+// connection.
 func TestWriteCutInsideAFrame(t *testing.T) {
 	for name, test := range map[string]struct {
 		write func(c *Conn) error

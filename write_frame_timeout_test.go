@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// blockedWrites are the ways of a message to a peer that does not read.
+// blockedWrites write messages in all ways to a peer that does not read.
 var blockedWrites = map[string]func(c *Conn, data []byte) error{
 	"WriteMessage": func(c *Conn, data []byte) error { return c.WriteMessage(BinaryMessage, data) },
 	"WriteMessageContext": func(c *Conn, data []byte) error {
@@ -47,8 +47,9 @@ var blockedWrites = map[string]func(c *Conn, data []byte) error{
 	},
 }
 
-// TestWriteTimeout ends a connection whose peer does not read, whatever is
-// being written: for the writer, for those who wait for it, and for readers.
+// TestWriteTimeout checks that a connection ends if its peer does not read, in
+// whatever way a message is written, and that the writer, the calls that wait for it
+// and the reader return.
 func TestWriteTimeout(t *testing.T) {
 	for name, write := range blockedWrites {
 		t.Run(name, func(t *testing.T) {
@@ -75,20 +76,20 @@ func TestWriteTimeout(t *testing.T) {
 	}
 }
 
-// TestWriteTimeoutIsAnError: an end that nobody asked for is told as one.
+// TestWriteTimeoutIsAnError checks that Events.Error is called.
 func TestWriteTimeoutIsAnError(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, _ := m.connectSmallPipe(t, connConfig{writeTimeout: settleTime})
 		require.NoError(t, c.Send(BinaryMessage, []byte(longText)))
-		var told []error
-		c.Serve(Events{Error: func(_ *Conn, err error) { told = append(told, err) }})
-		require.Len(t, told, 1)
-		require.Equal(t, ErrSlowPeer, told[0])
+		var reported []error
+		c.Serve(Events{Error: func(_ *Conn, err error) { reported = append(reported, err) }})
+		require.Len(t, reported, 1)
+		require.Equal(t, ErrSlowPeer, reported[0])
 		require.EqualValues(t, len(longText), c.BufferedAmount())
 	})
 }
 
-// TestWriteTimeoutOnASocket has a socket take what it can, and then nothing.
+// TestWriteTimeoutOnASocket is TestWriteTimeout with a socket that is full.
 func TestWriteTimeoutOnASocket(t *testing.T) {
 	for name, write := range blockedWrites {
 		t.Run(name, func(t *testing.T) {
@@ -104,14 +105,14 @@ func TestWriteTimeoutOnASocket(t *testing.T) {
 		c := newBlockedConn(t)
 		c.write.frames.timeout = 10 * time.Millisecond
 		require.NoError(t, c.Send(BinaryMessage, []byte(longText)))
-		<-c.Done() // there need not be anybody who waits
+		<-c.Done() // although no call waits
 		require.EqualValues(t, len(longText), c.BufferedAmount())
 		require.ErrorIs(t, c.Send(BinaryMessage, nil), net.ErrClosed)
 	})
 }
 
-// TestWriteTimeoutIsForEachFrame: a peer that reads is left alone, however
-// slowly it reads on the whole, and idleness does not count.
+// TestWriteTimeoutIsForEachFrame checks that the timeout begins anew with each frame:
+// a peer that reads slowly, and a time without writing, do not end the connection.
 func TestWriteTimeoutIsForEachFrame(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connectSmallPipe(t, connConfig{writeTimeout: settleTime})
@@ -139,7 +140,7 @@ func TestWriteTimeoutIsForEachFrame(t *testing.T) {
 	})
 }
 
-// TestWriteTimeoutAndDeadline: the shorter of the two decides.
+// TestWriteTimeoutAndDeadline checks that the earlier of the two ends a write.
 func TestWriteTimeoutAndDeadline(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		for _, deadline := range []time.Duration{settleTime / 2, 2 * settleTime} {
@@ -148,11 +149,11 @@ func TestWriteTimeoutAndDeadline(t *testing.T) {
 			c.SetWriteDeadline(start.Add(deadline))
 			err := c.WriteMessage(BinaryMessage, []byte(longText))
 			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
-			require.ErrorIs(t, err, net.ErrClosed, "it was half on its way")
+			require.ErrorIs(t, err, net.ErrClosed, "a part of the frame was written")
 			require.Equal(t, min(settleTime, deadline), time.Since(start))
 		}
 	})
-	// On a socket the writer's own deadline does no harm before the first byte.
+	// On a socket, a deadline before the first byte does not end the connection.
 	c := newBlockedConn(t)
 	c.write.frames.timeout = time.Hour
 	require.ErrorIs(t, c.WriteControl(PingMessage, nil, time.Now().Add(10*time.Millisecond)), os.ErrDeadlineExceeded)
@@ -160,14 +161,15 @@ func TestWriteTimeoutAndDeadline(t *testing.T) {
 	defer cancel()
 	require.Equal(t, context.DeadlineExceeded, c.WriteMessageContext(ctx, TextMessage, nil))
 	require.Equal(t, StateOpen, c.State())
-	// The limit is the connection's, and the end of it.
+	// The timeout does.
 	c.write.frames.timeout = 10 * time.Millisecond
 	err := c.WriteControl(PingMessage, nil, time.Now().Add(time.Hour))
 	require.ErrorIs(t, err, net.ErrClosed)
 	<-c.Done()
 }
 
-// TestNoWriteTimeout: without one a write waits for as long as it takes.
+// TestNoWriteTimeout checks that a write without a timeout waits until the peer
+// reads.
 func TestNoWriteTimeout(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connectSmallPipe(t, connConfig{})

@@ -17,8 +17,8 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
-// TestSendSharesAWrite: what is queued while a write is under way goes out in one
-// write, in the order of the calls.
+// TestSendSharesAWrite checks that messages that are queued during a write are
+// written together, in the order of the calls.
 func TestSendSharesAWrite(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, s, p := m.connectGated(t, connConfig{})
@@ -26,7 +26,7 @@ func TestSendSharesAWrite(t *testing.T) {
 		for i := range 50 {
 			want = append(want, strings.Repeat("x", i))
 		}
-		c.write.lock.Acquire(nil, nil) // as by a message under way
+		c.write.lock.Acquire(nil, nil) // as during a write
 		for i, text := range want {
 			require.NoError(t, c.Send(TextMessage, []byte(text)), i)
 		}
@@ -44,18 +44,19 @@ func TestSendSharesAWrite(t *testing.T) {
 	})
 }
 
-// TestWritersShareAWrite: writers that find a write under way share the next.
+// TestWritersShareAWrite checks that messages of WriteMessage that wait for a write
+// are written together.
 func TestWritersShareAWrite(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, s, p := m.connectGated(t, connConfig{})
 		const writers = 40
-		c.write.lock.Acquire(nil, nil) // as by a message under way
+		c.write.lock.Acquire(nil, nil) // as during a write
 		var done sync.WaitGroup
 		for i := range writers {
 			done.Go(func() { require.NoError(t, c.WriteMessage(BinaryMessage, fmt.Appendf(nil, "%02d", i))) })
-			synctest.Wait() // to make sure of the order
+			synctest.Wait() // makes sure of the order
 		}
-		require.Zero(t, c.BufferedAmount(), "these are waited for")
+		require.Zero(t, c.BufferedAmount(), "BufferedAmount has the messages of Send only")
 		c.write.lock.Release()
 		done.Wait()
 		require.EqualValues(t, 1, s.writes.Load())
@@ -65,7 +66,8 @@ func TestWritersShareAWrite(t *testing.T) {
 	})
 }
 
-// TestSendQueueLimit: the limit is exact, and what does not fit is not queued.
+// TestSendQueueLimit checks that the limit is exact, and that a message that does not
+// fit is not queued.
 func TestSendQueueLimit(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, s, p := m.connectGated(t, connConfig{sendQueueLimit: 100})
@@ -96,7 +98,7 @@ func TestSendQueueLimit(t *testing.T) {
 	unlimited.Close()
 }
 
-// TestSendBetweenFragments: a queued message waits for the end of the one
+// TestSendBetweenFragments checks that a queued message is not sent inside a message
 // that is being written in fragments.
 func TestSendBetweenFragments(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
@@ -127,8 +129,8 @@ func TestSendBetweenFragments(t *testing.T) {
 	})
 }
 
-// TestBatchWrites: answers to messages that came in one piece go out in one
-// piece, before the reader waits for more.
+// TestBatchWrites checks that answers to messages that were received in one piece
+// are written together before the reader waits for more.
 func TestBatchWrites(t *testing.T) {
 	for _, send := range []struct {
 		name string
@@ -166,8 +168,8 @@ func TestBatchWrites(t *testing.T) {
 	}
 }
 
-// TestBatchWritesFlush: an answer that was left to the reader is written if
-// the reader does not come back, and before a close frame.
+// TestBatchWritesFlush checks that an answer that waits for the next read is written
+// if there is none, and before a close frame.
 func TestBatchWritesFlush(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, _, p := m.connectGated(t, connConfig{batchWrites: true})
@@ -195,7 +197,7 @@ func TestBatchWritesFlush(t *testing.T) {
 	})
 }
 
-// closesWhenSeen makes the peer close its side when it has seen what it expects.
+// expectThenClose makes the peer call expect, and then close its side.
 func (p *peer) expectThenClose(expect func()) {
 	go func() {
 		expect()
@@ -203,9 +205,9 @@ func (p *peer) expectThenClose(expect func()) {
 	}()
 }
 
-// TestSendToBlockedSocket: Send does not wait for a peer that does not read, what
-// the socket took a part of is continued, and control frames do not get into
-// the middle of it.
+// TestSendToBlockedSocket checks that Send does not wait for a peer that does not
+// read, and that no control frame is sent inside a frame of which the socket has
+// taken a part.
 func TestSendToBlockedSocket(t *testing.T) {
 	for _, client := range []bool{false, true} {
 		server, remote := socketPair(t)
@@ -234,15 +236,15 @@ func TestSendToBlockedSocket(t *testing.T) {
 	}
 }
 
-// TestQueueSurvivesDeadline: a write that gives up with nothing of it on its
-// way leaves what was queued before it in the queue.
+// TestQueueSurvivesDeadline checks that a write that meets a deadline before its
+// first byte leaves the messages in the queue that were queued before it.
 func TestQueueSurvivesDeadline(t *testing.T) {
 	c, remote := newBlockedPair(t)
 	const text = firstByte(finBit | opText)
 	require.NoError(t, c.write.ownQueue().add(text, []byte("first")))
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	require.Equal(t, context.DeadlineExceeded, c.WriteMessageContext(ctx, TextMessage, []byte("given up")))
+	require.Equal(t, context.DeadlineExceeded, c.WriteMessageContext(ctx, TextMessage, []byte("not sent")))
 	c.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
 	require.ErrorIs(t, c.WriteMessage(TextMessage, []byte(longText)), os.ErrDeadlineExceeded)
 	c.SetWriteDeadline(time.Time{})
@@ -256,8 +258,7 @@ func TestQueueSurvivesDeadline(t *testing.T) {
 	for !bytes.HasSuffix(got, []byte("third")) {
 		n, err := remote.Read(buf)
 		require.NoError(t, err)
-		fresh := bytes.TrimLeft(buf[:n], "\x00")
-		got = append(got, fresh...)
+		got = append(got, bytes.TrimLeft(buf[:n], "\x00")...)
 	}
 	require.NoError(t, <-last)
 	require.Equal(t, "\x81\x05first\x81\x06second\x81\x05third", string(got))
@@ -277,8 +278,9 @@ func TestSendAllocations(t *testing.T) {
 	}
 }
 
-// TestSendBeforeClose: a close frame does not overtake what a flusher has taken
-// and not begun to write, but does not wait for the end of a long message.
+// TestSendBeforeClose checks that a close frame is not written before a batch that a
+// flusher has taken from the queue. It does not wait for the end of a message of
+// NextWriter.
 func TestSendBeforeClose(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, _, p := m.connectGated(t, connConfig{})
@@ -299,7 +301,7 @@ func TestSendBeforeClose(t *testing.T) {
 		c, _, p := m.connectGated(t, connConfig{})
 		w, err := c.NextWriter(BinaryMessage)
 		require.NoError(t, err)
-		io.WriteString(w, longText) // a part of it is out
+		io.WriteString(w, longText) // the first fragments are written
 		require.NoError(t, c.Send(TextMessage, []byte("lost")))
 		require.NoError(t, c.WriteControl(CloseMessage, FormatCloseMessage(1000, ""), time.Now().Add(controlTimeout)))
 		for f, err := p.next(); f.opcode != opClose; f, err = p.next() {
@@ -310,8 +312,8 @@ func TestSendBeforeClose(t *testing.T) {
 	})
 }
 
-// TestLimitDoesNotCutTheQueue: what a writer with a limit has found in the
-// queue is written although the writer has given up.
+// TestLimitDoesNotCutTheQueue checks that a message that was queued before that of a
+// writer with a context is written although the context has ended.
 func TestLimitDoesNotCutTheQueue(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, _, p := m.connectGated(t, connConfig{})
@@ -319,7 +321,7 @@ func TestLimitDoesNotCutTheQueue(t *testing.T) {
 		result := c.write.ownQueue().addWaiting(finBit|firstByte(opText), []byte("first"))
 		ctx, cancel := context.WithTimeout(t.Context(), settleTime)
 		defer cancel()
-		require.Equal(t, context.DeadlineExceeded, c.WriteMessageContext(ctx, TextMessage, []byte("given up")))
+		require.Equal(t, context.DeadlineExceeded, c.WriteMessageContext(ctx, TextMessage, []byte("not sent")))
 		c.write.frames.lock.Release()
 		<-result.done
 		require.NoError(t, result.err)
