@@ -40,7 +40,7 @@ func FuzzHandshake(f *testing.F) {
 	f.Add("GET / HTTP/1.1\nOrigin: a://:\n\n", "", "", "", "")
 	f.Fuzz(func(t *testing.T, request, response, name, value, subprotocol string) {
 		fuzzRequest(t, request)
-		fuzzAnswer(t, http.Header{name: {value, value}, "Sec-WebSocket-Protocol": {subprotocol}}, subprotocol)
+		fuzzAddedHeader(t, http.Header{name: {value, value}, "Sec-WebSocket-Protocol": {subprotocol}}, subprotocol)
 		fuzzResponse(t, response)
 	})
 }
@@ -83,9 +83,9 @@ func fuzzRequest(t *testing.T, text string) {
 	require.Contains(t, append(offered, ""), selectSubprotocol([]string{"chat", "x"}, offered))
 }
 
-// fuzzAnswer checks that a response with an added header has the expected lines
+// fuzzAddedHeader checks that a response with an added header has the expected lines
 // and no others, and can be parsed.
-func fuzzAnswer(t *testing.T, header http.Header, subprotocol string) {
+func fuzzAddedHeader(t *testing.T, header http.Header, subprotocol string) {
 	if checkResponseHeader(header) != nil {
 		return
 	}

@@ -16,9 +16,10 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
+// testKeepAlive is used by most tests of KeepAlive.
 var testKeepAlive = KeepAlive{Interval: 30 * time.Second, Timeout: 10 * time.Second}
 
-// connectAlive is connect with a KeepAlive.
+// connectKeepAlive returns a connection with a KeepAlive, and its peer.
 func (m mode) connectKeepAlive(t *testing.T, k KeepAlive) (*Conn, *peer) {
 	a, b := wstest.Pipe(0, m.chunking())
 	c := withKeepAlive(newConn(a, connConfig{client: m.client, readBufferSize: m.buffer, writeBufferSize: m.buffer}), k)
@@ -29,7 +30,7 @@ func (m mode) connectKeepAlive(t *testing.T, k KeepAlive) (*Conn, *peer) {
 	return c, &peer{t: t, conn: b, masked: !m.client}
 }
 
-// pingsSent returns the number of pings of ours so far.
+// pingsSent returns the number of pings that c has sent.
 func (c *Conn) pingsSent() uint64 {
 	pings := c.ownPings()
 	pings.mu.Lock()
@@ -99,11 +100,11 @@ func TestErrKeepAlive(t *testing.T) {
 	assert.ErrorIs(t, ErrKeepAlive, os.ErrDeadlineExceeded)
 	assert.True(t, IsCloseError(ErrKeepAlive, CloseAbnormalClosure))
 	_, ok := errors.AsType[net.Error](ErrKeepAlive)
-	assert.False(t, ok, "to wait for it to pass is no use")
+	assert.False(t, ok, "an error that is not temporary")
 }
 
-// TestKeepAliveEndsWaitingPing for a pong, and an error takes the place of
-// that of a context that ended too.
+// TestKeepAliveEndsWaitingPing checks that Ping and a read with a context return
+// ErrKeepAlive.
 func TestKeepAliveEndsWaitingPing(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, _ := m.connectKeepAlive(t, testKeepAlive)
@@ -120,8 +121,8 @@ func TestKeepAliveEndsWaitingPing(t *testing.T) {
 	})
 }
 
-// TestKeepAliveCountsAnyBytes: while something comes, be it a byte of a long
-// message now and then, no ping is sent.
+// TestKeepAliveCountsAnyBytes checks that no ping is sent while bytes are received,
+// even if they do not complete a frame.
 func TestKeepAliveCountsAnyBytes(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connectKeepAlive(t, testKeepAlive)
@@ -138,8 +139,8 @@ func TestKeepAliveCountsAnyBytes(t *testing.T) {
 	})
 }
 
-// TestKeepAliveWithoutAReader: where one cannot look into the transport, the
-// time does not count in which nobody reads.
+// TestKeepAliveWithoutAReader checks that the time without a read does not count if
+// the transport does not tell what it has received.
 func TestKeepAliveWithoutAReader(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connectKeepAlive(t, testKeepAlive)
@@ -151,7 +152,7 @@ func TestKeepAliveWithoutAReader(t *testing.T) {
 			require.NoError(t, err)
 		}
 		p.expectPing()
-		time.Sleep(time.Hour) // nobody reads, so this one may have been answered
+		time.Sleep(time.Hour) // without a read, a pong would not be seen
 		start := time.Now()
 		_, _, err := c.ReadMessage()
 		require.Equal(t, ErrKeepAlive, err)
@@ -160,7 +161,8 @@ func TestKeepAliveWithoutAReader(t *testing.T) {
 	})
 }
 
-// TestKeepAliveAndReadDeadlines: a reader that gives up again and again is one.
+// TestKeepAliveAndReadDeadlines checks that reads with short timeouts count as
+// reading.
 func TestKeepAliveAndReadDeadlines(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connectKeepAlive(t, testKeepAlive)
@@ -186,7 +188,8 @@ func TestKeepAliveAndReadDeadlines(t *testing.T) {
 	})
 }
 
-// TestKeepAliveWithBlockedPing: a peer that does not read is silent, too.
+// TestKeepAliveWithBlockedPing checks that a connection ends if its ping cannot be
+// written.
 func TestKeepAliveWithBlockedPing(t *testing.T) {
 	for _, writing := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -207,8 +210,8 @@ func TestKeepAliveWithBlockedPing(t *testing.T) {
 	}
 }
 
-// TestKeepAliveWithBlockedPingAndTraffic: what the peer sends counts, whether
-// it reads or not, and one goroutine is stuck and not more.
+// TestKeepAliveWithBlockedPingAndTraffic checks that what a peer sends counts even if
+// it does not read, and that no more than one ping waits to be written.
 func TestKeepAliveWithBlockedPingAndTraffic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := wstest.Pipe(10, wstest.Whole)
@@ -226,8 +229,8 @@ func TestKeepAliveWithBlockedPingAndTraffic(t *testing.T) {
 	})
 }
 
-// TestKeepAliveWhileClosing: nothing may follow a close frame, but a peer that
-// does not answer it is not waited for either.
+// TestKeepAliveWhileClosing checks that a connection ends if the peer does not answer
+// its close frame, after which no ping may be sent.
 func TestKeepAliveWhileClosing(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connectKeepAlive(t, testKeepAlive)
@@ -240,7 +243,7 @@ func TestKeepAliveWhileClosing(t *testing.T) {
 	})
 }
 
-// TestKeepAliveEndsWithTheConnection: no timer keeps what is closed.
+// TestKeepAliveEndsWithTheConnection checks that the timer is stopped.
 func TestKeepAliveEndsWithTheConnection(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
@@ -249,9 +252,9 @@ func TestKeepAliveEndsWithTheConnection(t *testing.T) {
 		p.send(p.close(1000, ""))
 		_, _, err := c.ReadMessage()
 		require.Equal(t, &CloseError{Code: 1000}, err)
-		require.False(t, alive.timer.Stop(), "it has been stopped")
+		require.False(t, alive.timer.Stop(), "it was stopped before")
 		alive.look()
-		require.False(t, alive.timer.Stop(), "and stays so")
+		require.False(t, alive.timer.Stop(), "it was not started again")
 	})
 }
 
@@ -303,7 +306,7 @@ func TestUnreadBytes(t *testing.T) {
 		}
 		b.Write([]byte("y"))
 		require.Eventually(t, unread, 10*time.Second, time.Millisecond)
-		require.True(t, unread(), "they stay where they are")
+		require.True(t, unread(), "the byte was not read")
 		a.Close()
 		require.False(t, unread())
 	})

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestAllocations has the ceilings on the ways of a message, in both roles and
-// from the smallest message to those that are longer than any buffer.
+// TestAllocations checks how often each method allocates, in both roles, for messages
+// from one byte to more than any buffer holds.
 func TestAllocations(t *testing.T) {
 	skipUnlessAllocationsCount(t)
 	dst := make([]byte, 0, 1<<20)
@@ -68,7 +68,7 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// TestAnsweringPingsDoesNotAllocate reads past many pings.
+// TestAnsweringPingsDoesNotAllocate checks that answering pings does not allocate.
 func TestAnsweringPingsDoesNotAllocate(t *testing.T) {
 	skipUnlessAllocationsCount(t)
 	p := &peer{masked: true}
@@ -83,8 +83,8 @@ func TestAnsweringPingsDoesNotAllocate(t *testing.T) {
 	require.Zero(t, got)
 }
 
-// TestSocketAllocations does not go through memory: waiting on a socket and
-// writing from two slices at once are ways of their own.
+// TestSocketAllocations checks that messages over sockets, which have methods of their
+// own for waiting and for writing two slices at once, do not allocate.
 func TestSocketAllocations(t *testing.T) {
 	skipUnlessAllocationsCount(t)
 	a, b := socketPair(t)
@@ -116,7 +116,8 @@ func TestSocketAllocations(t *testing.T) {
 	client.Close()
 }
 
-// TestLargeMessageIsNotCopied: a mebibyte costs little more than itself.
+// TestLargeMessageIsNotCopied checks that ReadMessage allocates little more than the
+// message.
 func TestLargeMessageIsNotCopied(t *testing.T) {
 	skipUnlessAllocationsCount(t)
 	const n = 1 << 20
@@ -133,8 +134,8 @@ func TestLargeMessageIsNotCopied(t *testing.T) {
 	require.Less(t, result.AllocedBytesPerOp(), int64(n+n/4))
 }
 
-// TestCompressionAllocations: compressing and inflating cost no more memory
-// than the message that the caller gets.
+// TestCompressionAllocations checks that neither compressing nor decompressing
+// allocates.
 func TestCompressionAllocations(t *testing.T) {
 	skipUnlessAllocationsCount(t)
 	for name, a := range agreements() {

@@ -16,11 +16,11 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
-// canary is what lies in everything that is pooled: long enough to be known
-// again, and nothing that a test sends.
+// canary is a text that fills everything in the pools. It is long enough to be
+// recognized, and no test sends it.
 const canary = "\xC5\x8ACANARY-OF-ANOTHER-CONNECTION\x00"
 
-// fillPools fills the pools with what another connection could have left.
+// fillPools fills the pools with the canary, as if another connection had used them.
 func fillPools(a agreement) {
 	for size := bufpool.Min; size <= bufpool.Max; size *= 2 {
 		for range 3 {
@@ -33,7 +33,7 @@ func fillPools(a agreement) {
 	if a.wish == nil {
 		return
 	}
-	// Codecs get theirs in use, in both directions.
+	// Compressors and decompressors get it from messages.
 	s := &scriptedStream{chunking: wstest.Whole}
 	other := newConn(s, connConfig{agreement: a})
 	other.WriteMessage(BinaryMessage, canaryBytes(60<<10))
@@ -41,11 +41,12 @@ func fillPools(a agreement) {
 	other.ReadMessage()
 }
 
+// canaryBytes returns n bytes of the canary.
 func canaryBytes(n int) []byte { return bytes.Repeat([]byte(canary), n/len(canary)+1)[:n:n] }
 
-// FuzzSentBytes: whatever is written in whatever way, what goes out is
-// that and nothing of what the pools had in them, and what comes in is what the
-// peer sent.
+// FuzzSentBytes checks that a connection sends what was written and nothing that was in
+// the pools, in whatever way it was written, and that reads return what the peer has
+// sent.
 func FuzzSentBytes(f *testing.F) {
 	for seed := range uint64(60) {
 		f.Add([]byte(testPayload(int(seed*seed*20))), seed, seed%2 == 0, byte(seed*37))
@@ -63,7 +64,7 @@ func FuzzSentBytes(f *testing.F) {
 		s := &scriptedStream{chunking: wstest.Random(seed)}
 		w := &canarySession{Rand: rand.New(rand.NewPCG(seed, 5)), t: t, data: data, s: s, p: &peer{masked: !client}}
 		w.c = newConn(s, connConfig{client: client, agreement: a, readLimit: -1, writeBufferSize: minBuffer << (seed % 5), readBufferSize: minBuffer})
-		w.c.transport.socket = seed%3 == 0 // other ways to write long frames
+		w.c.transport.socket = seed%3 == 0 // sockets write long frames in another way
 		for range 1 + w.IntN(10) {
 			canarySteps[w.IntN(len(canarySteps))](w)
 		}
@@ -74,7 +75,7 @@ func FuzzSentBytes(f *testing.F) {
 	})
 }
 
-// A canaryWriter does things on a connection and notes what has to go out.
+// A canarySession uses a connection and records what has to be sent.
 type canarySession struct {
 	*rand.Rand
 	t    *testing.T
@@ -92,6 +93,7 @@ func (w *canarySession) piece(longest int) []byte {
 	return w.data[at : at+n]
 }
 
+// expectSent records a message that was written.
 func (w *canarySession) expectSent(kind int, p []byte, err error) {
 	require.NoError(w.t, err)
 	w.want = append(w.want, message{kind, string(p)})
@@ -117,7 +119,7 @@ var canarySteps = []func(w *canarySession){
 		require.NoError(w.t, err)
 		w.expectSent(TextMessage, p, w.c.WritePreparedMessage(pm))
 	},
-	func(w *canarySession) { // control messages by writer, right and too long
+	func(w *canarySession) { // control messages of NextWriter, valid and too long
 		for _, p := range [][]byte{w.piece(maxControlPayload), make([]byte, maxControlPayload+1)} {
 			nw, err := w.c.NextWriter(PongMessage)
 			require.NoError(w.t, err)
@@ -130,14 +132,14 @@ var canarySteps = []func(w *canarySession){
 		}
 	},
 	(*canarySession).stream,
-	func(w *canarySession) { // a ping is answered, and a message arrives as it is
+	func(w *canarySession) { // a ping that is answered, and a message that is read
 		ping, p := w.piece(maxControlPayload), w.piece(1<<20)
 		w.s.in = append(w.p.frame(true, opPing, string(ping)), w.p.binary(string(p))...)
 		_, got, err := w.c.ReadMessage()
 		w.expectSent(PongMessage, ping, err)
 		require.Equal(w.t, string(p), string(got))
 	},
-	func(w *canarySession) { // no byte behind what was received
+	func(w *canarySession) { // no byte of the pools behind a message in memory
 		p := w.piece(1 << 20)
 		w.s.in = append(w.p.frame(false, opBinary, string(p)), w.p.frame(true, opContinuation, "x")...)
 		_, got, err := w.c.AppendMessage([]byte("before"))
@@ -189,8 +191,9 @@ func (w *canarySession) end() {
 	}
 }
 
-// messagesIn takes apart what was sent, with the means of the oracle's model.
-func messagesIn(t *testing.T, sent []byte, client bool, bits int, keep bool) (all []message) {
+// messagesIn returns the messages that were sent. It parses them with the oracle's
+// model, which shares no code with the package.
+func messagesIn(t *testing.T, sent []byte, client bool, bits int, takeover bool) (all []message) {
 	var (
 		kind       int
 		compressed bool
@@ -219,8 +222,8 @@ func messagesIn(t *testing.T, sent []byte, client bool, bits int, keep bool) (al
 		}
 		if compressed {
 			data, ended, corrupt := modelInflate(history, payload, bits)
-			require.True(t, ended && !corrupt, "refers to what was not sent on this connection")
-			if payload = data; keep {
+			require.True(t, ended && !corrupt, "the message refers to data that was not sent on this connection")
+			if payload = data; takeover {
 				history = append(history, data...)
 			}
 		}
@@ -229,11 +232,11 @@ func messagesIn(t *testing.T, sent []byte, client bool, bits int, keep bool) (al
 	return all
 }
 
-// TestDecompressorKeepsNoOtherWindow: a message that refers to what came
-// before it, on a connection on which nothing has, is corrupt; it does not read
-// what another connection has received with the same codec.
+// TestDecompressorKeepsNoOtherWindow checks that a message that refers to data before
+// the first message is corrupt. It must not read what another connection has received
+// with the same decompressor.
 func TestDecompressorKeepsNoOtherWindow(t *testing.T) {
-	secret := strings.Repeat("the other's secret ", 20)
+	secret := strings.Repeat("another connection's secret ", 20)
 	for name, a := range agreements() {
 		for _, client := range []bool{false, true} {
 			for _, r := range readMethods {
@@ -245,8 +248,8 @@ func TestDecompressorKeepsNoOtherWindow(t *testing.T) {
 					require.NoError(t, err)
 					require.Equal(t, secret, string(data))
 				}
-				// "b" and a match of length 3. Distance 1 is what there is, 2 and 101
-				// lie before it.
+				// "b" and a match of length 3. Distance 1 is valid, 2 and 101 refer to
+				// data before the "b".
 				for payload, want := range map[string]error{
 					"\x4A\x02\x02\x00\x00": nil, "\x4A\x02\x42\x00\x00": errDeflate, "\x4A\x02\x1A\x02\x00": errDeflate,
 				} {
@@ -265,15 +268,15 @@ func TestDecompressorKeepsNoOtherWindow(t *testing.T) {
 	}
 }
 
-// TestCompressorKeepsNoOtherWindow: what a connection compresses is readable for
-// one who has seen nothing else, whatever other connections have compressed.
+// TestCompressorKeepsNoOtherWindow checks that messages of a connection can be
+// decompressed without data that other connections have compressed.
 func TestCompressorKeepsNoOtherWindow(t *testing.T) {
 	for name, a := range agreements() {
 		for _, client := range []bool{false, true} {
 			for i := range 10 {
 				s := &scriptedStream{}
 				c := newConn(s, connConfig{client: client, agreement: a})
-				text := strings.Repeat("a secret that they share, ", 20+i)
+				text := strings.Repeat("the same text everywhere, ", 20+i)
 				if i%3 == 0 {
 					require.NoError(t, c.WriteMessage(TextMessage, []byte(text)))
 				} else {
@@ -294,7 +297,7 @@ func TestCompressorKeepsNoOtherWindow(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, text, string(got))
 				_, err = deflate.NewDecompressor(a.params.Server.WindowBits, false).Append(nil, b[n:], -1)
-				require.NoError(t, err, "nor goes beyond its own window")
+				require.NoError(t, err, "no distance beyond the window")
 			}
 		}
 	}

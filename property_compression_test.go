@@ -9,8 +9,8 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
-// TestCompressedBothWays has two connections talk in every agreement and
-// by every way to write and to read.
+// TestCompressedBothWays sends messages between two connections in both directions,
+// with all agreements and by all methods.
 func TestCompressedBothWays(t *testing.T) {
 	for name, a := range agreements() {
 		t.Run(name, func(t *testing.T) {
@@ -24,6 +24,7 @@ func TestCompressedBothWays(t *testing.T) {
 	}
 }
 
+// exchangeMessages sends messages from one connection to another.
 func exchangeMessages(t *testing.T, from, to *Conn) {
 	writers := []func(s string) error{
 		func(s string) error { return from.WriteMessage(TextMessage, []byte(s)) },

@@ -14,7 +14,7 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
-// An outcome is all that an application and the peer see of a stream.
+// A result is all that the application and the peer get of a stream.
 type result struct {
 	messages []message
 	err      string
@@ -62,9 +62,9 @@ func unmasked(t *testing.T, frames []byte) (s string) {
 	return s
 }
 
-// FuzzConnRead: whatever bytes come, in whatever pieces and with whatever
-// interruptions, the same messages arrive, the same answers go out and the
-// end is the same.
+// FuzzConnRead reads any stream in several ways: in any pieces, and with timeouts
+// between them. The messages, the frames that are sent and the error have to be the
+// same.
 func FuzzConnRead(f *testing.F) {
 	for _, masked := range []bool{true, false} {
 		p := &peer{masked: masked}
@@ -73,7 +73,7 @@ func FuzzConnRead(f *testing.F) {
 				f.Add(frames, !masked, uint64(1), byte(0))
 			}
 		}
-		// Two things are wrong here: the first is what counts.
+		// A stream with two violations, of which the first counts.
 		f.Add(p.compressedFrame(true, opText, deflated("\xFF")+"\x06"), !masked, uint64(3), byte(15))
 		for _, s := range compressibleTexts[:5] {
 			z := deflated(s)
@@ -91,17 +91,17 @@ func FuzzConnRead(f *testing.F) {
 		require.Equal(t, StateClosed, want.state)
 		config.readBufferSize = minBuffer
 		for name, s := range map[string]*scriptedStream{
-			"bytes":         {in: data, chunking: wstest.Byte},
-			"pieces":        {in: data, chunking: wstest.Random(seed)},
-			"interruptions": {in: data, chunking: wstest.Random(seed), timeout: true},
+			"bytes":    {in: data, chunking: wstest.Byte},
+			"pieces":   {in: data, chunking: wstest.Random(seed)},
+			"timeouts": {in: data, chunking: wstest.Random(seed), timeout: true},
 		} {
 			require.Equal(t, want, readResult(t, s, config), name)
 		}
 	})
 }
 
-// TestEveryCut cuts a long scripted session at every byte: what was complete
-// before the cut arrives, and the end is told from the end of a message.
+// TestEveryCut cuts a stream at every byte. The messages before the cut are received,
+// and the cut is not taken for the end of a message.
 func TestEveryCut(t *testing.T) {
 	for _, client := range []bool{false, true} {
 		p := &peer{masked: !client}

@@ -19,7 +19,7 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
-// eachRole runs a test for a server and for a client, in bubbles.
+// eachRole runs a test for a server and for a client, in bubbles of testing/synctest.
 func eachRole(t *testing.T, test func(t *testing.T, client bool)) {
 	for _, client := range []bool{false, true} {
 		t.Run(fmt.Sprintf("client=%v", client), func(t *testing.T) {
@@ -28,8 +28,8 @@ func eachRole(t *testing.T, test func(t *testing.T, client bool)) {
 	}
 }
 
-// TestPingFloodIsBounded: it ends with 1008, and with no more pongs than the
-// bound allows pings.
+// TestPingFloodIsBounded checks that a flood of pings ends the connection with 1008,
+// and that no more than maxControlFrames are answered.
 func TestPingFloodIsBounded(t *testing.T) {
 	eachRole(t, func(t *testing.T, client bool) {
 		p := &peer{masked: !client}
@@ -44,8 +44,8 @@ func TestPingFloodIsBounded(t *testing.T) {
 	})
 }
 
-// TestManyCloseFramesGetOneAnswer: the first close frame is the last that is looked
-// at.
+// TestManyCloseFramesGetOneAnswer checks that close frames after the first are
+// ignored.
 func TestManyCloseFramesGetOneAnswer(t *testing.T) {
 	eachRole(t, func(t *testing.T, client bool) {
 		p := &peer{masked: !client}
@@ -64,8 +64,8 @@ func TestManyCloseFramesGetOneAnswer(t *testing.T) {
 	})
 }
 
-// TestPingsDoNotOutlastTheReadDeadline: a peer that pings and never reads does
-// not make the reader wait for its pongs to be written.
+// TestPingsDoNotOutlastTheReadDeadline has a peer that sends pings and never reads.
+// Reads end with their deadlines although the pongs cannot be written.
 func TestPingsDoNotOutlastTheReadDeadline(t *testing.T) {
 	eachRole(t, func(t *testing.T, client bool) {
 		a, b := wstest.Pipe(0, wstest.Whole)
@@ -93,8 +93,8 @@ func TestPingsDoNotOutlastTheReadDeadline(t *testing.T) {
 	})
 }
 
-// TestPeerThatStopsIsEndedByTheDeadline: wherever it stops, with no more memory
-// than what it has sent is worth.
+// TestPeerThatStopsIsEndedByTheDeadline has peers that stop sending inside a message.
+// A read ends with its deadline, and no more memory is used than for what was sent.
 func TestPeerThatStopsIsEndedByTheDeadline(t *testing.T) {
 	for name, frames := range map[string]func(p *peer) []byte{
 		"nothing":       func(*peer) []byte { return nil },
@@ -118,7 +118,7 @@ func TestPeerThatStopsIsEndedByTheDeadline(t *testing.T) {
 				c.SetReadDeadline(start.Add(time.Minute))
 				_, _, err := c.ReadMessage()
 				require.ErrorIs(t, err, os.ErrDeadlineExceeded)
-				require.NotErrorIs(t, err, net.ErrClosed, "the end is the application's to decide")
+				require.NotErrorIs(t, err, net.ErrClosed, "the application decides whether to close")
 				require.Equal(t, time.Minute, time.Since(start))
 				require.LessOrEqual(t, cap(c.read.partial), 128<<10)
 			})
@@ -126,8 +126,8 @@ func TestPeerThatStopsIsEndedByTheDeadline(t *testing.T) {
 	}
 }
 
-// TestPeerThatNeverReadsIsEndedByTheDeadline: of many writers none waits longer
-// than it wanted to.
+// TestPeerThatNeverReadsIsEndedByTheDeadline checks that none of many writers waits
+// longer than the write deadline.
 func TestPeerThatNeverReadsIsEndedByTheDeadline(t *testing.T) {
 	eachRole(t, func(t *testing.T, client bool) {
 		a, b := wstest.Pipe(1000, wstest.Whole)
@@ -144,19 +144,19 @@ func TestPeerThatNeverReadsIsEndedByTheDeadline(t *testing.T) {
 		}
 		writers.Wait()
 		require.Equal(t, time.Minute, time.Since(start))
-		require.Equal(t, StateClosed, c.State(), "half a frame is on its way")
+		require.Equal(t, StateClosed, c.State(), "a part of a frame was written")
 		require.ErrorIs(t, c.WriteMessage(TextMessage, nil), net.ErrClosed)
 	})
 }
 
-// TestViolationByAPeerThatNeverReads: neither the close frame nor the end is
-// waited for longer than documented.
+// TestViolationByAPeerThatNeverReads checks that the read returns in time although
+// neither the close frame can be sent nor the peer closes.
 func TestViolationByAPeerThatNeverReads(t *testing.T) {
 	eachRole(t, func(t *testing.T, client bool) {
 		a, b := wstest.Pipe(10, wstest.Whole)
 		defer b.Close()
 		c := newConn(a, connConfig{client: client})
-		go c.WriteMessage(TextMessage, []byte(longText)) // fills what there is of room
+		go c.WriteMessage(TextMessage, []byte(longText)) // fills the pipe
 		synctest.Wait()
 		start := time.Now()
 		go b.Write((&peer{masked: !client}).frame(true, 3, "")) // a reserved opcode
@@ -167,9 +167,9 @@ func TestViolationByAPeerThatNeverReads(t *testing.T) {
 	})
 }
 
-// TestNothingFollowsAnError: what a violation left in the buffer reaches nobody,
-// by whatever method it is asked for.
-func TestNothingFollowsAnError(t *testing.T) {
+// TestNoMessageAfterAnError checks that no method returns what is in the buffer
+// after a violation.
+func TestNoMessageAfterAnError(t *testing.T) {
 	for _, client := range []bool{false, true} {
 		p := &peer{masked: !client}
 		s := &scriptedStream{in: bytes.Join([][]byte{p.text("before"), p.frame(true, 3, ""), p.text("after"), p.text("after")}, nil), chunking: wstest.Whole}

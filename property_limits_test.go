@@ -17,8 +17,8 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
-// TestEmptyBlocksAreBounded: they are input without output, and count nothing
-// against the read limit.
+// TestEmptyBlocksAreBounded checks that a compressed message cannot go on for ever
+// with input that decompresses to nothing, which the read limit does not count.
 func TestEmptyBlocksAreBounded(t *testing.T) {
 	blocks := strings.Repeat("\x00\x00\x00\xFF\xFF", 1000)
 	eachReadMethod(t, func(t *testing.T, m mode, r readMethod) {
@@ -33,8 +33,8 @@ func TestEmptyBlocksAreBounded(t *testing.T) {
 	})
 }
 
-// TestReadLimitCountsInflatedBytes: the limit passes, a byte more does not,
-// and a bomb is stopped long before it goes off.
+// TestReadLimitCountsInflatedBytes checks that the limit is exact for compressed
+// messages, and that a decompression bomb is not decompressed beyond it.
 func TestReadLimitCountsInflatedBytes(t *testing.T) {
 	const limit = 1000
 	for name, test := range map[string]struct {
@@ -70,15 +70,15 @@ func TestReadLimitCountsInflatedBytes(t *testing.T) {
 	}
 }
 
-// TestStreamingTakesConstantMemory: of a long message no more is in memory than
-// the buffers hold, compressed or not.
+// TestStreamingTakesConstantMemory checks that NextReader and NextWriter need no more
+// memory for a long message than for their buffers, compressed or not.
 func TestStreamingTakesConstantMemory(t *testing.T) {
 	skipUnlessAllocationsCount(t)
 	const n = 64 << 20
 	for name, config := range map[string]connConfig{
-		"plain":      {},
-		"takeover":   {agreement: agreements()["bits=15,noTakeover=false"]},
-		"on its own": {agreement: agreements()["bits=15,noTakeover=true"]},
+		"plain":       {},
+		"takeover":    {agreement: agreements()["bits=15,noTakeover=false"]},
+		"no takeover": {agreement: agreements()["bits=15,noTakeover=true"]},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config.readLimit = -1
@@ -111,14 +111,15 @@ func TestStreamingTakesConstantMemory(t *testing.T) {
 	}
 }
 
-// TestDecompressionBombMemory: 100 MB in a thousandth of that, as one frame
-// and in fragments, and half as much in a buffer. A message grows by doubling,
-// so that what it has taken in all is twice what it has in the end, and what a
-// buffer holds is tried in one go before; a reader has its buffers alone.
+// TestDecompressionBombMemory checks how much memory is allocated for messages of
+// 100 MB, in one frame and in fragments, and of 50 MB, which are in the read buffer as
+// a whole. ReadMessage may allocate a few times the limit: the message grows by
+// doubling, and a message in the buffer is first decompressed at once. NextReader may
+// allocate its buffers only.
 func TestDecompressionBombMemory(t *testing.T) {
 	skipUnlessAllocationsCount(t)
 	const limit, constant = 1 << 20, 256 << 10
-	bomb, small := deflated(strings.Repeat("x", 100<<20)), deflated(strings.Repeat("x", 50<<20)) // which a buffer holds
+	bomb, small := deflated(strings.Repeat("x", 100<<20)), deflated(strings.Repeat("x", 50<<20))
 	for _, client := range []bool{false, true} {
 		p := &peer{masked: !client}
 		for name, frames := range map[string][]byte{
@@ -149,8 +150,8 @@ func TestDecompressionBombMemory(t *testing.T) {
 	}
 }
 
-// TestReadLimitPassesExactly: what reaches the application of a message beyond
-// the limit is not a byte more than the limit.
+// TestReadLimitPassesExactly checks that NextReader returns no more than the limit of
+// a message that is longer.
 func TestReadLimitPassesExactly(t *testing.T) {
 	const limit = 1000
 	for _, n := range []int{limit, limit + 1} {
@@ -178,8 +179,8 @@ func TestReadLimitPassesExactly(t *testing.T) {
 	}
 }
 
-// TestMessageLengthOverflow: a fragment that, added to those before, would
-// make the length negative is beyond every limit, none included.
+// TestMessageLengthOverflow has a fragment with which the length of the message would
+// overflow. It is refused even without a limit.
 func TestMessageLengthOverflow(t *testing.T) {
 	for _, limit := range []int64{-1, 1, 10, math.MaxInt64, math.MaxInt64 - 5} {
 		for _, client := range []bool{false, true} {
@@ -197,8 +198,8 @@ func TestMessageLengthOverflow(t *testing.T) {
 	}
 }
 
-// TestDeclaredFragmentsAreNotAllocated: every fragment of many declares as much as
-// is allowed at once; memory follows what has come.
+// TestDeclaredFragmentsAreNotAllocated has many frames that declare 16 MiB. Memory is
+// allocated for what was received only.
 func TestDeclaredFragmentsAreNotAllocated(t *testing.T) {
 	skipUnlessAllocationsCount(t)
 	for _, client := range []bool{false, true} {
@@ -214,8 +215,8 @@ func TestDeclaredFragmentsAreNotAllocated(t *testing.T) {
 	}
 }
 
-// TestFragmentsShareOneBuffer: a hundred thousand fragments of one byte cost
-// little more than the message that they make.
+// TestFragmentsShareOneBuffer checks that a hundred thousand fragments of one byte
+// need little more memory than the message.
 func TestFragmentsShareOneBuffer(t *testing.T) {
 	skipUnlessAllocationsCount(t)
 	const n = 100_000
@@ -233,8 +234,8 @@ func TestFragmentsShareOneBuffer(t *testing.T) {
 	}
 }
 
-// TestEmptyFragmentsAreBounded: as many as documented pass, one more does not,
-// and the next message has as many again.
+// TestEmptyFragmentsAreBounded checks that the documented number of empty fragments is
+// allowed in each message, and one more is not.
 func TestEmptyFragmentsAreBounded(t *testing.T) {
 	for _, client := range []bool{false, true} {
 		p := &peer{masked: !client}
@@ -250,8 +251,8 @@ func TestEmptyFragmentsAreBounded(t *testing.T) {
 	}
 }
 
-// TestEndInsideAMessageIsAnError: wherever a stream of compressed messages is
-// cut, and however it is read, nothing looks like the end of a message.
+// TestEndInsideAMessageIsAnError cuts a stream of compressed messages at every byte.
+// No read method takes the cut for the end of a message.
 func TestEndInsideAMessageIsAnError(t *testing.T) {
 	for _, client := range []bool{false, true} {
 		p := &peer{masked: !client}
@@ -318,7 +319,8 @@ func TestNoReadLimit(t *testing.T) {
 	})
 }
 
-// TestDeclaredLengthIsNotAllocated declares much and sends little.
+// TestDeclaredLengthIsNotAllocated has a frame that declares more than is sent. Memory
+// is allocated for what was received only.
 func TestDeclaredLengthIsNotAllocated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := wstest.Pipe(0, wstest.Whole)

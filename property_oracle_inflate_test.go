@@ -11,30 +11,30 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A modelInflater is RFC 1951 bit by bit. compress/flate would do for whole
-// messages, and is what this one is compared with below, but it keeps back the
-// last bytes of half a message, and knows one size of window only.
+// A modelInflater decompresses by RFC 1951, bit by bit. compress/flate, with which it
+// is compared below, does not return the last bytes of an unfinished message, and has
+// one size of window only.
 type modelInflater struct {
 	in     []byte
-	bit    int // the next of in
+	bit    int // the position of the next bit in in
 	out    []byte
-	before int // how much of out is the history
+	before int // how much of out is history
 	window int
 	ended  bool // a payload may end here: RFC 7692, Section 7.2.2
 }
 
 var (
-	errModelMore    = errors.New("there has to be more")
+	errModelMore    = errors.New("unexpected end")
 	errModelCorrupt = errors.New("corrupt")
 )
 
-// modelInflate inflates as much as there is. ended reports that payload is that
-// of a whole message, and corrupt that nothing could make it one.
+// modelInflate decompresses as much as there is. ended reports whether payload is that
+// of a whole message, and corrupt whether it is not even the beginning of one.
 func modelInflate(history, payload []byte, windowBits int) (data []byte, ended, corrupt bool) {
 	f := &modelInflater{in: payload, out: bytes.Clone(history), before: len(history), window: 1 << windowBits}
 	open := false // a block without BFINAL came last
 	for {
-		f.ended = !open && f.left() == 0
+		f.ended = !open && f.bitsLeft() == 0
 		final, err := f.block()
 		if err != nil {
 			return f.out[f.before:], f.ended, err == errModelCorrupt
@@ -46,13 +46,15 @@ func modelInflate(history, payload []byte, windowBits int) (data []byte, ended, 
 	}
 }
 
-func (f *modelInflater) left() int { return 8*len(f.in) - f.bit }
+// bitsLeft returns the number of bits that were not taken yet.
+func (f *modelInflater) bitsLeft() int { return 8*len(f.in) - f.bit }
 
+// align skips the bits up to the next byte.
 func (f *modelInflater) align() { f.bit = (f.bit + 7) &^ 7 }
 
-// take returns the next n bits, the first in the lowest place.
+// take takes n bits, of which the first is the lowest of v.
 func (f *modelInflater) take(n int) (v int, err error) {
-	if f.left() < n {
+	if f.bitsLeft() < n {
 		return 0, errModelMore
 	}
 	for i := range n {
@@ -62,7 +64,7 @@ func (f *modelInflater) take(n int) (v int, err error) {
 	return v, nil
 }
 
-// block inflates a block: RFC 1951, Section 3.2.3.
+// block decompresses a block: RFC 1951, Section 3.2.3.
 func (f *modelInflater) block() (final bool, err error) {
 	head, err := f.take(3)
 	if err != nil {
@@ -86,9 +88,10 @@ func (f *modelInflater) block() (final bool, err error) {
 	return head&1 != 0, err
 }
 
+// stored decompresses the rest of a stored block: Section 3.2.4.
 func (f *modelInflater) stored() error {
 	f.align()
-	f.ended = f.left() == 0
+	f.ended = f.bitsLeft() == 0
 	head, err := f.take(32)
 	if err != nil {
 		return err
@@ -107,9 +110,9 @@ func (f *modelInflater) stored() error {
 	return nil
 }
 
-// modelCode returns the symbols by their codes, written in zeros and ones:
-// Section 3.2.2. It is nil if the lengths make no code. One symbol of one bit
-// is one (Section 3.2.7), and so is none at all as long as it is not used.
+// modelCode returns the symbols of a code by their bits, written as zeros and ones:
+// Section 3.2.2. It is nil if the lengths make no code. A single symbol of one bit is
+// valid (Section 3.2.7), and so is no symbol at all if the code is not used.
 func modelCode(lengths []byte) map[string]int {
 	code := make(map[string]int)
 	next, left := 0, 1
@@ -134,7 +137,7 @@ func modelCode(lengths []byte) map[string]int {
 // symbol takes a symbol of a code.
 func (f *modelInflater) symbol(code map[string]int) (int, error) {
 	if len(code) == 0 {
-		return 0, errModelCorrupt // whatever comes
+		return 0, errModelCorrupt // no bits have a meaning
 	}
 	var s [15]byte
 	for n := range s {
@@ -217,7 +220,7 @@ func (f *modelInflater) lengths(code map[string]int, n int) (lengths []byte, err
 	return lengths, nil
 }
 
-// symbols inflates the rest of a block: Section 3.2.5.
+// symbols decompresses the rest of a block: Section 3.2.5.
 func (f *modelInflater) symbols(lits, dists map[string]int) error {
 	for {
 		symbol, err := f.symbol(lits)
@@ -236,7 +239,7 @@ func (f *modelInflater) symbols(lits, dists map[string]int) error {
 	}
 }
 
-// match copies what came before.
+// match copies earlier output: Section 3.2.5.
 func (f *modelInflater) match(symbol int, dists map[string]int) error {
 	if symbol > 28 {
 		return errModelCorrupt
@@ -277,12 +280,12 @@ func (f *modelInflater) match(symbol int, dists map[string]int) error {
 	return nil
 }
 
-// TestModelInflaterAgainstFlate: the model is no better than its own inflater.
+// TestModelInflaterAgainstFlate compares modelInflater with compress/flate.
 func TestModelInflaterAgainstFlate(t *testing.T) {
 	whole, corrupted := 0, 0
 	for seed := range 800 {
 		o := newOracle(seed)
-		if o.packer == nil {
+		if o.compressor == nil {
 			continue
 		}
 		payload, compressed := o.compress(o.text())
@@ -293,7 +296,7 @@ func TestModelInflaterAgainstFlate(t *testing.T) {
 		if o.IntN(2) == 0 && len(b) > 0 {
 			b[o.IntN(len(b))] ^= 1 << o.IntN(8)
 		}
-		// The writer may refer to what it had before.
+		// The compressor may refer to earlier messages.
 		history := bytes.Repeat([]byte("history "), 100)
 		data, ended, corrupt := modelInflate(history, b, 15)
 		want, err := io.ReadAll(flate.NewReaderDict(bytes.NewReader(append(b, "\x00\x00\xFF\xFF\x01\x00\x00\xFF\xFF"...)), history))

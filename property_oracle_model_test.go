@@ -6,11 +6,11 @@ import (
 	"unicode/utf8"
 )
 
-// This file is a second opinion on RFC 6455 and RFC 7692: the receiver of a
-// stream, written to be read next to them and not to be fast. It has every
-// byte of the stream before it begins and shares no code with the package.
+// This file is a second implementation of a receiver by RFC 6455 and RFC 7692, made to
+// be compared with them and not to be fast. It has the whole stream from the beginning,
+// and shares no code with the package.
 
-// A modelVerdict is what becomes of a stream.
+// A modelResult is what a receiver gets of a stream, and what it sends.
 type modelResult struct {
 	messages []message
 	sent     []string // payloads of the pongs, in order
@@ -25,24 +25,24 @@ type modelEnd int
 const (
 	modelOpen     modelEnd = iota
 	modelClosed            // by the peer's close frame
-	modelViolated          // the protocol was
+	modelViolated          // by a violation of the protocol
 	modelTooLong           // a message beyond the read limit
 	modelLost              // the stream ended without a close frame
 )
 
 // A model is one receiver of a stream.
 type model struct {
-	server  bool // it gets masked frames
-	deflate int  // the bits of the peer's window, 0 if permessage-deflate was not negotiated
-	keep    bool // with context takeover by the peer
-	limit   int  // of a message, none if negative
+	server   bool // frames have to be masked
+	deflate  int  // the bits of the peer's window, 0 if permessage-deflate was not negotiated
+	takeover bool // whether the peer takes over its context
+	limit    int  // of a message, none if negative
 
-	verdict modelResult
+	result modelResult
 
 	// The message under way: its opcode, 0 if there is none.
 	op         byte
 	compressed bool
-	payload    []byte // so far, as it came
+	payload    []byte // as received so far
 	empty      int    // fragments of it without payload
 	history    []byte // what a compressed message may refer to
 }
@@ -50,17 +50,17 @@ type model struct {
 // modelMaxEmptyFragments is the documented bound of empty fragments in a message.
 const modelMaxEmptyFragments = 1024
 
-// run judges a stream.
+// run returns the result for a stream.
 func (m *model) run(stream []byte) modelResult {
-	for m.verdict.end == modelOpen {
+	for m.result.end == modelOpen {
 		stream = m.frame(stream)
 	}
-	return m.verdict
+	return m.result
 }
 
-// fail ends the reading.
+// fail ends the stream.
 func (m *model) fail(end modelEnd, code int) []byte {
-	m.verdict.end, m.verdict.code = end, code
+	m.result.end, m.result.code = end, code
 	return nil
 }
 
@@ -72,8 +72,8 @@ type modelHeader struct {
 	length      uint64
 }
 
-// modelParse takes a header from b. size is 0 if there is no whole one, and
-// bad is set when its length alone breaks the protocol.
+// modelParse parses a header. size is 0 if b has not all of it, and bad is set if its
+// length violates the protocol.
 func modelParse(b []byte) (h modelHeader, size int, bad bool) {
 	if len(b) < 2 {
 		return h, 0, false
@@ -106,7 +106,7 @@ func modelParse(b []byte) (h modelHeader, size int, bad bool) {
 	return h, size, false
 }
 
-// frame takes a frame from the stream and returns what is behind it.
+// frame receives a frame and returns the rest of the stream.
 func (m *model) frame(b []byte) []byte {
 	h, size, bad := modelParse(b)
 	switch {
@@ -118,7 +118,7 @@ func (m *model) frame(b []byte) []byte {
 	if code := m.check(h); code != 0 {
 		return m.fail(modelViolated, code)
 	}
-	// What breaks a rule does so with its first byte, and a length with its last.
+	// A violation is found with the first byte of a header, a length with its last.
 	known := size > 0 || len(b) >= 2+map[byte]int{126: 2, 127: 8}[b[1]%128]
 	if known && h.op < 8 && !m.compressed && m.limit >= 0 && h.length > uint64(m.limit-len(m.payload)) {
 		return m.fail(modelTooLong, 1009)
@@ -145,11 +145,11 @@ func (m *model) frame(b []byte) []byte {
 	} else {
 		m.payload = append(m.payload, payload...)
 		m.data(h.fin && whole)
-		if !whole && m.verdict.end == modelOpen {
+		if !whole && m.result.end == modelOpen {
 			return m.fail(modelLost, 0)
 		}
 	}
-	if m.verdict.end != modelOpen {
+	if m.result.end != modelOpen {
 		return nil
 	}
 	return b[size+int(h.length):]
@@ -186,11 +186,11 @@ func (m *model) check(h modelHeader) int {
 	return 0
 }
 
-// control does what a control frame asks for: RFC 6455, Section 5.5.
+// control receives a control frame: RFC 6455, Section 5.5.
 func (m *model) control(op byte, payload []byte) {
 	switch {
 	case op == 9:
-		m.verdict.sent = append(m.verdict.sent, string(payload))
+		m.result.sent = append(m.result.sent, string(payload))
 	case op == 10:
 	case len(payload) == 0:
 		m.fail(modelClosed, 1005)
@@ -199,12 +199,13 @@ func (m *model) control(op byte, payload []byte) {
 	case !utf8.Valid(payload[2:]):
 		m.fail(modelViolated, 1007)
 	default:
-		m.verdict.reason = string(payload[2:])
+		m.result.reason = string(payload[2:])
 		m.fail(modelClosed, int(binary.BigEndian.Uint16(payload)))
 	}
 }
 
-// modelMayBeSent: RFC 6455, Section 7.4, and what IANA has registered since.
+// modelValidCloseCode reports whether a close code may be sent: RFC 6455, Section 7.4,
+// and the codes that IANA has registered since.
 func modelValidCloseCode(code int) bool {
 	for _, r := range [][2]int{{1000, 1003}, {1007, 1014}, {3000, 4999}} {
 		if r[0] <= code && code <= r[1] {
@@ -214,7 +215,7 @@ func modelValidCloseCode(code int) bool {
 	return false
 }
 
-// data judges what there is of the message under way, all of it if whole.
+// data checks the message under way, of which all was received if whole is set.
 func (m *model) data(whole bool) {
 	data, corrupt := m.payload, false
 	if m.compressed {
@@ -234,8 +235,8 @@ func (m *model) data(whole bool) {
 	case corrupt, whole && m.op == 1 && !utf8.Valid(data):
 		m.fail(modelViolated, 1007)
 	case whole:
-		m.verdict.messages = append(m.verdict.messages, message{int(m.op), string(data)})
-		if m.compressed && m.keep {
+		m.result.messages = append(m.result.messages, message{int(m.op), string(data)})
+		if m.compressed && m.takeover {
 			m.history = append(m.history, data...)
 			m.history = m.history[max(0, len(m.history)-1<<15):]
 		}
@@ -243,8 +244,7 @@ func (m *model) data(whole bool) {
 	}
 }
 
-// modelTextPrefix reports whether something could follow b that makes a text
-// of it.
+// modelTextPrefix reports whether b is the beginning of a valid text.
 func modelTextPrefix(b []byte) bool {
 	for len(b) > 0 {
 		r, size := utf8.DecodeRune(b)

@@ -4,8 +4,8 @@ import (
 	"strings"
 )
 
-// oracleSteps are what streams are made of for the most part. Some of them end
-// a stream by chance: what a message is made of may be too long or no text.
+// oracleSteps add the frames of most streams. Some of them may end a stream, since a
+// message may be too long or no text.
 var oracleSteps = []oracleStep{
 	{"text", 30, func(o *oracle) { o.message(0x81, o.text()) }},
 	{"binary", 15, func(o *oracle) { o.message(0x82, o.bytes(o.length())) }},
@@ -22,7 +22,7 @@ var oracleSteps = []oracleStep{
 	{"blocks of all kinds", 3, func(o *oracle) { o.blocks() }},
 }
 
-// oracleEndings are what no stream survives, more or less.
+// oracleEndings end a stream, or are likely to.
 var oracleEndings = []oracleStep{
 	{"close", 10, func(o *oracle) { o.validFrame(0x88, oracleCode(1000)) }},
 	{"close with a reason", 6, func(o *oracle) { o.validFrame(0x88, oracleCode(o.code())+"because €") }},
@@ -41,16 +41,17 @@ var oracleEndings = []oracleStep{
 	{"RSV1 on a continuation", 3, func(o *oracle) { o.validFrame(0x01, "x"); o.validFrame(0xC0, "y") }},
 	{"16 bits for a length", 4, func(o *oracle) { o.frame(0x82, !o.client, 16, []byte(o.bytes([]int{0, 60, 125, 126}[o.IntN(4)]))) }},
 	{"64 bits for a length", 4, func(o *oracle) { o.frame(0x82, !o.client, 64, make([]byte, []int{0, 125, 65535, 65536}[o.IntN(4)])) }},
-	{"too long to come", 3, func(o *oracle) { o.unfinishedFrame() }},
+	{"too long to be sent", 3, func(o *oracle) { o.unfinishedFrame() }},
 	{"noise", 3, func(o *oracle) { o.stream = append(o.stream, o.bytes(o.IntN(200))...) }},
 	{"compressed noise", 4, func(o *oracle) { o.validFrame(0xC1+byte(o.IntN(2)), o.invalidDeflate()) }},
 }
 
-// length returns that of a message: most are short.
+// length returns the length of a message. Most are short.
 func (o *oracle) length() int {
 	return []int{0, 1, o.IntN(10), o.IntN(130), o.IntN(600)}[o.IntN(5)]
 }
 
+// bytes returns n random bytes.
 func (o *oracle) bytes(n int) string {
 	b := make([]byte, n)
 	for i := range b {
@@ -59,7 +60,7 @@ func (o *oracle) bytes(n int) string {
 	return string(b)
 }
 
-// text returns what compresses well and has runes of every length.
+// text returns a text that compresses well and has runes of every length.
 func (o *oracle) text() string {
 	words := []string{"hello, ", "world ", "grüße ", "€ ", "\U0001F600", "x", `{"id":`, "1234567890", "\n"}
 	var s strings.Builder
@@ -69,33 +70,34 @@ func (o *oracle) text() string {
 	return s.String()
 }
 
-// brokenRune returns what is no UTF-8, perhaps because of what comes next.
+// brokenRune returns bytes that are not UTF-8, some of them because of what follows.
 func (o *oracle) brokenRune() string {
 	all := []string{"\xFF", "\xC0\x80", "\xE2\x82", "\xE2(", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xF0\x9F\x98", "\x80"}
 	return all[o.IntN(len(all))]
 }
 
+// oracleCode encodes a close code.
 func oracleCode(code int) string { return string([]byte{byte(code >> 8), byte(code)}) }
 
-// code returns one that may be sent.
+// code returns a close code that may be sent.
 func (o *oracle) code() int { return []int{1000, 1001, 1011, 3000, 4999}[o.IntN(5)] }
 
-// pack compresses a message, if compression was negotiated and by chance.
+// compress compresses some of the messages if compression was negotiated.
 func (o *oracle) compress(s string) (payload string, compressed bool) {
-	if o.packer == nil || o.IntN(3) == 0 {
+	if o.compressor == nil || o.IntN(3) == 0 {
 		return s, false
 	}
-	o.packed.Reset()
+	o.output.Reset()
 	if !o.takeover {
-		o.packer.Reset(&o.packed)
+		o.compressor.Reset(&o.output)
 	}
 	for half := o.IntN(len(s) + 1); s != ""; half = len(s) {
-		o.packer.Write([]byte(s[:half]))
-		o.packer.Flush() // a block in the middle, and perhaps an empty one
+		o.compressor.Write([]byte(s[:half]))
+		o.compressor.Flush() // a block in the middle, and perhaps an empty one
 		s = s[half:]
 	}
-	o.packer.Flush()
-	return strings.TrimSuffix(o.packed.String(), "\x00\x00\xFF\xFF"), true
+	o.compressor.Flush()
+	return strings.TrimSuffix(o.output.String(), "\x00\x00\xFF\xFF"), true
 }
 
 // message adds a message in one frame.
@@ -147,15 +149,14 @@ func (o *oracle) blocks() {
 		s += hello[o.IntN(2)]
 	}
 	s += []string{hello[2], "", "\x00", "\x01", "\x00\x05\x00\xFA\xFFHello"}[o.IntN(5)]
-	if o.packer != nil && o.takeover {
-		// The writer does not know of these bytes, and would refer to others.
-		o.packer.Reset(&o.packed)
+	if o.compressor != nil && o.takeover {
+		// The compressor does not have these bytes in its window.
+		o.compressor.Reset(&o.output)
 	}
 	o.validFrame(0xC1, s+strings.Repeat("\x00", o.IntN(2)))
 }
 
-// declare adds the beginning of a frame that is longer than anyone would wait
-// for.
+// unfinishedFrame adds the beginning of a frame that declares a very great length.
 func (o *oracle) unfinishedFrame() {
 	second := map[bool]byte{true: 127, false: 255}[o.client]
 	o.stream = append(o.stream, 0x82, second)
@@ -165,7 +166,8 @@ func (o *oracle) unfinishedFrame() {
 	o.stream = append(o.stream, o.bytes(o.IntN(300))...)
 }
 
-// noise returns what is hardly the payload of a compressed message.
+// invalidDeflate returns the payload of a compressed message with a part missing or a
+// bit changed.
 func (o *oracle) invalidDeflate() string {
 	payload, _ := o.compress(o.text() + "some text")
 	if o.IntN(2) == 0 {

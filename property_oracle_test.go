@@ -19,10 +19,9 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
-// TestOracle makes streams from seeds, valid ones and all kinds of others, and
-// compares what becomes of each with what the model of RFC 6455 and RFC 7692 in
-// oracle_model_test.go says. ORACLE_STREAMS is how many, ORACLE_FIRST the first
-// seed.
+// TestOracle makes valid and invalid streams from seeds, and compares what Conn makes
+// of each with the model of RFC 6455 and RFC 7692 in property_oracle_model_test.go.
+// ORACLE_STREAMS is the number of streams, ORACLE_FIRST the first seed.
 func TestOracle(t *testing.T) {
 	first, n := oracleNumber(t, "ORACLE_FIRST", 0), oracleNumber(t, "ORACLE_STREAMS", 3000)
 	if raceDetector && os.Getenv("ORACLE_STREAMS") == "" {
@@ -31,7 +30,7 @@ func TestOracle(t *testing.T) {
 	ends := map[string]int{}
 	for seed := first; seed < first+n; seed++ {
 		o := newOracle(seed)
-		want := (&model{server: !o.client, deflate: o.bits, keep: o.takeover, limit: o.limit}).run(o.stream)
+		want := (&model{server: !o.client, deflate: o.bits, takeover: o.takeover, limit: o.limit}).run(o.stream)
 		if got := o.run(t); !sameResult(want, got) {
 			t.Fatalf("ORACLE_FIRST=%d ORACLE_STREAMS=1: %s\n\nthe model: %+v\n\nthe library: %+v", seed, o, want, got)
 		}
@@ -40,13 +39,13 @@ func TestOracle(t *testing.T) {
 	}
 	if n >= 500 {
 		for _, end := range oracleEnds {
-			require.GreaterOrEqual(t, ends[end], n/200, "streams are to end in every way: %v", ends)
+			require.GreaterOrEqual(t, ends[end], n/200, "some streams have to end in every way: %v", ends)
 		}
 		require.Greater(t, ends["messages"], n)
 	}
 }
 
-// oracleEnds are the ends that no run may miss.
+// oracleEnds are the ends that have to be among those of the streams.
 var oracleEnds = []string{
 	fmt.Sprint(modelClosed, " 1000"), fmt.Sprint(modelClosed, " 1005"), fmt.Sprint(modelLost, " 0"), fmt.Sprint(modelTooLong, " 1009"),
 	fmt.Sprint(modelViolated, " 1002"), fmt.Sprint(modelViolated, " 1007"), fmt.Sprint(modelViolated, " 1008"),
@@ -63,13 +62,13 @@ func oracleNumber(t *testing.T, name string, otherwise int) int {
 	return n
 }
 
-// sameResult reports whether two verdicts are the same.
+// sameResult reports whether two results are the same.
 func sameResult(want, got modelResult) bool {
 	return slices.Equal(want.messages, got.messages) && slices.Equal(want.sent, got.sent) &&
 		want.end == got.end && want.code == got.code && want.reason == got.reason
 }
 
-// An oracle is a connection and the stream that comes over it.
+// An oracle is a connection and the stream that it receives.
 type oracle struct {
 	*rand.Rand
 	seed     int
@@ -78,13 +77,13 @@ type oracle struct {
 	takeover bool
 	limit    int // of a message, -1 for none
 	stream   []byte
-	log      []string // what was put into it
+	log      []string // the steps that have made it
 
-	packer *flate.Writer
-	packed bytes.Buffer
+	compressor *flate.Writer
+	output     bytes.Buffer
 }
 
-// newOracle returns the one of a seed.
+// newOracle returns the oracle for a seed.
 func newOracle(seed int) *oracle {
 	o := &oracle{Rand: rand.New(rand.NewPCG(uint64(seed), 13)), seed: seed}
 	o.client = o.IntN(2) == 0
@@ -96,21 +95,21 @@ func newOracle(seed int) *oracle {
 		if o.bits < 15 && o.IntN(3) > 0 {
 			level = flate.HuffmanOnly // compress/flate may go beyond the window otherwise
 		}
-		o.packer = oracleCompressors[level]
-		o.packer.Reset(&o.packed)
+		o.compressor = oracleCompressors[level]
+		o.compressor.Reset(&o.output)
 	}
 	for range o.IntN(10) {
 		o.add(oracleSteps)
 	}
 	if o.IntN(4) > 0 {
 		o.add(oracleEndings)
-		o.add(oracleSteps) // to be ignored
+		o.add(oracleSteps) // has to be ignored
 	}
 	o.corrupt()
 	return o
 }
 
-// oracleCompressors are made once: compress/flate takes a megabyte for each.
+// oracleCompressors are allocated once, since each needs a megabyte.
 var oracleCompressors = func() map[int]*flate.Writer {
 	all := make(map[int]*flate.Writer)
 	for level := flate.HuffmanOnly; level <= flate.BestCompression; level++ {
@@ -123,13 +122,15 @@ func (o *oracle) String() string {
 	return fmt.Sprintf("client=%v bits=%d takeover=%v limit=%d %s\n%.2000x", o.client, o.bits, o.takeover, o.limit, strings.Join(o.log, ", "), o.stream)
 }
 
-// An oracleStep adds frames to a stream, the more often the higher its weight.
+// An oracleStep adds frames to a stream. Steps are chosen in proportion to their
+// weights.
 type oracleStep struct {
 	name   string
 	weight int
 	add    func(o *oracle)
 }
 
+// add adds the frames of a step.
 func (o *oracle) add(steps []oracleStep) {
 	total := 0
 	for _, s := range steps {
@@ -145,7 +146,7 @@ func (o *oracle) add(steps []oracleStep) {
 	}
 }
 
-// damage cuts the stream, changes a byte, or leaves it alone.
+// corrupt cuts the stream, changes a byte of it, or does nothing.
 func (o *oracle) corrupt() {
 	if len(o.stream) == 0 {
 		return
@@ -160,20 +161,20 @@ func (o *oracle) corrupt() {
 	}
 }
 
-// frame adds a frame. What it encodes need not be one: form is how many bits
-// the length takes, 0 for as many as it has to.
-func (o *oracle) frame(first byte, masked bool, form int, payload []byte) {
+// frame adds a frame, which need not be valid. lengthForm is the number of bits of the
+// length, 0 for the shortest form.
+func (o *oracle) frame(first byte, masked bool, lengthForm int, payload []byte) {
 	second := byte(0)
 	if masked {
 		second = 128
 	}
-	if form == 0 {
-		form = map[bool]int{true: 7, false: 16}[len(payload) < 126]
+	if lengthForm == 0 {
+		lengthForm = map[bool]int{true: 7, false: 16}[len(payload) < 126]
 		if len(payload) > 65535 {
-			form = 64
+			lengthForm = 64
 		}
 	}
-	switch form {
+	switch lengthForm {
 	case 7:
 		o.stream = append(o.stream, first, second|byte(len(payload)))
 	case 16:
@@ -191,13 +192,12 @@ func (o *oracle) frame(first byte, masked bool, form int, payload []byte) {
 	}
 }
 
-// right adds a frame that is masked as it has to be.
+// validFrame adds a frame with the right masking and the shortest length.
 func (o *oracle) validFrame(first byte, payload string) {
 	o.frame(first, !o.client, 0, []byte(payload))
 }
 
-// play has the library read the stream, in pieces and by methods that the seed
-// decides.
+// run reads the stream with a Conn, in pieces and by a method that the seed determines.
 func (o *oracle) run(t *testing.T) (v modelResult) {
 	s := &scriptedStream{in: o.stream, chunking: []wstest.Chunking{wstest.Whole, wstest.Byte, wstest.Random(uint64(o.seed))}[o.IntN(3)]}
 	s.timeout = o.IntN(4) == 0 && len(o.stream) < 5000 // each of them may cost a copy
@@ -225,7 +225,7 @@ func (o *oracle) run(t *testing.T) (v modelResult) {
 	return v
 }
 
-// oracleEnd returns the kind of end that an error is.
+// oracleEnd returns the kind of end that an error stands for.
 func oracleEnd(err error) (modelEnd, string) {
 	if err == ErrReadLimit {
 		return modelTooLong, ""
@@ -243,7 +243,8 @@ func oracleEnd(err error) (modelEnd, string) {
 	return modelClosed, closed.Text
 }
 
-// listen takes what the library sent apart: pongs, and a close frame at most.
+// checkSent parses the frames that were sent: pongs, and at most one close frame after
+// them.
 func (o *oracle) checkSent(t *testing.T, sent []byte, v *modelResult) {
 	for len(sent) > 0 {
 		h, size, bad := modelParse(sent)

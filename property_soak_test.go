@@ -18,16 +18,16 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
-// soakClients are what clients do after they have connected, at random: among
-// them the ways in which networks and processes end connections.
+// soakClients are what clients do after they have connected, chosen at random. They end
+// the connection in the ways in which networks and processes do.
 var soakClients = []func(c *Conn, r *rand.Rand){
-	func(c *Conn, r *rand.Rand) { // a goodbye
+	func(c *Conn, r *rand.Rand) { // a closing handshake
 		c.WriteMessage(CloseMessage, FormatCloseMessage(CloseNormalClosure, ""))
 		for err := error(nil); err == nil; {
 			_, _, err = c.ReadMessage()
 		}
 	},
-	func(c *Conn, r *rand.Rand) {}, // Close, at once
+	func(c *Conn, r *rand.Rand) {}, // Close at once
 	func(c *Conn, r *rand.Rand) { // a reset
 		c.NetConn().(*net.TCPConn).SetLinger(0)
 	},
@@ -45,32 +45,31 @@ var soakClients = []func(c *Conn, r *rand.Rand){
 		frame := (&peer{masked: true}).text(longText[:1+r.IntN(1000)])
 		c.NetConn().Write(frame[:r.IntN(len(frame))])
 	},
-	func(c *Conn, r *rand.Rand) { // a violation, and no patience
+	func(c *Conn, r *rand.Rand) { // a violation, and Close at once
 		c.NetConn().Write([]byte("no frame"))
 	},
-	func(c *Conn, r *rand.Rand) { // half a close
+	func(c *Conn, r *rand.Rand) { // CloseWrite
 		c.NetConn().(*net.TCPConn).CloseWrite()
 		c.ReadMessage()
 	},
-	func(c *Conn, r *rand.Rand) { // a read that Close has to end
+	func(c *Conn, r *rand.Rand) { // Close during a read
 		go c.Close()
 		c.ReadMessage()
 	},
-	func(c *Conn, r *rand.Rand) { // the server shall end it
-		c.WriteMessage(TextMessage, []byte("go"))
+	func(c *Conn, r *rand.Rand) { // the server closes
+		c.WriteMessage(TextMessage, []byte("close"))
 		c.ReadMessage()
 	},
 }
 
-// TestSoak connects and disconnects over loopback with random kills, SOAK times
-// or 300. What is left of it, goroutines, file descriptors and whatever else
-// keeps a connection from the garbage collector, such as a timer, is what there
-// was before: nothing.
+// TestSoak connects and disconnects over loopback in random ways, SOAK times or 300. It
+// checks that no goroutines and no file descriptors are left, and that nothing keeps a
+// connection from the garbage collector, as a timer could.
 func TestSoak(t *testing.T) {
 	s := &soak{}
 	server := httptest.NewServer(http.HandlerFunc(s.serve))
 	address := server.Listener.Addr().String()
-	soakOnce(t, s, address, 0) // what is made once is made now
+	soakOnce(t, s, address, 0) // allocates what is allocated once
 	s.handlers.Wait()
 	goroutines, descriptors := runtime.NumGoroutine(), openFiles()
 
@@ -90,33 +89,33 @@ func TestSoak(t *testing.T) {
 	close(next)
 	workers.Wait()
 	s.handlers.Wait()
-	assert.Greater(t, len(s.conns), n, "both ends of most")
+	assert.Greater(t, len(s.conns), n, "most sessions have a connection at both ends")
 	wstest.Settle(t, "goroutines", func() bool { return runtime.NumGoroutine() <= goroutines })
 	wstest.Settle(t, "file descriptors", func() bool { return openFiles() <= descriptors })
-	for range 5 { // a finalizer may take two
+	for range 5 { // finalizers need two
 		runtime.GC()
 	}
-	assert.Zero(t, s.alive(), "connections that something holds")
+	assert.Zero(t, s.alive(), "something refers to connections")
 	t.Log(len(s.conns), "connections")
 	server.Close()
 }
 
-// A soak knows all connections.
+// A soak records all connections.
 type soak struct {
 	mu       sync.Mutex
 	conns    []weak.Pointer[closing]
 	handlers sync.WaitGroup
 }
 
-// note remembers a connection without holding it. Its transport is what a
-// timer or a goroutine would hold.
+// track records a connection by a weak pointer to its record of the end, to which timers
+// and goroutines would refer.
 func (s *soak) track(c *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.conns = append(s.conns, weak.Make(&c.closing))
 }
 
-// held returns how many connections are still there.
+// alive returns the number of connections that were not collected.
 func (s *soak) alive() (n int) {
 	for _, c := range s.conns {
 		if c.Value() != nil {
@@ -126,28 +125,28 @@ func (s *soak) alive() (n int) {
 	return n
 }
 
-// serve echoes, and ends a connection when it is told to.
+// serve echoes messages, and closes the connection when it is asked to.
 func (s *soak) serve(w http.ResponseWriter, r *http.Request) {
 	s.handlers.Add(1)
 	defer s.handlers.Done()
 	c, err := (&Upgrader{EnableCompression: true}).Upgrade(w, r, nil)
 	if err != nil {
-		return // a client that has gone
+		return // the client has closed the connection
 	}
 	s.track(c)
 	defer c.Close()
 	for {
 		kind, p, err := c.ReadMessage()
-		if err != nil || string(p) == "go" || c.WriteMessage(kind, p) != nil {
+		if err != nil || string(p) == "close" || c.WriteMessage(kind, p) != nil {
 			return
 		}
 	}
 }
 
-// soakOnce has a client connect, or nearly, and disconnect.
+// soakOnce runs one client.
 func soakOnce(t *testing.T, s *soak, address string, seed int) {
 	r := rand.New(rand.NewPCG(uint64(seed), 17))
-	if r.IntN(10) == 0 { // half a handshake, and perhaps a reset
+	if r.IntN(10) == 0 { // a part of a handshake, and perhaps a reset
 		conn, err := net.Dial("tcp", address)
 		if !assert.NoError(t, err) {
 			return
@@ -169,8 +168,7 @@ func soakOnce(t *testing.T, s *soak, address string, seed int) {
 	assert.True(t, err == nil || errors.Is(err, net.ErrClosed), err)
 }
 
-// openFiles returns the number of file descriptors, zero where /proc does not
-// tell.
+// openFiles returns the number of file descriptors, or zero without /proc.
 func openFiles() int {
 	entries, _ := os.ReadDir("/proc/self/fd")
 	return len(entries)

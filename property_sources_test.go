@@ -16,12 +16,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// impure are the packages that pure files do not import: those take bytes and
-// values and return values and errors.
+// impure are the packages that pure files do not import. Those take bytes and values
+// and return values and errors.
 var impure = []string{"net", "net/http", "time", "context", "os", "syscall", modulePath}
 
-// TestPureFiles checks the imports of what README.md calls pure. Only
-// handshake.go may know http.Header and http.Request.
+// TestPureFiles checks the imports of the files that README.md calls pure. Only
+// handshake.go may use http.Header and http.Request.
 func TestPureFiles(t *testing.T) {
 	pure := readLayout(t, "README.md").pure
 	require.Subset(t, pure, []string{"frame.go", "mask.go", "close.go", "handshake.go", "internal/deflate"})
@@ -35,7 +35,7 @@ func TestPureFiles(t *testing.T) {
 	}
 }
 
-// importsOf returns what a file, or the package in a directory, imports.
+// importsOf returns the imports of a file or of the package in a directory.
 func importsOf(t *testing.T, name string) []string {
 	t.Helper()
 	if !strings.HasSuffix(name, ".go") {
@@ -54,8 +54,8 @@ func importsOf(t *testing.T, name string) []string {
 	return slices.Compact(paths)
 }
 
-// TestForbiddenImports looks at what the sources of this module import, but for
-// tests, examples and what tests are made with. compress/flate: its NewWriterDict
+// TestForbiddenImports checks what this module imports, except for tests, examples and
+// packages for tests. compress/flate: its NewWriterDict
 // can emit the dictionary as data (golang/go#80538), and nothing here depends on
 // it. math/rand: what has to be unpredictable comes from crypto/rand (RFC 6455,
 // Section 10.3).
@@ -67,7 +67,7 @@ func TestForbiddenImports(t *testing.T) {
 		}
 		if d.IsDir() {
 			switch path {
-			case "examples", "internal/bench", "internal/e2e", "internal/wstest": // nothing that is imported
+			case "examples", "internal/bench", "internal/e2e", "internal/wstest": // not imported by the module
 				return fs.SkipDir
 			}
 			return nil
@@ -90,7 +90,7 @@ func TestForbiddenImports(t *testing.T) {
 	require.Greater(t, files, 30, "the whole module was looked at")
 }
 
-// TestReadmeNamesTests: the tests that the README names as proof are there.
+// TestReadmeNamesTests checks that the tests exist that the README names.
 func TestReadmeNamesTests(t *testing.T) {
 	sources, err := filepath.Glob("*_test.go")
 	require.NoError(t, err)

@@ -15,8 +15,8 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
-// TestStreamCloseDuringShutdown: whoever was first, the closing handshake is
-// completed.
+// TestStreamCloseDuringShutdown checks that the closing handshake is completed if
+// the stream is closed during Shutdown.
 func TestStreamCloseDuringShutdown(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
@@ -25,7 +25,7 @@ func TestStreamCloseDuringShutdown(t *testing.T) {
 		go func() { ended <- c.Shutdown(context.Background(), 1000, "") }()
 		p.expectClose(1000)
 		require.NoError(t, s.Close())
-		time.Sleep(lingerTime / 2) // in a bubble: the peer takes its time
+		time.Sleep(lingerTime / 2) // the peer answers late
 		p.send(p.close(1000, ""))
 		p.conn.Close()
 		require.NoError(t, <-ended)
@@ -94,8 +94,8 @@ func TestStreamReadDeadline(t *testing.T) {
 	})
 }
 
-// TestStreamWrites: what is written while a message is being sent goes out in
-// one, of up to 32 KiB.
+// TestStreamWrites checks that data that is written while a message is being sent is
+// sent in one message, or several of up to 32 KiB.
 func TestStreamWrites(t *testing.T) {
 	for _, kind := range []int{TextMessage, BinaryMessage} {
 		eachMode(t, func(t *testing.T, m mode) {
@@ -132,8 +132,8 @@ func TestStreamWrites(t *testing.T) {
 	require.Equal(t, "websocket websocket", s.LocalAddr().Network()+" "+s.RemoteAddr().String())
 }
 
-// TestStreamWriteDeadline: it cuts nothing that has begun, and what it said to
-// have written arrives.
+// TestStreamWriteDeadline checks that a deadline does not end the connection, and
+// that the bytes that Write has counted arrive.
 func TestStreamWriteDeadline(t *testing.T) {
 	for _, client := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -170,7 +170,7 @@ func TestStreamWriteDeadline(t *testing.T) {
 	}
 }
 
-// TestStreamWriteErrors come with the next Write.
+// TestStreamWriteErrors checks that the next Write returns an error of the one before.
 func TestStreamWriteErrors(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
@@ -186,8 +186,8 @@ func TestStreamWriteErrors(t *testing.T) {
 	})
 }
 
-// TestStreamClose lets go of the calls under way, and of the connection when
-// the peer has answered or a second later.
+// TestStreamClose checks that Close ends the calls under way, and that the connection
+// ends when the peer has answered or after lingerTime.
 func TestStreamClose(t *testing.T) {
 	for _, answers := range []bool{true, false} {
 		eachMode(t, func(t *testing.T, m mode) {
@@ -228,7 +228,7 @@ func TestStreamClose(t *testing.T) {
 	}
 }
 
-// TestStreamCloseWithBlockedPeer is over in five seconds.
+// TestStreamCloseWithBlockedPeer checks that Close returns after streamCloseTime.
 func TestStreamCloseWithBlockedPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := wstest.Pipe(10, wstest.Whole)

@@ -23,7 +23,7 @@ func withTrace(c *Conn, hooks *Trace) *Conn {
 	return c
 }
 
-// A traceLog writes down what the hooks of its Trace see.
+// A traceLog records the calls of the hooks of its Trace.
 type traceLog struct {
 	mu    sync.Mutex
 	lines []string
@@ -105,11 +105,11 @@ func TestTraceOfFrames(t *testing.T) {
 		synctest.Wait()
 		c.Close()
 		require.Error(t, c.WriteMessage(TextMessage, nil))
-		require.Empty(t, l.take(), "closed once, and nothing written after")
+		require.Empty(t, l.take(), "Closed is called once, and nothing is written after it")
 	})
 }
 
-// TestTraceOfQueuedFrames, which go out together.
+// TestTraceOfQueuedFrames checks the calls for frames that are written together.
 func TestTraceOfQueuedFrames(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		var l traceLog
@@ -129,13 +129,14 @@ func TestTraceOfQueuedFrames(t *testing.T) {
 	})
 }
 
-// TestTraceOfHandshakes and of compressed frames, with real doors.
+// TestTraceOfHandshakes checks the calls for handshakes and for compressed frames, with
+// an Upgrader and a Dialer.
 func TestTraceOfHandshakes(t *testing.T) {
 	var servers, clients traceLog
 	upgrader := Upgrader{Trace: servers.trace(), Compression: &Compression{Threshold: 1}}
-	over := make(chan struct{}, 1)
+	done := make(chan struct{}, 1)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer func() { over <- struct{}{} }()
+		defer func() { done <- struct{}{} }()
 		conn, err := upgrader.Upgrade(w, r, nil)
 		if err != nil {
 			return
@@ -156,7 +157,7 @@ func TestTraceOfHandshakes(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, c.WriteMessage(CloseMessage, nil))
 	c.ReadMessage()
-	<-over
+	<-done
 	lines := servers.take()
 	require.Len(t, lines, 6)
 	require.Equal(t, "handshake true <nil>", lines[0])
@@ -169,13 +170,13 @@ func TestTraceOfHandshakes(t *testing.T) {
 
 	_, _, err = dialer.Dial(server.URL, http.Header{"Origin": {"http://elsewhere.example"}})
 	require.Error(t, err)
-	<-over
+	<-done
 	lines = servers.take()
 	require.Len(t, lines, 1)
 	require.Contains(t, lines[0], "handshake false websocket: the origin ")
 	require.Equal(t, []string{"handshake false " + err.Error()}, clients.take())
 
-	dialer.Proxy = func(*http.Request) (*url.URL, error) { panic("bang") }
+	dialer.Proxy = func(*http.Request) (*url.URL, error) { panic("panic in a callback") }
 	require.Panics(t, func() { dialer.Dial(server.URL, nil) })
 	require.Empty(t, clients.take())
 }
@@ -195,8 +196,7 @@ func TestTraceWithoutHooks(t *testing.T) {
 	new(Trace).handshakeDone(nil, errors.New("x"))
 }
 
-// BenchmarkTrace reads and writes short messages on a stream that costs next
-// to nothing.
+// BenchmarkTrace reads and writes short messages on a stream in memory.
 func BenchmarkTrace(b *testing.B) {
 	frames := 0
 	for name, trace := range map[string]*Trace{
