@@ -160,14 +160,7 @@ var socketKinds = map[string]func(t *testing.T) (a, b net.Conn){
 	"tcp": func(t *testing.T) (net.Conn, net.Conn) { return socketPair(t) },
 	"tls": func(t *testing.T) (net.Conn, net.Conn) {
 		a, b := socketPair(t)
-		server := httptest.NewUnstartedServer(nil)
-		server.StartTLS()
-		defer server.Close()
-		serverSide, clientSide := tls.Server(a, server.TLS), tls.Client(b, &tls.Config{InsecureSkipVerify: true})
-		go serverSide.Handshake()
-		require.NoError(t, clientSide.Handshake())
-		require.NoError(t, serverSide.Handshake())
-		return serverSide, clientSide
+		return tlsPair(t, a, b)
 	},
 	"unix": func(t *testing.T) (net.Conn, net.Conn) {
 		l, err := net.Listen("unix", t.TempDir()+"/socket")
@@ -183,6 +176,18 @@ var socketKinds = map[string]func(t *testing.T) (a, b net.Conn){
 		})
 		return a, b
 	},
+}
+
+// tlsPair returns the ends of a TLS connection over a and b. The first is the server.
+func tlsPair(t *testing.T, a, b net.Conn) (server, client *tls.Conn) {
+	s := httptest.NewUnstartedServer(nil)
+	s.StartTLS()
+	defer s.Close()
+	server, client = tls.Server(a, s.TLS), tls.Client(b, &tls.Config{InsecureSkipVerify: true})
+	go server.Handshake()
+	require.NoError(t, client.Handshake())
+	require.NoError(t, server.Handshake())
+	return server, client
 }
 
 // eachSocketKind runs a test over each kind of socket.
