@@ -1,11 +1,8 @@
 package websocket
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -14,135 +11,20 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/seed23105783/websocket/internal/wstest"
 )
 
-// A fakeNetwork is a network in memory for a Dialer. It records what is dialed
-// and runs the server.
-type fakeNetwork struct {
-	serve    func(conn net.Conn)
-	delay    time.Duration // before a connection is there, whatever the context says
-	hang     bool          // no connection until the context ends
-	mu       sync.Mutex
-	dials    []string
-	requests []string  // as they were sent
-	open     openCount // what the Dialer has to close yet
-}
-
-// dialed returns what was dialed.
-func (s *fakeNetwork) dialed() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.dials
-}
-
-// An openCount is a sync.WaitGroup that may be waited on at any time.
-type openCount struct {
-	mu   sync.Mutex
-	n    int
-	zero chan struct{}
-}
-
-func (o *openCount) Add(n int) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.n == 0 {
-		o.zero = make(chan struct{})
-	}
-	if o.n += n; o.n == 0 {
-		close(o.zero)
-	}
-}
-
-func (o *openCount) Wait() {
-	o.mu.Lock()
-	zero := o.zero
-	o.mu.Unlock()
-	if zero != nil {
-		<-zero
-	}
-}
-
-// dial is for Dialer.NetDialContext.
-func (s *fakeNetwork) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	s.mu.Lock()
-	s.dials = append(s.dials, network+" "+addr)
-	s.mu.Unlock()
-	if s.hang {
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}
-	s.open.Add(1)
-	time.Sleep(s.delay)
-	local, remote := wstest.Pipe(64<<10, wstest.Whole)
-	go func() {
-		defer remote.Close()
-		s.serve(remote)
-	}()
-	return &fakeNetworkConn{local, sync.OnceFunc(func() { s.open.Add(-1) })}, nil
-}
-
-// A fakeNetworkConn calls a function when it is closed.
-type fakeNetworkConn struct {
-	*wstest.Conn
-	closed func()
-}
-
-func (c *fakeNetworkConn) Close() error {
-	c.closed()
-	return c.Conn.Close()
-}
-
-// newFakeNetwork returns a network whose server answers each request with what
-// answer returns, and then waits for the client to close.
-func newFakeNetwork(answer func(r *http.Request) string) *fakeNetwork {
-	s := &fakeNetwork{}
-	s.serve = func(conn net.Conn) { s.answerOne(conn, answer) }
-	return s
-}
-
-func (s *fakeNetwork) answerOne(conn net.Conn, answer func(r *http.Request) string) {
-	s.answer(conn, answer)
-	io.Copy(io.Discard, conn)
-}
-
-// answer records and answers a request. The client sends nothing more before
-// it has the answer.
-func (s *fakeNetwork) answer(conn net.Conn, answer func(r *http.Request) string) {
-	var text bytes.Buffer
-	r, err := http.ReadRequest(bufio.NewReader(io.TeeReader(conn, &text)))
-	if err != nil {
-		return // as seen in s.requests
-	}
-	s.mu.Lock()
-	s.requests = append(s.requests, text.String())
-	s.mu.Unlock()
-	io.WriteString(conn, answer(r))
-}
-
-// accepted is the answer to a handshake, with lines added to the header.
-func accepted(r *http.Request, lines ...string) string {
-	text := string(appendResponse(nil, r.Header.Get("Sec-WebSocket-Key"), "", "", nil))
-	return strings.TrimSuffix(text, "\r\n") + strings.Join(append(lines, ""), "\r\n") + "\r\n"
-}
-
-func acceptHandshake(r *http.Request) string { return accepted(r) }
-
-// discardAll is a server that says nothing.
-func discardAll(conn net.Conn) { io.Copy(io.Discard, conn) }
-
-// TestDialURL: where a URL leads to, and what is asked for there.
+// TestDialURL checks which address is dialed for a URL, and what the request and
+// Conn.URL have of it.
 func TestDialURL(t *testing.T) {
-	for _, test := range []struct{ url, addr, host, uri, is string }{
+	for _, test := range []struct{ url, addr, host, uri, connURL string }{
 		{"ws://example.com", "example.com:80", "example.com", "/", "ws://example.com/"},
 		{"wss://example.com", "example.com:443", "example.com", "/", "wss://example.com/"},
 		{"http://example.com/", "example.com:80", "example.com", "/", "ws://example.com/"},
@@ -169,7 +51,7 @@ func TestDialURL(t *testing.T) {
 				r := parseRequest(t, s.requests[0])
 				assert.Equal(t, test.host, r.Host)
 				assert.Equal(t, test.uri, r.RequestURI)
-				assert.Equal(t, test.is, c.URL())
+				assert.Equal(t, test.connURL, c.URL())
 				require.NoError(t, c.Close())
 				s.open.Wait()
 			})
@@ -177,10 +59,12 @@ func TestDialURL(t *testing.T) {
 	}
 }
 
-// TestDialSends: what a request looks like.
-func TestDialSends(t *testing.T) {
+// TestDialRequest checks the requests that Dial sends.
+func TestDialRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newFakeNetwork(func(r *http.Request) string { return accepted(r, "Sec-WebSocket-Protocol: b", "X-Answer: yes") })
+		s := newFakeNetwork(func(r *http.Request) string {
+			return acceptingResponse(r, "Sec-WebSocket-Protocol: b", "X-Answer: yes")
+		})
 		d := &Dialer{NetDialContext: s.dial, Subprotocols: []string{"a", "b"}}
 		keys := make(map[string]bool)
 		for i := range 3 {
@@ -190,7 +74,7 @@ func TestDialSends(t *testing.T) {
 			assert.Equal(t, "yes", resp.Header.Get("X-Answer"))
 			body, err := io.ReadAll(resp.Body)
 			require.NoError(t, err)
-			assert.Empty(t, body, "the stream is the connection's")
+			assert.Empty(t, body, "the connection reads what follows")
 			require.NoError(t, c.Close())
 
 			r := parseRequest(t, s.requests[i])
@@ -208,12 +92,12 @@ func TestDialSends(t *testing.T) {
 				"Origin":                 {"http://example.com"},
 				"X":                      {"1", "2"},
 			}, r.Header)
-			assert.Contains(t, s.requests[i], "\r\nUpgrade: websocket\r\n", "no space behind it")
-			assert.Contains(t, s.requests[i], "\r\nSec-WebSocket-Key: ", "spelt as in the RFC")
+			assert.Contains(t, s.requests[i], "\r\nUpgrade: websocket\r\n", "no space at the end")
+			assert.Contains(t, s.requests[i], "\r\nSec-WebSocket-Key: ", "spelled as in the RFC")
 			assert.Contains(t, s.requests[i], "\r\nSec-WebSocket-Version: 13\r\n")
 			assert.Contains(t, s.requests[i], "\r\nSec-WebSocket-Protocol: a, b\r\n")
 		}
-		assert.Len(t, keys, 3, "a key for each")
+		assert.Len(t, keys, 3, "every request has another key")
 		s.open.Wait()
 	})
 }
@@ -247,9 +131,10 @@ func TestDialAuthorization(t *testing.T) {
 	}
 }
 
-// TestDialCallersSpelling: fields that net/http writes itself come once, or
-// not at all where a handshake has none, however the caller spells them.
-func TestDialCallersSpelling(t *testing.T) {
+// TestDialHeaderSpelling checks that the fields that net/http writes itself are
+// sent once, or not at all if they do not belong in a handshake, whatever the
+// case of their names.
+func TestDialHeaderSpelling(t *testing.T) {
 	for _, spell := range []func(string) string{http.CanonicalHeaderKey, strings.ToLower, strings.ToUpper} {
 		t.Run(spell("Host"), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -279,7 +164,8 @@ func TestDialCallersSpelling(t *testing.T) {
 	}
 }
 
-// TestDialMisuse: what is wrong before anything is sent is not sent.
+// TestDialMisuse checks that Dial fails before it connects if its arguments are
+// invalid.
 func TestDialMisuse(t *testing.T) {
 	type misuse struct {
 		url          string
@@ -327,104 +213,194 @@ func TestDialMisuse(t *testing.T) {
 	}
 }
 
-func TestDialAcceptsAnswers(t *testing.T) {
-	plain := func(r *http.Request) string { return accepted(r) }
-	for name, answer := range map[string]func(r *http.Request) string{
-		"tokens in another case": func(r *http.Request) string {
-			return strings.NewReplacer("websocket", "WebSocket", "Connection: Upgrade", "connection: UPGRADE").Replace(accepted(r))
-		},
-		"tokens in lists": func(r *http.Request) string {
-			return strings.NewReplacer("websocket", "h2c, websocket", ": Upgrade", ": keep-alive, upgrade").Replace(accepted(r))
-		},
-		"tokens in lines":     func(r *http.Request) string { return accepted(r, "Upgrade: h2c", "Connection: keep-alive") },
-		"a subprotocol":       func(r *http.Request) string { return accepted(r, "Sec-WebSocket-Protocol: chat") },
-		"no extension":        func(r *http.Request) string { return accepted(r, "Sec-WebSocket-Extensions:") },
-		"another reason":      func(r *http.Request) string { return strings.Replace(accepted(r), "Switching Protocols", "Fine", 1) },
-		"after Early Hints":   func(r *http.Request) string { return "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + accepted(r) },
-		"a large header":      func(r *http.Request) string { return accepted(r, "X: "+strings.Repeat("x", 60_000)) },
-		"as it is":            plain,
-		"Content-Length zero": func(r *http.Request) string { return accepted(r, "Content-Length: 0") },
+// TestDialUnderJS checks that the error says why there is no connection.
+func TestDialUnderJS(t *testing.T) {
+	if runtime.GOOS != "js" {
+		t.Skip("other systems have sockets")
+	}
+	for _, url := range []string{"ws://127.0.0.1:1/", "wss://example.com/"} {
+		_, _, err := (&Dialer{}).Dial(url, nil)
+		require.ErrorContains(t, err, "GOOS=js has no sockets: set Dialer.NetDialContext")
+	}
+}
+
+func TestDialJar(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		jar, err := cookiejar.New(nil)
+		require.NoError(t, err)
+		status := ""
+		s := newFakeNetwork(func(r *http.Request) string {
+			return strings.Replace(acceptingResponse(r, "Set-Cookie: a="+status+"1", "Set-Cookie: b=2; Path=/other", "Content-Length: 0"), "101", status+"1", 1)
+		})
+		d := &Dialer{NetDialContext: s.dial, Jar: jar}
+		for _, status = range []string{"10", "40"} { // cookies of an error response are kept too
+			c, _, err := d.Dial("ws://example.com/", http.Header{"Cookie": {"own=0"}})
+			if err == nil {
+				require.NoError(t, c.Close())
+			}
+		}
+		_, _, err = d.Dial("ws://example.com/other", nil)
+		require.Equal(t, ErrBadHandshake, err)
+		var cookies []string
+		for _, text := range s.requests {
+			cookies = append(cookies, parseRequest(t, text).Header.Get("Cookie"))
+		}
+		assert.Equal(t, []string{"own=0", "own=0; a=101", "b=2; a=401"}, cookies)
+		assert.Empty(t, jar.Cookies(&url.URL{Scheme: "http", Host: "example.org"}))
+		s.open.Wait()
+	})
+}
+
+// TestDialSubprotocolHeader checks that the header offers subprotocols if
+// Dialer.Subprotocols is empty.
+func TestDialSubprotocolHeader(t *testing.T) {
+	for name, header := range map[string]http.Header{
+		"canonical":  {"Sec-Websocket-Protocol": {"a, b"}},
+		"as the RFC": {"Sec-WebSocket-Protocol": {"a", "b"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newFakeNetwork(func(r *http.Request) string { return answer(r) + string((&peer{}).text("hello")) })
-				c, _, err := (&Dialer{NetDialContext: s.dial, Subprotocols: []string{"chat"}}).Dial("ws://example.com/", nil)
+				s := newFakeNetwork(func(r *http.Request) string { return acceptingResponse(r, "Sec-WebSocket-Protocol: b") })
+				c, _, err := (&Dialer{NetDialContext: s.dial}).Dial("ws://example.com/", header)
 				require.NoError(t, err)
-				expectMessages(t, c, []string{"hello"})
+				assert.Equal(t, "b", c.Subprotocol())
+				assert.Equal(t, []string{"a", "b"}, Subprotocols(parseRequest(t, s.requests[0])))
 				require.NoError(t, c.Close())
-				s.open.Wait()
 			})
 		})
 	}
 }
 
-// exampleCertificate returns a certificate for example.com and 127.0.0.1, and
-// who trusts it.
-func exampleCertificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
-	s := httptest.NewTLSServer(nil)
-	t.Cleanup(s.Close)
-	return s.TLS.Certificates[0], trusting(s).RootCAs
-}
-
-// TestEarlyBytesOnClient sends frames in one piece with the answer.
-func TestEarlyBytesOnClient(t *testing.T) {
-	for _, scheme := range []string{"ws", "wss"} {
-		t.Run(scheme, func(t *testing.T) {
-			b := newEarlyServer(t, scheme)
-			eachEarly(t, func(t *testing.T, messages []string, late, buffer int) {
-				early, rest := earlyFrames(messages, false, late)
-				b.early <- early
-				d := &Dialer{ReadBufferSize: buffer, TLSClientConfig: b.trust}
-				c, _, err := d.Dial(b.url, nil)
-				require.NoError(t, err)
-				defer c.Close()
-				require.NoError(t, c.SetReadDeadline(time.Now().Add(testTimeout)))
-				b.rest <- rest
-				expectMessages(t, c, messages)
-			})
-		})
-	}
-}
-
-// An earlyServer is a server that sends frames with its answer, and the rest when
-// it is told to: rest is not buffered, so that the next connection's does not
-// go to the one before.
-type earlyServer struct {
-	url         string
-	trust       *tls.Config
-	early, rest chan []byte
-}
-
-func newEarlyServer(t *testing.T, scheme string) *earlyServer {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func TestDialDoesNotChangeHeader(t *testing.T) {
+	s := newFakeNetwork(acceptHandshake)
+	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
-	cert, roots := exampleCertificate(t)
-	b := &earlyServer{scheme + "://" + listener.Addr().String(), &tls.Config{RootCAs: roots}, make(chan []byte, 1), make(chan []byte)}
-	if scheme == "wss" {
-		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{cert}})
-	}
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			serving.Go(func() { b.serve(conn) })
-		}
-	})
-	t.Cleanup(serving.Wait)
-	t.Cleanup(func() { listener.Close() })
-	return b
+	jar.SetCookies(&url.URL{Scheme: "http", Host: "example.com"}, []*http.Cookie{{Name: "jar", Value: "1"}})
+	header := http.Header{"Cookie": {"own=2"}, "X": {"y"}}
+	c, _, err := (&Dialer{NetDialContext: s.dial, Jar: jar}).Dial("ws://user@example.com/", header)
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
+	assert.Equal(t, http.Header{"Cookie": {"own=2"}, "X": {"y"}}, header)
 }
 
-func (b *earlyServer) serve(conn net.Conn) {
-	defer conn.Close()
-	r, err := http.ReadRequest(bufio.NewReader(conn))
-	if err != nil {
-		return
+func TestDefaultDialer(t *testing.T) {
+	assert.Equal(t, 45*time.Second, DefaultDialer.HandshakeTimeout)
+	require.NotNil(t, DefaultDialer.Proxy)
+	c, _, err := DefaultDialer.Dial(newTestHandler(t).listen(t).URL, nil) // which is never behind a proxy
+	require.NoError(t, err)
+	defer c.Close()
+	requireEcho(t, c)
+}
+
+// TestDialSendsAllCookies checks that the cookies of the header and those of the
+// jar are sent together.
+func TestDialSendsAllCookies(t *testing.T) {
+	got := make(chan []*http.Cookie, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { got <- r.Cookies() }))
+	defer server.Close()
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	u, err := url.Parse(server.URL)
+	require.NoError(t, err)
+	jar.SetCookies(u, []*http.Cookie{{Name: "jar", Value: "3"}})
+	d := Dialer{Jar: jar}
+	_, _, err = d.Dial(server.URL, http.Header{"Cookie": {"a=1", "b=2"}})
+	require.Equal(t, ErrBadHandshake, err)
+	var names []string
+	for _, cookie := range <-got {
+		names = append(names, cookie.Name+"="+cookie.Value)
 	}
-	conn.Write(append([]byte(accepted(r)), <-b.early...))
-	conn.Write(<-b.rest)
-	io.Copy(io.Discard, conn)
+	require.Equal(t, []string{"a=1", "b=2", "jar=3"}, names)
+}
+
+// TestNilDialer checks that a nil Dialer is like DefaultDialer, proxies included.
+func TestNilDialer(t *testing.T) {
+	require.Equal(t, DefaultDialer.HandshakeTimeout, nilDialer.HandshakeTimeout)
+	require.NotNil(t, nilDialer.Proxy)
+}
+
+// TestNoRequestSplitting checks that line breaks in a URL do not make lines in the
+// request to the server or to a proxy.
+func TestNoRequestSplitting(t *testing.T) {
+	const escaped = "%0d%0aInjected:%20yes%0d%0a"
+	raw := "\r\nInjected: yes\r\n"
+	for name, u := range map[string]*url.URL{
+		"path":     {Scheme: "ws", Host: "example.com", Path: "/" + raw},
+		"raw path": {Scheme: "ws", Host: "example.com", Path: "/" + raw, RawPath: "/" + escaped},
+		"query":    {Scheme: "ws", Host: "example.com", Path: "/", RawQuery: escaped},
+		"bad path": {Scheme: "ws", Host: "example.com", Path: "/", RawPath: "/" + raw},
+		"bare":     {Scheme: "ws", Host: "example.com", Path: "/", RawQuery: raw},
+		"opaque":   {Scheme: "ws", Opaque: "//example.com/" + raw},
+		"host":     {Scheme: "ws", Host: "example.com" + raw, Path: "/"},
+		"escaped":  {Scheme: "ws", Host: "example.com" + escaped, Path: "/"},
+		"zone":     {Scheme: "ws", Host: "[fe80::1%25" + escaped + "]", Path: "/"},
+		"raw zone": {Scheme: "ws", Host: "[fe80::1%" + raw + "]", Path: "/"},
+		"user":     {Scheme: "ws", Host: "example.com", Path: "/", User: url.UserPassword(raw, raw)},
+	} {
+		for _, proxy := range []*url.URL{nil, {Scheme: "http", Host: "proxy.example", User: url.UserPassword(raw, raw)}, {Scheme: "http", Host: "proxy.example" + raw}} {
+			t.Run(fmt.Sprintf("%s/%v", name, proxy != nil), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { checkRequestLines(t, u, proxy) })
+			})
+		}
+	}
+}
+
+// checkRequestLines dials u and checks that every request is one request.
+func checkRequestLines(t *testing.T, u, proxy *url.URL) {
+	s := newFakeNetwork(acceptHandshake)
+	var written bytes.Buffer // s.requests has valid requests only
+	d := &Dialer{HandshakeTimeout: time.Minute}
+	d.NetDialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := s.dial(ctx, network, addr)
+		return &recordingConn{conn, &written}, err
+	}
+	if proxy != nil {
+		d.Proxy = http.ProxyURL(proxy)
+		s.serve = func(conn net.Conn) {
+			s.answer(conn, func(*http.Request) string { return "HTTP/1.1 200 OK\r\n\r\n" })
+			s.answerOne(conn, acceptHandshake)
+		}
+	}
+	if c, _, err := d.Dial(u.String(), nil); err == nil {
+		require.NoError(t, c.Close())
+	}
+	s.open.Wait()
+	synctest.Wait()
+	for _, request := range strings.SplitAfter(written.String(), "\r\n\r\n") {
+		assert.NotContains(t, strings.ToLower(request), "\ninjected:")
+		line, _, _ := strings.Cut(request, "\r\n")
+		assert.LessOrEqual(t, strings.Count(line, " "), 2, "no more than the method, the target and the version")
+	}
+}
+
+// A recordingConn records what is written.
+type recordingConn struct {
+	net.Conn
+	written *bytes.Buffer
+}
+
+func (w *recordingConn) Write(p []byte) (int, error) {
+	w.written.Write(p)
+	return w.Conn.Write(p)
+}
+
+// TestIPv6ZoneIsNotSent: RFC 6874, Section 4: the zone of an address means nothing
+// to a proxy or a server.
+func TestIPv6ZoneIsNotSent(t *testing.T) {
+	for _, zone := range []string{"eth0", "Ethernet%202", "a%20HTTP"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &fakeNetwork{}
+			s.serve = func(conn net.Conn) {
+				s.answer(conn, func(*http.Request) string { return "HTTP/1.1 200 OK\r\n\r\n" })
+				discardAll(conn)
+			}
+			proxy := &url.URL{Scheme: "http", Host: "proxy.example"}
+			d := &Dialer{NetDialContext: s.dial, Proxy: http.ProxyURL(proxy), HandshakeTimeout: time.Minute}
+			_, _, err := d.Dial("ws://[fe80::1%25"+zone+"]/", nil)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			s.open.Wait()
+			require.Len(t, s.requests, 1)
+			assert.True(t, strings.HasPrefix(s.requests[0], "CONNECT [fe80::1]:80 HTTP/1.1\r\nHost: [fe80::1]:80\r\n"), s.requests[0])
+		})
+	}
 }

@@ -16,15 +16,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// An alpnRecorder keeps what the clients of a TLS server offer by ALPN.
+// An alpnRecorder records what the clients of a TLS server offer by ALPN.
 type alpnRecorder struct {
 	mu     sync.Mutex
 	offers [][]string
 }
 
-// serve starts a TLS server that agrees to the given protocols, HTTP/2 and
-// HTTP/1.1, and returns its address and who trusts it. It speaks HTTP/1.1
-// whatever it has agreed to, so that HTTP/2 would not work.
+// serve starts a TLS server that accepts the given protocols, HTTP/2 and
+// HTTP/1.1. It returns the address and the authorities of the server, which uses
+// HTTP/1.1 whatever was negotiated, so that HTTP/2 would not work.
 func (a *alpnRecorder) serve(t *testing.T, handler http.Handler, protocols ...string) (string, *x509.CertPool) {
 	cert, roots := exampleCertificate(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -42,7 +42,8 @@ func (a *alpnRecorder) serve(t *testing.T, handler http.Handler, protocols ...st
 	return listener.Addr().String(), roots
 }
 
-// hiddenTLS is a listener whose connections http.Server takes for plain ones.
+// hiddenTLS is a listener whose connections do not show http.Server that they
+// use TLS.
 type hiddenTLS struct{ net.Listener }
 
 func (l hiddenTLS) Accept() (net.Conn, error) {
@@ -50,21 +51,21 @@ func (l hiddenTLS) Accept() (net.Conn, error) {
 	return struct{ net.Conn }{conn}, err
 }
 
-// taken returns what was offered.
-func (a *alpnRecorder) taken() [][]string {
+// recorded returns what was offered.
+func (a *alpnRecorder) recorded() [][]string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.offers
 }
 
-// TestNextProtos: a server is offered what TLSClientConfig.NextProtos says, and
-// HTTP/1.1 if it says nothing, through every kind of proxy, too. A proxy is
-// offered HTTP/1.1 alone.
+// TestNextProtos checks that a server is offered the protocols in
+// TLSClientConfig.NextProtos, HTTP/1.1 if there are none, through every kind of
+// proxy too. A proxy is offered HTTP/1.1 only.
 func TestNextProtos(t *testing.T) {
 	proxies := map[string]func(*testing.T, *alpnRecorder) *url.URL{
 		"no proxy": func(*testing.T, *alpnRecorder) *url.URL { return nil },
 		"http": func(t *testing.T, _ *alpnRecorder) *url.URL {
-			return &url.URL{Scheme: "http", Host: startedServer(t, httptest.NewServer(newTestProxy(t)))}
+			return &url.URL{Scheme: "http", Host: startServer(t, httptest.NewServer(newTestProxy(t)))}
 		},
 		"https": func(t *testing.T, a *alpnRecorder) *url.URL {
 			addr, _ := a.serve(t, newTestProxy(t))
@@ -95,30 +96,30 @@ func TestNextProtos(t *testing.T) {
 				c, _, err := (&Dialer{TLSClientConfig: config, Proxy: http.ProxyURL(proxy)}).Dial("wss://"+addr, nil)
 				require.NoError(t, err)
 				defer c.Close()
-				expectEcho(t, c)
-				assert.Equal(t, [][]string{test.want}, atServer.taken())
+				requireEcho(t, c)
+				assert.Equal(t, [][]string{test.want}, atServer.recorded())
 				assert.Equal(t, test.chosen, c.NetConn().(*tls.Conn).ConnectionState().NegotiatedProtocol)
-				assert.Equal(t, test.nextProtos, config.NextProtos, "the configuration is the application's")
+				assert.Equal(t, test.nextProtos, config.NextProtos, "the configuration is not changed")
 				if name == "https" {
-					assert.Equal(t, [][]string{{"http/1.1"}}, atProxy.taken())
+					assert.Equal(t, [][]string{{"http/1.1"}}, atProxy.recorded())
 				}
 			})
 		}
 	}
 }
 
-// TestNextProtosWithoutConfig: a nil TLSClientConfig offers HTTP/1.1.
+// TestNextProtosWithoutConfig checks that a nil TLSClientConfig offers HTTP/1.1.
 func TestNextProtosWithoutConfig(t *testing.T) {
 	var a alpnRecorder
 	addr, _ := a.serve(t, newTestHandler(t))
 	_, _, err := (&Dialer{}).Dial("wss://"+addr, nil)
 	var untrusted *tls.CertificateVerificationError
 	require.ErrorAs(t, err, &untrusted)
-	assert.Equal(t, [][]string{{"http/1.1"}}, a.taken())
+	assert.Equal(t, [][]string{{"http/1.1"}}, a.recorded())
 }
 
-// TestNetDialTLSContextForProxy: NetDialTLSContext connects to an https proxy,
-// whatever the server's URL is.
+// TestNetDialTLSContextForProxy checks that NetDialTLSContext connects to an https
+// proxy, for ws and for wss URLs.
 func TestNetDialTLSContextForProxy(t *testing.T) {
 	for _, serve := range []func(http.Handler) *httptest.Server{httptest.NewServer, httptest.NewTLSServer} {
 		s := serve(newTestHandler(t))
@@ -127,24 +128,24 @@ func TestNetDialTLSContextForProxy(t *testing.T) {
 		t.Cleanup(proxy.Close)
 		var dialed []string
 		d := &Dialer{
-			TLSClientConfig: trusting(httptestTLS(t)),
+			TLSClientConfig: clientTLSConfig(newTLSServer(t)),
 			NetDialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 				dialed = append(dialed, network+" "+addr)
-				return (&tls.Dialer{Config: trusting(proxy)}).DialContext(ctx, network, addr)
+				return (&tls.Dialer{Config: clientTLSConfig(proxy)}).DialContext(ctx, network, addr)
 			},
 			NetDialContext: func(context.Context, string, string) (net.Conn, error) { panic("not for an https proxy") },
 			Proxy:          http.ProxyURL(&url.URL{Scheme: "https", Host: proxy.Listener.Addr().String()}),
 		}
 		c, _, err := d.Dial(s.URL, nil)
 		require.NoError(t, err, s.URL)
-		expectEcho(t, c)
+		requireEcho(t, c)
 		assert.Equal(t, []string{"tcp " + proxy.Listener.Addr().String()}, dialed)
 		require.NoError(t, c.Close())
 	}
 }
 
-// TestTraceOfTLSHandshakes: the hooks see every TLS handshake, that with an
-// https proxy included.
+// TestTraceOfTLSHandshakes checks that the hooks are called for every TLS
+// handshake, that with an https proxy included.
 func TestTraceOfTLSHandshakes(t *testing.T) {
 	proxy := httptest.NewTLSServer(newTestProxy(t))
 	t.Cleanup(proxy.Close)
@@ -161,7 +162,7 @@ func TestTraceOfTLSHandshakes(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			s := test.serve(newTestHandler(t))
 			t.Cleanup(s.Close)
-			d := &Dialer{TLSClientConfig: trusting(proxy)}
+			d := &Dialer{TLSClientConfig: clientTLSConfig(proxy)}
 			if test.proxied {
 				d.Proxy = http.ProxyURL(&url.URL{Scheme: "https", Host: proxy.Listener.Addr().String()})
 			}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"strings"
 	"testing"
 
@@ -12,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestCloseCodesOnTheWire(t *testing.T) {
+func TestIsWireCloseCode(t *testing.T) {
 	allowed := func(code int) bool {
 		switch code {
 		case 1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014:
@@ -105,48 +104,4 @@ func TestCloseErrorPredicates(t *testing.T) {
 		assert.False(t, IsCloseError(err, CloseNormalClosure))
 		assert.False(t, IsUnexpectedCloseError(err, CloseNormalClosure), "no CloseError: %v", err)
 	}
-}
-
-func TestTerminalErrorsMatchErrClosed(t *testing.T) {
-	cause := errors.New("cause")
-	for _, err := range []error{
-		&CloseError{Code: 1000}, ErrCloseSent, ErrReadLimit, errReservedBits, &lostError{cause}, &brokenError{cause: cause},
-	} {
-		assert.ErrorIs(t, err, net.ErrClosed, "%T", err)
-		assert.NotErrorIs(t, err, io.EOF, "%T", err)
-	}
-	assert.ErrorIs(t, &lostError{cause}, cause)
-	assert.ErrorIs(t, &brokenError{cause: cause}, cause)
-	assert.NotErrorIs(t, errWriteTimeout, net.ErrClosed, "a timeout is no end")
-	for _, err := range []error{ErrInvalidCloseCode, ErrCloseReasonTooLong, errBadMessageType} {
-		assert.NotErrorIs(t, err, net.ErrClosed, "misuse is no end")
-	}
-}
-
-func TestClosingSteps(t *testing.T) {
-	var c closing
-	assert.Equal(t, StateOpen, c.state())
-	assert.True(t, c.add(closeReceived))
-	assert.False(t, c.add(closeReceived), "only once")
-	assert.Equal(t, StateClosing, c.state())
-	assert.False(t, c.has(closeSent))
-	assert.True(t, c.add(closeSending))
-	c.cancelClose()
-	assert.NoError(t, c.writeError())
-	assert.True(t, c.add(closeSending))
-	assert.Equal(t, ErrCloseSent, c.writeError())
-	assert.Equal(t, StateClosing, c.state())
-	assert.Zero(t, c.info())
-	assert.True(t, c.end(net.ErrClosed))
-	assert.False(t, c.end(net.ErrClosed), "only once")
-	assert.False(t, c.add(closeSent), "too late")
-	assert.Equal(t, StateClosed, c.state())
-}
-
-func TestStateNumbersAreTheBrowsers(t *testing.T) {
-	for want, s := range []State{StateConnecting, StateOpen, StateClosing, StateClosed} {
-		assert.Equal(t, want, int(s))
-	}
-	assert.Equal(t, "connecting open closing closed State(4)",
-		fmt.Sprint(StateConnecting, " ", StateOpen, " ", StateClosing, " ", StateClosed, " ", State(4)))
 }

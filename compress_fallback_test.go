@@ -15,22 +15,21 @@ import (
 	"github.com/seed23105783/websocket/internal/httphead"
 )
 
-// A negotiator answers one offer of permessage-deflate as some server does. It
-// reports false if the server goes on to the next offer.
+// A negotiator answers an offer of permessage-deflate as a certain server does.
+// It reports false if the server declines the offer.
 type negotiator func(offer httphead.Extension) (answer string, ok bool)
 
-// negotiators are how servers in use answer, as read in their sources.
+// negotiators answer as other servers do, according to their source code.
 var negotiators = map[string]negotiator{
-	// Tornado 6: parameters without a value are lost in parsing, and all others
-	// are taken and echoed.
+	// Tornado 6 loses parameters without a value, and returns all others.
 	"Tornado": func(offer httphead.Extension) (string, bool) {
 		return echoParams(offer, func(p httphead.Param) bool { return p.HasValue })
 	},
-	// Jetty 9 to 12 and Undertow 2: windows are ignored.
+	// Jetty 9 to 12 and Undertow 2 ignore window sizes.
 	"Jetty": func(offer httphead.Extension) (string, bool) {
 		return echoParams(offer, func(p httphead.Param) bool { return !strings.HasSuffix(p.Name, "_max_window_bits") })
 	},
-	// Java-WebSocket up to 1.5: the server never takes its context over.
+	// Java-WebSocket up to 1.5 never takes over its context.
 	"Java-WebSocket 1.5": func(offer httphead.Extension) (string, bool) {
 		answer := "permessage-deflate; server_no_context_takeover"
 		if hasParam(offer, "client_no_context_takeover") {
@@ -38,7 +37,7 @@ var negotiators = map[string]negotiator{
 		}
 		return answer, true
 	},
-	// Java-WebSocket since 1.6: an offer that limits the server's window is declined.
+	// Java-WebSocket since 1.6 declines offers that limit the server's window.
 	"Java-WebSocket 1.6": func(offer httphead.Extension) (string, bool) {
 		if hasParam(offer, "server_max_window_bits") {
 			return "", false
@@ -65,13 +64,13 @@ var negotiators = map[string]negotiator{
 		}
 		return answer, ok
 	},
-	// A server that knows no parameters.
+	// A server that supports no parameters.
 	"plain": func(offer httphead.Extension) (string, bool) { return "permessage-deflate", len(offer.Params) == 0 },
-	// A server that knows no compression.
+	// A server that does not support compression.
 	"none": func(httphead.Extension) (string, bool) { return "", false },
 }
 
-// echoParams answers an offer with those of its parameters that keep holds of.
+// echoParams answers an offer with those of its parameters for which keep is true.
 func echoParams(offer httphead.Extension, keep func(httphead.Param) bool) (string, bool) {
 	answer := offer.Name
 	for _, p := range offer.Params {
@@ -95,11 +94,11 @@ func hasParam(e httphead.Extension, name string) bool {
 	return false
 }
 
-// paramsOf returns how both sides compress after an answer.
+// paramsOf returns the parameters that were agreed on with an answer.
 func paramsOf(t *testing.T, answer string) deflate.Params {
 	list, err := httphead.Extensions([]string{answer}, maxExtensions)
 	require.NoError(t, err)
-	// A wish that asks for nothing agrees to any valid answer as it is.
+	// Without parameters of its own, Agree accepts any valid answer.
 	params, ok := deflate.Agree(list[0], deflate.Params{}, false)
 	require.True(t, ok, answer)
 	return params
@@ -118,7 +117,7 @@ func (n negotiator) negotiate(t *testing.T, r *http.Request) string {
 	return ""
 }
 
-// listen starts a server that negotiates in this way and echoes.
+// listen starts a server that negotiates in this way and echoes messages.
 func (n negotiator) listen(t *testing.T) *httptest.Server {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer := n.negotiate(t, r)
@@ -145,8 +144,8 @@ func (n negotiator) listen(t *testing.T) *httptest.Server {
 	return s
 }
 
-// fallBackTests have what each server answers to each wish: "" is no
-// compression. required reports whether the wish itself is granted.
+// fallBackTests have what each server answers to a client's settings: "" is no
+// compression. required reports whether the answer grants all that was asked for.
 var fallBackTests = []struct {
 	server, wish, answer string
 	required             bool
@@ -181,8 +180,8 @@ var fallBackTests = []struct {
 	{"none", "everything", "", false},
 }
 
-// wishes are what the clients of fallBackTests wish for.
-var wishes = map[string]Compression{
+// compressionOptions are the settings of the clients in fallBackTests.
+var compressionOptions = map[string]Compression{
 	"EnableCompression": noTakeover,
 	"takeover":          {},
 	"server's window":   {Server: CompressionSide{WindowBits: 9}},
@@ -190,13 +189,13 @@ var wishes = map[string]Compression{
 	"everything":        {Server: CompressionSide{true, 9}, Client: CompressionSide{true, 10}},
 }
 
-// TestCompressionFallBack: a connection comes about with whatever a server
-// agrees to, and messages are compressed as was agreed on.
+// TestCompressionFallBack checks that Dial accepts whatever a server agrees to, and
+// that messages are compressed as was agreed on.
 func TestCompressionFallBack(t *testing.T) {
 	for _, test := range fallBackTests {
 		t.Run(test.server+"/"+test.wish, func(t *testing.T) {
 			s := negotiators[test.server].listen(t)
-			wish := wishes[test.wish]
+			wish := compressionOptions[test.wish]
 			wish.Threshold = -1
 			d := &Dialer{Compression: &wish}
 			if test.wish == "EnableCompression" {
@@ -206,9 +205,9 @@ func TestCompressionFallBack(t *testing.T) {
 			require.NoError(t, err)
 			defer c.Close()
 			assert.Equal(t, test.answer, c.Extensions())
-			expectEcho(t, c)
-			for range 3 { // the later ones refer to the first where contexts are taken over
-				for _, text := range compressible {
+			requireEcho(t, c)
+			for range 3 { // with context takeover, the later ones refer to the first
+				for _, text := range compressibleTexts {
 					require.NoError(t, c.WriteMessage(TextMessage, []byte(text)))
 					_, p, err := c.ReadMessage()
 					require.NoError(t, err)
@@ -219,19 +218,19 @@ func TestCompressionFallBack(t *testing.T) {
 	}
 }
 
-// TestCompressionRequired: with Required a Dial fails where the wish is not
-// granted, with an error that says why.
+// TestCompressionRequired checks that with Required a Dial fails if the server does
+// not grant all that was asked for, with an error that says why.
 func TestCompressionRequired(t *testing.T) {
 	for _, test := range fallBackTests {
 		t.Run(test.server+"/"+test.wish, func(t *testing.T) {
-			wish := wishes[test.wish]
+			wish := compressionOptions[test.wish]
 			wish.Required = true
 			c, resp, err := (&Dialer{Compression: &wish}).Dial(negotiators[test.server].listen(t).URL, nil)
 			if test.required {
 				require.NoError(t, err)
 				defer c.Close()
 				assert.Equal(t, test.answer, c.Extensions())
-				expectEcho(t, c)
+				requireEcho(t, c)
 				return
 			}
 			require.ErrorIs(t, err, ErrBadHandshake)
@@ -242,8 +241,8 @@ func TestCompressionRequired(t *testing.T) {
 	}
 }
 
-// TestFallBackKeepsContexts: where the server has fallen back to a context
-// takeover, its messages are read with the context that they refer to.
+// TestFallBackKeepsContexts checks that messages of a server that takes over its
+// context can be read although the client has asked for none.
 func TestFallBackKeepsContexts(t *testing.T) {
 	const text = "a message that is sent twice, and refers to itself the second time"
 	s := newFakeNetwork(func(r *http.Request) string {
@@ -252,7 +251,7 @@ func TestFallBackKeepsContexts(t *testing.T) {
 		first := string(compressor.Append(nil, []byte(text)))
 		second := string(compressor.Append(nil, []byte(text)))
 		require.Less(t, len(second), len(first)/2)
-		return accepted(r, "Sec-WebSocket-Extensions: permessage-deflate") +
+		return acceptingResponse(r, "Sec-WebSocket-Extensions: permessage-deflate") +
 			string(p.compressedFrame(true, opText, first)) + string(p.compressedFrame(true, opText, second))
 	})
 	c, _, err := (&Dialer{NetDialContext: s.dial, EnableCompression: true}).Dial("ws://example.com/", nil)
@@ -262,8 +261,8 @@ func TestFallBackKeepsContexts(t *testing.T) {
 	expectMessages(t, c, []string{text, text})
 }
 
-// TestUpgradeCompressionRequired: a server can refuse clients that do not offer
-// what it must have.
+// TestUpgradeCompressionRequired checks that a server can refuse clients that do
+// not offer what it requires.
 func TestUpgradeCompressionRequired(t *testing.T) {
 	wish := Compression{Client: CompressionSide{WindowBits: 9}, Required: true}
 	for _, test := range []struct {
@@ -278,9 +277,9 @@ func TestUpgradeCompressionRequired(t *testing.T) {
 	} {
 		s := newTestHandler(t)
 		s.Compression = &wish
-		s.serve = func(*Conn) {}
-		answer := rawExchange(t, s.listen(t).Listener.Addr(), addedLine("", "Sec-WebSocket-Extensions: "+test.offers).text(t))
-		err := <-s.outcomes
+		s.handle = func(*Conn) {}
+		answer := rawExchange(t, s.listen(t).Listener.Addr(), addHeader("", "Sec-WebSocket-Extensions: "+test.offers).text(t))
+		err := <-s.upgradeErrors
 		if test.answer != "" {
 			require.NoError(t, err, test.offers)
 			assert.Equal(t, []string{test.answer}, answer.header["Sec-Websocket-Extensions"])

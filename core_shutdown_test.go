@@ -9,7 +9,7 @@ import (
 )
 
 // TestShutdownOfBothSides: each has more to send than fits on the way, and
-// reads while it writes.
+// readUntilError while it writes.
 func TestShutdownOfBothSides(t *testing.T) {
 	a, b := socketPair(t)
 	left, right := newConn(a, connConfig{sendQueueLimit: -1}), newConn(b, connConfig{client: true, sendQueueLimit: -1})

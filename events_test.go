@@ -11,8 +11,28 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// logEvents returns Events that write down what happens.
-func logEvents(log *[]string, name string) Events {
+// TestServeEndsWithClose checks that Message is not called any more after Close,
+// although there are messages in the buffer.
+func TestServeEndsWithClose(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connect(t)
+		p.send(p.text("1"), p.text("2"), p.text("3"))
+		var events []string
+		err := c.Serve(Events{
+			Message: func(c *Conn, m Message) {
+				events = append(events, string(m.Data))
+				c.Close()
+			},
+			Error: func(*Conn, error) { events = append(events, "error") },
+			Close: func(*Conn, CloseInfo) { events = append(events, "close") },
+		})
+		require.Equal(t, net.ErrClosed, err)
+		require.Equal(t, []string{"1", "close"}, events)
+	})
+}
+
+// recordEvents returns Events that append their calls to a log.
+func recordEvents(log *[]string, name string) Events {
 	add := func(format string, args ...any) { *log = append(*log, name+fmt.Sprintf(format, args...)) }
 	return Events{
 		Open:    func(c *Conn) { add("open %v", c.State()) },
@@ -58,10 +78,10 @@ func TestServe(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			eachMode(t, func(t *testing.T, m mode) {
 				c, p := m.connect(t)
-				p.closesWhenTold()
+				p.closeAfterConn()
 				p.send(p.text("1"), p.binary("2"))
 				var log []string
-				events := logEvents(&log, "")
+				events := recordEvents(&log, "")
 				message := events.Message
 				events.Message = func(c *Conn, m Message) {
 					message(c, m)
@@ -81,7 +101,7 @@ func TestServeWithoutListeners(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		for _, events := range []Events{{}, JoinEvents()} {
 			c, p := m.connect(t)
-			p.closesWhenTold()
+			p.closeAfterConn()
 			p.send(p.text("1"), p.close(1000, ""))
 			require.NoError(t, c.Serve(events))
 		}
@@ -98,7 +118,7 @@ func TestJoinEvents(t *testing.T) {
 		p.conn.CloseWrite()
 		var log []string
 		opened := Events{Open: func(*Conn) { log = append(log, "only open") }}
-		require.Error(t, c.Serve(JoinEvents(logEvents(&log, "a "), opened, Events{}, logEvents(&log, "b "))))
+		require.Error(t, c.Serve(JoinEvents(recordEvents(&log, "a "), opened, Events{}, recordEvents(&log, "b "))))
 		require.Equal(t, []string{
 			"a open open", "only open", "b open open",
 			"a message 1 x", "b message 1 x",
@@ -109,21 +129,23 @@ func TestJoinEvents(t *testing.T) {
 	})
 }
 
-// TestServePanics: a panic goes through, and leaves nothing open.
+// TestServePanics checks that the panic of a callback closes the connection and is not
+// recovered.
 func TestServePanics(t *testing.T) {
-	bang := func() { panic("bang") }
+	const panicValue = "panic in a callback"
+	fail := func() { panic(panicValue) }
 	for name, events := range map[string]Events{
-		"open":    {Open: func(*Conn) { bang() }},
-		"message": {Message: func(*Conn, Message) { bang() }},
-		"error":   {Error: func(*Conn, error) { bang() }},
-		"close":   {Close: func(*Conn, CloseInfo) { bang() }},
+		"open":    {Open: func(*Conn) { fail() }},
+		"message": {Message: func(*Conn, Message) { fail() }},
+		"error":   {Error: func(*Conn, error) { fail() }},
+		"close":   {Close: func(*Conn, CloseInfo) { fail() }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachMode(t, func(t *testing.T, m mode) {
 				c, p := m.connect(t)
 				p.send(p.text("x"))
 				p.conn.CloseWrite()
-				require.PanicsWithValue(t, "bang", func() { c.Serve(events) })
+				require.PanicsWithValue(t, panicValue, func() { c.Serve(events) })
 				<-c.Done()
 				_, _, err := c.ReadMessage()
 				require.ErrorIs(t, err, net.ErrClosed)
@@ -132,14 +154,14 @@ func TestServePanics(t *testing.T) {
 	}
 }
 
-// TestServeFromOutside: a connection that is served can be written to and
-// ended by others.
-func TestServeFromOutside(t *testing.T) {
+// TestServeWhileOthersWrite checks that other goroutines can write to a connection
+// that is served, and end it.
+func TestServeWhileOthersWrite(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
 		var log []string
 		served := make(chan error)
-		go func() { served <- c.Serve(logEvents(&log, "")) }()
+		go func() { served <- c.Serve(recordEvents(&log, "")) }()
 		synctest.Wait()
 		require.NoError(t, c.WriteMessage(TextMessage, []byte("hello")))
 		p.expect(true, opText, "hello")

@@ -80,7 +80,7 @@ func FuzzParseHeader(f *testing.F) {
 		case err != nil:
 			require.Zero(t, n)
 		case n == 0:
-			require.Less(t, len(b), maxHeaderSize, "a whole header is never too short")
+			require.Less(t, len(b), maxHeaderSize, "a header has at most maxHeaderSize bytes")
 		default:
 			require.LessOrEqual(t, h.length, uint64(math.MaxInt64))
 			require.Equal(t, string(b[:n]), string(appendHeader(nil, h)), "one encoding for each header")
@@ -102,7 +102,7 @@ func TestSequence(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		frames []header
-		want   error // of the last; those before are in order
+		want   error // of the last frame; the others are valid
 	}{
 		{"a message", []header{text}, nil},
 		{"two messages", []header{text, text}, nil},
@@ -167,7 +167,7 @@ func TestSequenceEmptyFragments(t *testing.T) {
 	for range maxEmptyFragments - 1 {
 		require.NoError(t, s.next(header{opcode: opContinuation}))
 	}
-	require.NoError(t, s.next(header{opcode: opContinuation, length: 1}), "one with payload is no matter")
+	require.NoError(t, s.next(header{opcode: opContinuation, length: 1}), "fragments with payload do not count")
 	require.Equal(t, errEmptyFragments, s.next(header{opcode: opContinuation}))
 	require.NoError(t, s.next(header{fin: true, opcode: opContinuation}))
 	require.NoError(t, s.next(header{opcode: opText}), "the next message starts anew")

@@ -23,7 +23,7 @@ import (
 
 // agrees makes the peer read, and answer the close frame that it gets with the
 // same, which it reports.
-func (p *peer) agrees() <-chan string {
+func (p *peer) echoCloseFrame() <-chan string {
 	closed := make(chan string, 1)
 	go func() {
 		defer p.conn.Close()
@@ -42,8 +42,8 @@ func (p *peer) agrees() <-chan string {
 	return closed
 }
 
-// groupOf returns a group of n members in both roles, and their peers.
-func groupOf(t *testing.T, n int) (*Group, []*Conn, []*peer) {
+// newGroup returns a group of n members in both roles, and their peers.
+func newGroup(t *testing.T, n int) (*Group, []*Conn, []*peer) {
 	g, members, peers := new(Group), make([]*Conn, n), make([]*peer, n)
 	for i := range n {
 		m := mode{i%2 == 1, func() wstest.Chunking { return wstest.Whole }, minBuffer}
@@ -57,16 +57,16 @@ func groupOf(t *testing.T, n int) (*Group, []*Conn, []*peer) {
 // later.
 func TestGroupShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g, members, peers := groupOf(t, 10)
+		g, members, peers := newGroup(t, 10)
 		require.Equal(t, ErrInvalidCloseCode, g.Shutdown(t.Context(), 1006, ""))
-		require.Equal(t, ErrCloseReasonTooLong, g.Shutdown(t.Context(), 1001, long))
+		require.Equal(t, ErrCloseReasonTooLong, g.Shutdown(t.Context(), 1001, longText))
 		require.False(t, g.isEnding(), "nothing has happened")
 		var closed []<-chan string
 		for i, p := range peers {
 			require.NoError(t, members[i].Send(TextMessage, []byte("queued")))
-			closed = append(closed, p.agrees())
+			closed = append(closed, p.echoCloseFrame())
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), soon)
+		ctx, cancel := context.WithTimeout(t.Context(), settleTime)
 		defer cancel()
 		require.NoError(t, g.Shutdown(ctx, CloseGoingAway, "restart"))
 		for i, c := range members {
@@ -95,19 +95,19 @@ func TestGroupShutdown(t *testing.T) {
 // TestGroupShutdownEndsWithItsContext: who does not answer is closed.
 func TestGroupShutdownEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g, members, peers := groupOf(t, 10)
+		g, members, peers := newGroup(t, 10)
 		for _, p := range peers[:5] {
-			p.agrees()
+			p.echoCloseFrame()
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), soon)
+		ctx, cancel := context.WithTimeout(t.Context(), settleTime)
 		defer cancel()
 		start := time.Now()
 		patient := make(chan error, 1)
-		long, cancelLong := context.WithTimeout(t.Context(), 10*soon)
+		longText, cancelLong := context.WithTimeout(t.Context(), 10*settleTime)
 		defer cancelLong()
-		go func() { patient <- g.Shutdown(long, CloseGoingAway, "") }()
+		go func() { patient <- g.Shutdown(longText, CloseGoingAway, "") }()
 		require.Equal(t, context.DeadlineExceeded, g.Shutdown(ctx, CloseGoingAway, ""))
-		require.Equal(t, soon, time.Since(start))
+		require.Equal(t, settleTime, time.Since(start))
 		require.NoError(t, <-patient)
 		require.Zero(t, g.Len())
 		for i, c := range members {
@@ -115,20 +115,20 @@ func TestGroupShutdownEndsWithItsContext(t *testing.T) {
 		}
 		require.NoError(t, g.Shutdown(ctx, CloseGoingAway, ""), "an empty group has nothing to wait for")
 
-		g, _, _ = groupOf(t, 10)
+		g, _, _ = newGroup(t, 10)
 		start = time.Now()
 		require.Equal(t, context.DeadlineExceeded, g.Shutdown(context.Background(), CloseGoingAway, ""))
 		require.Equal(t, shutdownTimeout, time.Since(start), "the default")
 	})
 }
 
-// TestGroupShutdownBesideEverything: members come and go meanwhile. Nobody
+// TestGroupShutdownWhileMembersChange: members come and go meanwhile. Nobody
 // stays, and nobody waits for ever.
-func TestGroupShutdownBesideEverything(t *testing.T) {
+func TestGroupShutdownWhileMembersChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g, members, peers := groupOf(t, 100)
+		g, members, peers := newGroup(t, 100)
 		for _, p := range peers {
-			p.agrees()
+			p.echoCloseFrame()
 		}
 		var all sync.WaitGroup
 		for i, c := range members {
@@ -144,7 +144,7 @@ func TestGroupShutdownBesideEverything(t *testing.T) {
 			case 2:
 				all.Go(func() {
 					late, p := mode{chunking: func() wstest.Chunking { return wstest.Whole }}.connect(t)
-					p.agrees()
+					p.echoCloseFrame()
 					g.Add(late)
 				})
 			}
@@ -262,7 +262,7 @@ func (c *stalledConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// TestGroupShutdownDuringUpgrade: a request that was accepted before Shutdown
+// TestGroupShutdownDuringUpgrade: a request that was acceptingResponse before Shutdown
 // is waited for while it is answered, and its connection gets a close frame.
 func TestGroupShutdownDuringUpgrade(t *testing.T) {
 	for _, giveUp := range []bool{false, true} {
@@ -291,26 +291,26 @@ func TestGroupShutdownDuringUpgrade(t *testing.T) {
 
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			type outcome struct {
+			type result struct {
 				err      error
 				released bool // before Shutdown returned
 			}
-			done := make(chan outcome, 1)
+			done := make(chan result, 1)
 			go func() {
 				err := g.Shutdown(ctx, CloseGoingAway, "restart")
-				done <- outcome{err, released.Load()}
+				done <- result{err, released.Load()}
 			}()
 			for !g.isEnding() {
 				runtime.Gosched()
 			}
 			if giveUp {
 				cancel()
-				require.Equal(t, outcome{context.Canceled, false}, <-done)
+				require.Equal(t, result{context.Canceled, false}, <-done)
 				close(release)
 			} else {
 				released.Store(true)
 				close(release)
-				require.Equal(t, outcome{nil, true}, <-done)
+				require.Equal(t, result{nil, true}, <-done)
 			}
 			require.Equal(t, &CloseError{CloseGoingAway, "restart"}, <-received)
 		})

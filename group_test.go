@@ -17,7 +17,8 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
-func prepared(t *testing.T, text string) *PreparedMessage {
+// newPrepared returns a PreparedMessage.
+func newPrepared(t *testing.T, text string) *PreparedMessage {
 	pm, err := NewPreparedMessage(TextMessage, []byte(text))
 	require.NoError(t, err)
 	return pm
@@ -27,13 +28,13 @@ func TestGroupZeroValue(t *testing.T) {
 	var g Group
 	require.Zero(t, g.Len())
 	require.Empty(t, slices.Collect(g.All()))
-	require.Zero(t, g.BroadcastText("nobody is here"))
-	g.Remove(endless(false, opText, 1))
+	require.Zero(t, g.BroadcastText("no members"))
+	g.Remove(newEndlessConn(false, opText, 1))
 	require.NoError(t, g.Shutdown(t.Context(), 1001, ""))
 }
 
-// TestGroupMembers come by Add, once, and leave by themselves, whoever ends
-// the connection.
+// TestGroupMembers checks that a connection is a member once, and is none any more
+// when it has ended, whichever side has ended it.
 func TestGroupMembers(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		var g, other Group
@@ -51,10 +52,10 @@ func TestGroupMembers(t *testing.T) {
 		p.conn.Close()
 		_, _, err := c.ReadMessage()
 		require.Error(t, err)
-		require.Zero(t, g.Len(), "whoever reads has noticed")
+		require.Zero(t, g.Len(), "the read has ended the connection")
 		g.Add(c)
-		require.Zero(t, g.Len(), "it is closed")
-		require.Zero(t, g.BroadcastText("nobody is here"))
+		require.Zero(t, g.Len(), "the connection is closed")
+		require.Zero(t, g.BroadcastText("no members"))
 
 		c, _ = m.connect(t)
 		g.Add(c)
@@ -65,20 +66,20 @@ func TestGroupMembers(t *testing.T) {
 	})
 }
 
-// TestGroupLeavesNothing: a connection that goes from room to room does not
-// keep what it has left, and keeps what it has not.
-func TestGroupLeavesNothing(t *testing.T) {
-	c := endless(false, opText, 1)
-	var home Group
+// TestGroupRemoveReleasesConn checks that a connection does not refer to groups that
+// it is no member of any more.
+func TestGroupRemoveReleasesConn(t *testing.T) {
+	c := newEndlessConn(false, opText, 1)
+	var first Group
 	closed := 0
 	c.closing.atEnd(func() { closed++ })
-	home.Add(c)
-	home.Add(c)
+	first.Add(c)
+	first.Add(c)
 	for range 10 {
-		var room Group
+		var other Group
 		for range 10 {
-			room.Add(c)
-			room.Remove(c)
+			other.Add(c)
+			other.Remove(c)
 		}
 	}
 	n := 0
@@ -87,16 +88,17 @@ func TestGroupLeavesNothing(t *testing.T) {
 	}
 	require.Equal(t, 2, n)
 	c.Close()
-	require.Zero(t, home.Len())
+	require.Zero(t, first.Len())
 	require.Equal(t, 1, closed)
 }
 
-// memberKinds are all kinds of connection that a group can have.
+// memberKinds returns the settings of all kinds of connections that differ for a
+// group.
 func memberKinds() []connConfig {
 	kinds := []connConfig{{}, {writeImmediately: true}, {writeTimeout: time.Hour}}
 	for _, bits := range []int{9, 12, 15} {
-		for _, alone := range []bool{false, true} {
-			side := deflate.Side{NoContextTakeover: alone, WindowBits: bits}
+		for _, noTakeover := range []bool{false, true} {
+			side := deflate.Side{NoContextTakeover: noTakeover, WindowBits: bits}
 			params := deflate.Params{Server: side, Client: side}
 			kinds = append(kinds, connConfig{agreement: agreement{wish: &Compression{}, params: params}})
 		}
@@ -104,8 +106,8 @@ func memberKinds() []connConfig {
 	return kinds
 }
 
-// eachMember calls f with connections of all kinds and roles, over sockets and
-// over what cannot be written without waiting, like TLS.
+// eachMember calls f with connections of all kinds and roles, over sockets and over
+// transports that cannot be written to without waiting, as with TLS.
 func eachMember(t *testing.T, f func(c, peer *Conn)) {
 	for _, config := range memberKinds() {
 		for _, client := range []bool{false, true} {
@@ -119,8 +121,9 @@ func eachMember(t *testing.T, f func(c, peer *Conn)) {
 	}
 }
 
-// TestBroadcastToAllKinds: everyone gets the message among those of his own,
-// and it is compressed once for each size of window.
+// TestBroadcastToAllKinds checks that each member gets a message between those that
+// are sent to it alone, and that the message is compressed once for each size of
+// window.
 func TestBroadcastToAllKinds(t *testing.T) {
 	var g Group
 	var members, peers []*Conn
@@ -128,29 +131,29 @@ func TestBroadcastToAllKinds(t *testing.T) {
 		g.Add(c)
 		members, peers = append(members, c), append(peers, peer)
 	})
-	news := prepared(t, strings.Repeat("news for all, ", 100))
+	prepared := newPrepared(t, strings.Repeat("for all, ", 100))
 	var first map[preparedKind]preparedFrame
 	for round := range 5 {
 		for _, c := range members {
-			require.NoError(t, c.WriteMessage(TextMessage, []byte(strings.Repeat("your own, ", 100))))
+			require.NoError(t, c.WriteMessage(TextMessage, []byte(strings.Repeat("for one, ", 100))))
 			require.NoError(t, c.Send(TextMessage, fmt.Append(nil, round)))
 		}
-		require.Equal(t, BroadcastResult{Sent: len(members)}, g.Broadcast(news))
+		require.Equal(t, BroadcastResult{Sent: len(members)}, g.Broadcast(prepared))
 		for i, p := range peers {
-			for _, want := range []string{strings.Repeat("your own, ", 100), fmt.Sprint(round), strings.Repeat("news for all, ", 100)} {
+			for _, want := range []string{strings.Repeat("for one, ", 100), fmt.Sprint(round), strings.Repeat("for all, ", 100)} {
 				_, data, err := p.ReadMessage()
 				require.NoError(t, err, i)
 				require.Equal(t, want, string(data), i)
 			}
 		}
-		require.Len(t, news.deflated, 3)
+		require.Len(t, prepared.deflated, 3)
 		if round == 0 {
 			first = make(map[preparedKind]preparedFrame)
-			for kind, f := range news.deflated {
+			for kind, f := range prepared.deflated {
 				first[kind] = f
 			}
 		}
-		for kind, f := range news.deflated {
+		for kind, f := range prepared.deflated {
 			require.Same(t, &first[kind].frame[0], &f.frame[0], "not compressed again")
 		}
 	}
@@ -160,12 +163,12 @@ func TestBroadcastToAllKinds(t *testing.T) {
 	}
 }
 
-// TestBroadcastOrder: a member gets the messages of one goroutine in the order
-// of the calls, of whatever kind they are and however slowly it reads.
+// TestBroadcastOrder checks that a member gets the messages of a goroutine in the
+// order of the calls, in whatever way they are sent, even if it reads slowly.
 func TestBroadcastOrder(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		var g Group
-		c, p := m.connectNarrow(t, connConfig{sendQueueLimit: -1})
+		c, p := m.connectSmallPipe(t, connConfig{sendQueueLimit: -1})
 		g.Add(c)
 		const senders, rounds = 4, 30
 		for sender := range senders {
@@ -195,8 +198,8 @@ func TestBroadcastOrder(t *testing.T) {
 	})
 }
 
-// TestBroadcastAfterBatchedAnswers: what WriteMessage has left to the reader
-// comes first.
+// TestBroadcastAfterBatchedAnswers checks that an answer that waits for the next read
+// is sent before what is broadcast.
 func TestBroadcastAfterBatchedAnswers(t *testing.T) {
 	server, remote := socketPair(t)
 	c, peer := newConn(server, connConfig{}), &peer{masked: true}
@@ -208,8 +211,8 @@ func TestBroadcastAfterBatchedAnswers(t *testing.T) {
 	_, _, err = c.ReadMessage()
 	require.NoError(t, err)
 	require.NoError(t, c.WriteMessage(TextMessage, []byte("answer")))
-	g.BroadcastText("news")
-	for _, want := range []string{"answer", "news"} {
+	g.BroadcastText("broadcast")
+	for _, want := range []string{"answer", "broadcast"} {
 		_, data, err := client.ReadMessage()
 		require.NoError(t, err)
 		require.Equal(t, want, string(data))
@@ -217,7 +220,7 @@ func TestBroadcastAfterBatchedAnswers(t *testing.T) {
 	c.Close()
 }
 
-// TestBroadcastOfOtherMessages: a group's messages are messages of data.
+// TestBroadcastOfOtherMessages checks that nothing but data messages is sent.
 func TestBroadcastOfOtherMessages(t *testing.T) {
 	var g Group
 	eachMember(t, func(c, peer *Conn) {
@@ -238,14 +241,14 @@ func TestBroadcastOfOtherMessages(t *testing.T) {
 	}
 }
 
-// TestBroadcastToAFullSocket: what a socket did not take counts as queued until
-// it has.
+// TestBroadcastToAFullSocket checks that what a socket had no room for counts as
+// queued.
 func TestBroadcastToAFullSocket(t *testing.T) {
-	c, remote := stuffedPair(t)
+	c, remote := newBlockedPair(t)
 	c.write.queueLimit = 10
 	g := Group{Slow: SlowDrop}
 	g.Add(c)
-	require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText("news"))
+	require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText("four"))
 	require.EqualValues(t, 4, c.BufferedAmount())
 	require.Equal(t, BroadcastResult{Missed: 1}, g.BroadcastText("seven.."))
 	require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText("more"))
@@ -255,14 +258,14 @@ func TestBroadcastToAFullSocket(t *testing.T) {
 		require.NoError(t, err)
 		got = append(got, bytes.TrimLeft(buf[:n], "\x00")...)
 	}
-	require.Equal(t, "\x81\x04news\x81\x04more", string(got))
-	require.NoError(t, c.WriteMessage(TextMessage, nil)) // behind all that
+	require.Equal(t, "\x81\x04four\x81\x04more", string(got))
+	require.NoError(t, c.WriteMessage(TextMessage, nil)) // written after the others
 	require.Zero(t, c.BufferedAmount())
 }
 
-// TestBroadcastToAStuckSocket: the rest of a message that a socket has taken a
-// part of comes before all else, control frames too.
-func TestBroadcastToAStuckSocket(t *testing.T) {
+// TestBroadcastToBlockedSocket checks that the rest of a message of which a socket
+// has taken a part is written before anything else, control frames included.
+func TestBroadcastToBlockedSocket(t *testing.T) {
 	for _, client := range []bool{false, true} {
 		server, remote := socketPair(t)
 		c, peer := newConn(server, connConfig{client: client}), newConn(remote, connConfig{client: !client})
@@ -270,14 +273,14 @@ func TestBroadcastToAStuckSocket(t *testing.T) {
 		g.Add(c)
 		sent := 0
 		for ; c.BufferedAmount() == 0; sent++ {
-			require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText(long))
+			require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText(longText))
 		}
 		go c.WriteControl(PingMessage, nil, time.Time{})
 		require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText("behind"))
 		for range sent {
 			_, data, err := peer.ReadMessage()
 			require.NoError(t, err)
-			require.Equal(t, long, string(data))
+			require.Equal(t, longText, string(data))
 		}
 		_, data, err := peer.ReadMessage()
 		require.NoError(t, err)
@@ -287,8 +290,8 @@ func TestBroadcastToAStuckSocket(t *testing.T) {
 	}
 }
 
-// TestBroadcastToMany: one of 5,000 does not read. The others have every
-// message without delay.
+// TestBroadcastToMany has one of 5,000 members that does not read. The others get
+// every message without delay.
 func TestBroadcastToMany(t *testing.T) {
 	const rounds = 4
 	members := fullOrShort(5000, 500)
@@ -296,8 +299,8 @@ func TestBroadcastToMany(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			g := Group{Slow: policy}
 			m := mode{chunking: func() wstest.Chunking { return wstest.Whole }, buffer: defaultBuffer}
-			stuck, _ := m.connectNarrow(t, connConfig{sendQueueLimit: 100})
-			g.Add(stuck)
+			blocked, _ := m.connectSmallPipe(t, connConfig{sendQueueLimit: 100})
+			g.Add(blocked)
 			var peers []*peer
 			for range members - 1 {
 				c, p := m.connect(t)
@@ -310,14 +313,14 @@ func TestBroadcastToMany(t *testing.T) {
 					results = append(results, g.BroadcastText(fmt.Sprintf("%-60d", i)))
 				}
 			}()
-			synctest.Wait() // and no time passes
+			synctest.Wait() // without any time passing
 			full := BroadcastResult{Sent: members}
 			missing := BroadcastResult{Sent: members - 1, Missed: 1}
 			want := rounds
 			if policy == SlowWait {
-				want = 2 // the second is what it waits with
+				want = 2 // the call with the second one waits
 				require.Equal(t, []BroadcastResult{full}, results)
-			} else if policy == SlowClose { // it is no member any more
+			} else if policy == SlowClose { // the member is removed
 				rest := BroadcastResult{Sent: members - 1}
 				require.Equal(t, []BroadcastResult{full, missing, rest, rest}, results)
 			} else {
@@ -328,7 +331,7 @@ func TestBroadcastToMany(t *testing.T) {
 					p.expect(true, opText, fmt.Sprintf("%-60d", i))
 				}
 			}
-			stuck.Close()
+			blocked.Close()
 			synctest.Wait()
 			require.Equal(t, members-1, g.Len())
 			require.Len(t, results, rounds)
@@ -336,21 +339,21 @@ func TestBroadcastToMany(t *testing.T) {
 	}
 }
 
-// filler is more than a narrow pipe takes.
-var filler = long[:3*narrow]
+// blockingText is more than a small pipe holds.
+var blockingText = longText[:3*smallPipe]
 
-// TestSlowDrop: a slow member misses messages, and gets those after.
+// TestSlowDrop checks that a slow member misses messages, and gets later ones.
 func TestSlowDrop(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		g := Group{Slow: SlowDrop}
-		c, p := m.connectNarrow(t, connConfig{sendQueueLimit: int64(len(filler))})
+		c, p := m.connectSmallPipe(t, connConfig{sendQueueLimit: int64(len(blockingText))})
 		g.Add(c)
-		require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText(filler))
+		require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText(blockingText))
 		for range 3 {
 			require.Equal(t, BroadcastResult{Missed: 1}, g.BroadcastText("missed"))
 		}
-		c.SetWriteDeadline(time.Unix(1, 0)) // does not concern what is broadcast
-		for _, text := range []string{filler, "after"} {
+		c.SetWriteDeadline(time.Unix(1, 0)) // has no effect on what is broadcast
+		for _, text := range []string{blockingText, "after"} {
 			p.expect(true, opText, text)
 			synctest.Wait()
 			require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText("after"))
@@ -359,50 +362,51 @@ func TestSlowDrop(t *testing.T) {
 	})
 }
 
-// TestSlowWait: a slow member is waited for, until it is closed.
+// TestSlowWait checks that Broadcast waits for a slow member, until WriteTimeout ends
+// its connection.
 func TestSlowWait(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		g := Group{Slow: SlowWait}
-		c, p := m.connectNarrow(t, connConfig{sendQueueLimit: int64(len(filler)), writeTimeout: soon})
+		c, p := m.connectSmallPipe(t, connConfig{sendQueueLimit: int64(len(blockingText)), writeTimeout: settleTime})
 		c.SetWriteDeadline(time.Unix(1, 0))
 		g.Add(c)
-		require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText(filler))
+		require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText(blockingText))
 		go func() {
-			time.Sleep(soon / 2)
-			p.expect(true, opText, filler)
+			time.Sleep(settleTime / 2)
+			p.expect(true, opText, blockingText)
 			p.expect(true, opText, "behind")
 		}()
 		require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText("behind"))
 		start := time.Now()
-		require.Equal(t, BroadcastResult{Missed: 1}, g.BroadcastText(long))
-		require.Equal(t, soon, time.Since(start))
+		require.Equal(t, BroadcastResult{Missed: 1}, g.BroadcastText(longText))
+		require.Equal(t, settleTime, time.Since(start))
 	})
 }
 
-// TestSlowClose: a slow member gets a close frame if it can, hardly any time,
-// and no message after the one that it missed.
+// TestSlowClose checks that a slow member gets a close frame if that can be sent, no
+// message after the one that it missed, and lingerTime to read what was sent before.
 func TestSlowClose(t *testing.T) {
-	eachMode(t, func(t *testing.T, m mode) { // it reads no more
+	eachMode(t, func(t *testing.T, m mode) { // the peer does not read
 		g := Group{Slow: SlowClose}
-		c, _ := m.connectNarrow(t, connConfig{sendQueueLimit: int64(len(filler))})
+		c, _ := m.connectSmallPipe(t, connConfig{sendQueueLimit: int64(len(blockingText))})
 		g.Add(c)
-		require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText(filler))
+		require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText(blockingText))
 		start := time.Now()
 		require.Equal(t, BroadcastResult{Missed: 1}, g.BroadcastText("missed"))
-		require.Zero(t, g.Len(), "it has left at once")
+		require.Zero(t, g.Len(), "it is removed at once")
 		require.Zero(t, g.BroadcastText("missed too"))
 		<-c.Done()
 		require.LessOrEqual(t, time.Since(start), lingerTime)
 	})
-	eachMode(t, func(t *testing.T, m mode) { // it has a message under way for long
+	eachMode(t, func(t *testing.T, m mode) { // another message is being written
 		g := Group{Slow: SlowClose}
 		c, p := m.connect(t)
-		c.write.queueLimit = int64(len(filler))
+		c.write.queueLimit = int64(len(blockingText))
 		g.Add(c)
 		w, err := c.NextWriter(TextMessage)
 		require.NoError(t, err)
-		io.WriteString(w, long)
-		require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText(filler))
+		io.WriteString(w, longText)
+		require.Equal(t, BroadcastResult{Sent: 1}, g.BroadcastText(blockingText))
 		require.Equal(t, BroadcastResult{Missed: 1}, g.BroadcastText("missed"))
 		for closing := false; !closing; {
 			f, err := p.next()
@@ -419,19 +423,19 @@ func TestSlowClose(t *testing.T) {
 	})
 }
 
-// TestSlowCloseBesideAReader: a reader under way gets ErrSlowPeer, and so does
-// everybody else.
-func TestSlowCloseBesideAReader(t *testing.T) {
+// TestSlowCloseDuringRead checks that a read under way returns ErrSlowPeer, and so
+// does everything else.
+func TestSlowCloseDuringRead(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		g := Group{Slow: SlowClose}
 		c, p := m.connect(t)
 		c.write.queueLimit = 1
 		g.Add(c)
-		read := reads(c)
+		read := readUntilError(c)
 		synctest.Wait()
 		require.Equal(t, BroadcastResult{Missed: 1}, g.BroadcastText("too long"))
 		p.expectClose(CloseTryAgainLater)
-		p.send(p.text(long), p.close(CloseTryAgainLater, ""))
+		p.send(p.text(longText), p.close(CloseTryAgainLater, ""))
 		p.conn.CloseWrite()
 		require.Equal(t, ErrSlowPeer, <-read)
 		<-c.Done()
@@ -440,9 +444,9 @@ func TestSlowCloseBesideAReader(t *testing.T) {
 	})
 }
 
-// TestBroadcastAllocations: a message costs a member on a socket nothing.
+// TestBroadcastAllocations checks that Broadcast to sockets allocates nothing.
 func TestBroadcastAllocations(t *testing.T) {
-	countsAllocations(t)
+	skipUnlessAllocationsCount(t)
 	needsRawSockets(t)
 	var g Group
 	for _, config := range memberKinds() {
@@ -458,7 +462,7 @@ func TestBroadcastAllocations(t *testing.T) {
 			})
 		}
 	}
-	pm := prepared(t, testPayload(600))
+	pm := newPrepared(t, testPayload(600))
 	require.Zero(t, testing.AllocsPerRun(100, func() {
 		if g.Broadcast(pm).Missed > 0 {
 			t.Fatal("missed")

@@ -16,8 +16,8 @@ import (
 	"github.com/seed23105783/websocket/internal/httphead"
 )
 
-// FuzzHandshake feeds a server's and a client's checks with what may come over
-// the wire, and the server's answer with what an application may put into it.
+// FuzzHandshake checks requests and responses that a peer may send, and responses
+// with a header that an application adds.
 func FuzzHandshake(f *testing.F) {
 	answer := string(appendResponse(nil, sampleKey, "chat", "", nil))
 	f.Add(sampleRequest, answer, "Set-Cookie", "a=b", "chat")
@@ -40,12 +40,12 @@ func FuzzHandshake(f *testing.F) {
 	f.Add("GET / HTTP/1.1\nOrigin: a://:\n\n", "", "", "", "")
 	f.Fuzz(func(t *testing.T, request, response, name, value, subprotocol string) {
 		fuzzRequest(t, request)
-		fuzzAnswer(t, http.Header{name: {value, value}, "Sec-WebSocket-Protocol": {subprotocol}}, subprotocol)
+		fuzzAddedHeader(t, http.Header{name: {value, value}, "Sec-WebSocket-Protocol": {subprotocol}}, subprotocol)
 		fuzzResponse(t, response)
 	})
 }
 
-// fuzzRequest: what is accepted is a handshake.
+// fuzzRequest checks that a request that is accepted is a handshake.
 func fuzzRequest(t *testing.T, text string) {
 	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(text)))
 	if err != nil {
@@ -83,9 +83,9 @@ func fuzzRequest(t *testing.T, text string) {
 	require.Contains(t, append(offered, ""), selectSubprotocol([]string{"chat", "x"}, offered))
 }
 
-// fuzzAnswer: whatever header is let through, the answer has these lines and
-// no more, and reads back as one.
-func fuzzAnswer(t *testing.T, header http.Header, subprotocol string) {
+// fuzzAddedHeader checks that a response with an added header has the expected lines
+// and no others, and can be parsed.
+func fuzzAddedHeader(t *testing.T, header http.Header, subprotocol string) {
 	if checkResponseHeader(header) != nil {
 		return
 	}
@@ -120,7 +120,7 @@ func fuzzAnswer(t *testing.T, header http.Header, subprotocol string) {
 	require.Empty(t, resp.Header.Values("Sec-WebSocket-Extensions"))
 }
 
-// fuzzResponse: what is accepted is the answer to the request.
+// fuzzResponse checks that a response that is accepted answers the request.
 func fuzzResponse(t *testing.T, text string) {
 	resp, err := http.ReadResponse(bufio.NewReader(strings.NewReader(text)), nil)
 	if err != nil {

@@ -21,8 +21,8 @@ var goodSubprotocols = []string{
 	"!#$%&'()*+-./:;<=>?@[\\]^_`{|}~",
 }
 
-// badSubprotocols are values that can be neither. The empty string and the
-// comma are left out: in a header field both mean something else.
+// badSubprotocols are invalid. The empty string and the comma are not among them:
+// they have another meaning in a header field.
 var badSubprotocols = []string{
 	"a b", `"a"`, `a"`, "a\tb", "a\r\nX: b", "a\nb", "a\rb", "a\x00", "\x7f", "ä", "\xff", "a\u00a0", "\u2028",
 }
@@ -42,7 +42,7 @@ func TestSubprotocolsOnTheWire(t *testing.T) {
 				s.Subprotocols, d.Subprotocols = []string{protocol}, []string{"other", protocol}
 			}
 			chosen := make(chan string, 1)
-			s.serve = func(c *Conn) { chosen <- c.Subprotocol() }
+			s.handle = func(c *Conn) { chosen <- c.Subprotocol() }
 			c, resp, err := d.Dial(s.listen(t).URL, request)
 			require.NoError(t, err, protocol)
 			assert.Equal(t, protocol, c.Subprotocol())
@@ -79,7 +79,8 @@ func TestServerRefusesSubprotocols(t *testing.T) {
 	}
 }
 
-// TestEmptySubprotocolOfServer: as in gorilla/websocket, an empty value is none.
+// TestEmptySubprotocolOfServer checks that an empty value selects no subprotocol,
+// as in gorilla/websocket.
 func TestEmptySubprotocolOfServer(t *testing.T) {
 	for _, byHeader := range []bool{false, true} {
 		s := newTestHandler(t)
@@ -88,15 +89,15 @@ func TestEmptySubprotocolOfServer(t *testing.T) {
 		} else {
 			s.Subprotocols = []string{"", "b"}
 		}
-		s.serve = func(*Conn) {}
-		answer := rawExchange(t, s.listen(t).Listener.Addr(), addedLine("", "Sec-WebSocket-Protocol: a").text(t))
-		require.NoError(t, <-s.outcomes)
+		s.handle = func(*Conn) {}
+		answer := rawExchange(t, s.listen(t).Listener.Addr(), addHeader("", "Sec-WebSocket-Protocol: a").text(t))
+		require.NoError(t, <-s.upgradeErrors)
 		assert.Empty(t, answer.header["Sec-Websocket-Protocol"])
 	}
 }
 
-// TestClientRefusesSubprotocols covers both ways to offer one. Nothing is
-// dialed then.
+// TestClientRefusesSubprotocols covers both ways to offer subprotocols. Dial fails
+// before it connects.
 func TestClientRefusesSubprotocols(t *testing.T) {
 	for _, bad := range badSubprotocols {
 		for field, test := range map[string]struct {
@@ -117,15 +118,15 @@ func TestClientRefusesSubprotocols(t *testing.T) {
 	}
 }
 
-// TestClientRefusesAnsweredSubprotocols: a server cannot choose what is no
-// subprotocol, even if net/http lets it through.
+// TestClientRefusesAnsweredSubprotocols has a server that selects an invalid
+// subprotocol. net/http accepts its response.
 func TestClientRefusesAnsweredSubprotocols(t *testing.T) {
 	for _, bad := range badSubprotocols {
 		if strings.ContainsAny(bad, "\r\n\x00\x7f") {
 			continue // not one value of a header that net/http accepts
 		}
 		synctest.Test(t, func(t *testing.T) {
-			s := newFakeNetwork(func(r *http.Request) string { return accepted(r, "Sec-WebSocket-Protocol: "+bad) })
+			s := newFakeNetwork(func(r *http.Request) string { return acceptingResponse(r, "Sec-WebSocket-Protocol: "+bad) })
 			_, _, err := (&Dialer{NetDialContext: s.dial, Subprotocols: []string{"chat"}}).Dial("ws://example.com/", nil)
 			require.ErrorIs(t, err, ErrBadHandshake)
 			assert.Contains(t, err.Error(), "Sec-WebSocket-Protocol")

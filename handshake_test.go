@@ -13,14 +13,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The key of RFC 6455, Section 1.3, and what it is answered with.
+// The Sec-WebSocket-Key of RFC 6455, Section 1.3, and its Sec-WebSocket-Accept.
 const (
 	sampleKey    = "dGhlIHNhbXBsZSBub25jZQ=="
 	sampleAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 )
 
-// sampleRequest is a handshake that is accepted. The tables below say what is
-// changed in it.
+// sampleRequest is a handshake that is accepted. The tables below make changes to
+// it.
 const sampleRequest = "GET /chat?room=1 HTTP/1.1\r\n" +
 	"Host: example.com\r\n" +
 	"Upgrade: websocket\r\n" +
@@ -36,8 +36,8 @@ func (e requestEdit) text(t *testing.T) string {
 	return strings.Replace(sampleRequest, e.old, e.new, 1)
 }
 
-// addedLine is an edit that adds header lines.
-func addedLine(name, lines string) requestEdit {
+// addHeader is an edit that adds header lines.
+func addHeader(name, lines string) requestEdit {
 	return requestEdit{name, "\r\n\r\n", "\r\n" + lines + "\r\n\r\n"}
 }
 
@@ -47,8 +47,8 @@ func parseRequest(t *testing.T, text string) *http.Request {
 	return r
 }
 
-// refusedRequests are handshakes that a server answers with an error, for a
-// reason that says so.
+// refusedRequests are handshakes that a server refuses with a status and an error
+// that has the reason in it.
 var refusedRequests = []struct {
 	requestEdit
 	status int
@@ -69,28 +69,28 @@ var refusedRequests = []struct {
 	{requestEdit{"version 8", ": 13\r\n", ": 8\r\n"}, 426, "Sec-WebSocket-Version"},
 	{requestEdit{"version 013", ": 13\r\n", ": 013\r\n"}, 426, "Sec-WebSocket-Version"},
 	{requestEdit{"versions in a list", ": 13\r\n", ": 13, 8\r\n"}, 426, "Sec-WebSocket-Version"},
-	{addedLine("versions in two lines", "Sec-WebSocket-Version: 8"), 426, "Sec-WebSocket-Version"},
-	{addedLine("version repeated", "Sec-WebSocket-Version: 13"), 426, "Sec-WebSocket-Version"},
+	{addHeader("versions in two lines", "Sec-WebSocket-Version: 8"), 426, "Sec-WebSocket-Version"},
+	{addHeader("version repeated", "Sec-WebSocket-Version: 13"), 426, "Sec-WebSocket-Version"},
 	{requestEdit{"no key", "Sec-WebSocket-Key: " + sampleKey + "\r\n", ""}, 400, "Sec-WebSocket-Key"},
 	{requestEdit{"empty key", sampleKey, ""}, 400, "Sec-WebSocket-Key"},
-	{addedLine("key repeated", "Sec-WebSocket-Key: "+sampleKey), 400, "Sec-WebSocket-Key"},
-	{addedLine("two keys", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="), 400, "Sec-WebSocket-Key"},
+	{addHeader("key repeated", "Sec-WebSocket-Key: "+sampleKey), 400, "Sec-WebSocket-Key"},
+	{addHeader("two keys", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="), 400, "Sec-WebSocket-Key"},
 	{requestEdit{"keys in a list", sampleKey, sampleKey + ", " + sampleKey}, 400, "Sec-WebSocket-Key"},
-	{requestEdit{"key of 15 bytes", sampleKey, keyOf(15)}, 400, "Sec-WebSocket-Key"},
-	{requestEdit{"key of 17 bytes", sampleKey, keyOf(17)}, 400, "Sec-WebSocket-Key"},
-	{requestEdit{"key of 18 bytes", sampleKey, keyOf(18)}, 400, "Sec-WebSocket-Key"},
+	{requestEdit{"key of 15 bytes", sampleKey, encodedKey(15)}, 400, "Sec-WebSocket-Key"},
+	{requestEdit{"key of 17 bytes", sampleKey, encodedKey(17)}, 400, "Sec-WebSocket-Key"},
+	{requestEdit{"key of 18 bytes", sampleKey, encodedKey(18)}, 400, "Sec-WebSocket-Key"},
 	{requestEdit{"key without padding", sampleKey, strings.TrimRight(sampleKey, "=")}, 400, "Sec-WebSocket-Key"},
 	{requestEdit{"key not base64", sampleKey, strings.Repeat("?", 22) + "=="}, 400, "Sec-WebSocket-Key"},
 	{requestEdit{"key in the alphabet of URLs", sampleKey, strings.Repeat("-", 22) + "=="}, 400, "Sec-WebSocket-Key"},
 	{requestEdit{"body", "\r\n\r\n", "\r\nContent-Length: 5\r\n\r\nhello"}, 400, "body"},
 	{requestEdit{"chunked body", "\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"}, 400, "body"},
 	{requestEdit{"empty chunked body", "\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"}, 400, "body"},
-	{addedLine("subprotocol in quotes", "Sec-WebSocket-Protocol: chat, \"a\""), 400, "Sec-WebSocket-Protocol"},
-	{addedLine("too many subprotocols", "Sec-WebSocket-Protocol: "+manySubprotocols(maxSubprotocols+1)), 400, "Sec-WebSocket-Protocol"},
+	{addHeader("subprotocol in quotes", "Sec-WebSocket-Protocol: chat, \"a\""), 400, "Sec-WebSocket-Protocol"},
+	{addHeader("too many subprotocols", "Sec-WebSocket-Protocol: "+manySubprotocols(maxSubprotocols+1)), 400, "Sec-WebSocket-Protocol"},
 }
 
-// keyOf encodes n bytes.
-func keyOf(n int) string { return base64.StdEncoding.EncodeToString(make([]byte, n)) }
+// encodedKey returns a key of n bytes.
+func encodedKey(n int) string { return base64.StdEncoding.EncodeToString(make([]byte, n)) }
 
 // acceptedRequests are handshakes that a server accepts.
 var acceptedRequests = []requestEdit{
@@ -103,11 +103,11 @@ var acceptedRequests = []requestEdit{
 	{"Connection in a list", "Connection: Upgrade", "Connection: keep-alive,upgrade"},
 	{"Connection in two lines", "Connection: Upgrade", "Connection: keep-alive\r\nConnection: Upgrade"},
 	{"header names in lower case", "Sec-WebSocket-Key", "sec-websocket-key"},
-	{"another key", sampleKey, keyOf(16)},
-	addedLine("an empty body", "Content-Length: 0"),
-	addedLine("an extension, which is not taken", "Sec-WebSocket-Extensions: permessage-deflate"),
-	addedLine("an empty list of subprotocols", "Sec-WebSocket-Protocol: ,"),
-	addedLine("as many subprotocols as allowed", "Sec-WebSocket-Protocol: "+manySubprotocols(maxSubprotocols)),
+	{"another key", sampleKey, encodedKey(16)},
+	addHeader("an empty body", "Content-Length: 0"),
+	addHeader("an extension, which is not taken", "Sec-WebSocket-Extensions: permessage-deflate"),
+	addHeader("an empty list of subprotocols", "Sec-WebSocket-Protocol: ,"),
+	addHeader("as many subprotocols as allowed", "Sec-WebSocket-Protocol: "+manySubprotocols(maxSubprotocols)),
 }
 
 func TestCheckRequestRefuses(t *testing.T) {

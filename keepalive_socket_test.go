@@ -126,7 +126,7 @@ func countsReceived(t *testing.T) bool {
 }
 
 // TestKeepAliveWithUnreadPongs: a peer that answers every ping is not given up,
-// and one that stops answering is. Nobody reads.
+// and one that stops newFakeNetwork is. Nobody readUntilError.
 func TestKeepAliveWithUnreadPongs(t *testing.T) {
 	eachSocket(t, func(t *testing.T, s socketTest) {
 		c, alive, b := s.connect(t)
@@ -139,7 +139,7 @@ func TestKeepAliveWithUnreadPongs(t *testing.T) {
 			}
 			return other.WriteControl(PongMessage, []byte(payload), time.Time{})
 		})
-		ended := reads(other)
+		ended := readUntilError(other)
 		alive.check() // finds the handshake
 		m.Check(true)
 		for range 10 {
@@ -166,12 +166,12 @@ func TestUnreadPongsStayReadable(t *testing.T) {
 		c, alive, b := s.connect(t)
 		m := socket.NewMonitor(c.NetConn())
 		other := newConn(b, connConfig{client: !s.client})
-		ended := reads(other)
+		ended := readUntilError(other)
 		for range 2 {
 			alive.check()
 		}
 		waitActive(t, m)
-		reads(c)
+		readUntilError(c)
 		_, err := c.Ping(t.Context())
 		require.NoError(t, err)
 		c.Close()
@@ -180,7 +180,7 @@ func TestUnreadPongsStayReadable(t *testing.T) {
 }
 
 // TestKeepAliveAfterTheLastRead: a peer that vanishes after its messages were
-// read is given up, though nobody reads any more.
+// read is given up, though nobody readUntilError any more.
 func TestKeepAliveAfterTheLastRead(t *testing.T) {
 	eachSocket(t, func(t *testing.T, s socketTest) {
 		c, alive, b := s.connect(t)
@@ -220,7 +220,7 @@ func TestKeepAliveDuringATLSRecord(t *testing.T) {
 		}()
 		held.holds = true
 		p := &peer{t: t, masked: !client}
-		_, err := b.Write(p.text(long[:16000]))
+		_, err := b.Write(p.text(longText[:16000]))
 		require.NoError(t, err)
 		require.Less(t, len(held.data), 16200, "it is one record")
 		got := make(chan string, 1)
@@ -237,7 +237,7 @@ func TestKeepAliveDuringATLSRecord(t *testing.T) {
 			alive.check()
 			alive.check()
 		}
-		require.Equal(t, long[:16000], <-got)
+		require.Equal(t, longText[:16000], <-got)
 		require.Equal(t, StateOpen, c.State())
 	}
 }
@@ -258,14 +258,14 @@ func (c *heldConn) Write(p []byte) (int, error) {
 }
 
 // TestKeepAliveWithAFullReceiveBuffer: a peer that has no room to send is not
-// given up, whether or not it reads.
+// given up, whether or not it readUntilError.
 func TestKeepAliveWithAFullReceiveBuffer(t *testing.T) {
 	eachSocket(t, func(t *testing.T, s socketTest) {
 		c, alive, b := s.connect(t)
 		m := socket.NewMonitor(c.NetConn())
 		counts := s.kind != "unix" && countsReceived(t)
 		p := &peer{t: t, masked: !s.client}
-		messages := bytes.Repeat(p.text(long[:1000]), 64)
+		messages := bytes.Repeat(p.text(longText[:1000]), 64)
 		require.NoError(t, b.SetWriteDeadline(time.Now().Add(200*time.Millisecond)))
 		var err error
 		for err == nil {
@@ -284,7 +284,7 @@ func TestKeepAliveWithAFullReceiveBuffer(t *testing.T) {
 		for range 20 {
 			_, data, err := c.ReadMessage()
 			require.NoError(t, err)
-			require.Equal(t, long[:1000], string(data))
+			require.Equal(t, longText[:1000], string(data))
 		}
 	})
 }
@@ -304,10 +304,10 @@ func TestKeepAliveNeedsNoReader(t *testing.T) {
 			}
 			return c.WriteControl(PongMessage, []byte(payload), time.Time{})
 		})
-		<-reads(c)
+		<-readUntilError(c)
 		assert.Len(t, pings, 2)
 	}
-	// waitForEnd waits for the end of a connection that nobody reads.
+	// waitForEnd waits for the end of a connection that nobody readUntilError.
 	waitForEnd := func(t *testing.T, c *Conn) {
 		select {
 		case <-c.Done():

@@ -19,7 +19,7 @@ import (
 var testKeepAlive = KeepAlive{Interval: 30 * time.Second, Timeout: 10 * time.Second}
 
 // connectAlive is connect with a KeepAlive.
-func (m mode) connectAlive(t *testing.T, k KeepAlive) (*Conn, *peer) {
+func (m mode) connectKeepAlive(t *testing.T, k KeepAlive) (*Conn, *peer) {
 	a, b := wstest.Pipe(0, m.chunking())
 	c := withKeepAlive(newConn(a, connConfig{client: m.client, readBufferSize: m.buffer, writeBufferSize: m.buffer}), k)
 	t.Cleanup(func() {
@@ -39,12 +39,12 @@ func (c *Conn) pingsSent() uint64 {
 
 func TestKeepAlivePingsIdlePeers(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
-		c, p := m.connectAlive(t, testKeepAlive)
+		c, p := m.connectKeepAlive(t, testKeepAlive)
 		c.SetPongHandler(func(s string) error {
 			t.Errorf("the handler got %q", s)
 			return nil
 		})
-		ended := reads(c)
+		ended := readUntilError(c)
 		last := time.Now()
 		for i := range 100 {
 			payload := p.expectPing()
@@ -67,7 +67,7 @@ func requireGivenUp(t *testing.T, c *Conn, at time.Time) {
 	<-c.Done()
 	require.Equal(t, at, time.Now())
 	require.Equal(t, CloseInfo{Code: CloseAbnormalClosure}, c.CloseInfo())
-	for _, r := range readings {
+	for _, r := range readMethods {
 		_, _, err := r.read(c)
 		require.Equal(t, ErrKeepAlive, err)
 	}
@@ -78,12 +78,12 @@ func TestKeepAliveEndsSilentPeers(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		for _, timeout := range []time.Duration{0, time.Millisecond, time.Second, time.Hour} {
 			k := KeepAlive{30 * time.Second, timeout}
-			c, p := m.connectAlive(t, k)
+			c, p := m.connectKeepAlive(t, k)
 			if timeout == 0 {
 				timeout = defaultKeepAliveTimeout
 			}
 			end := time.Now().Add(k.Interval + timeout)
-			ended := reads(c)
+			ended := readUntilError(c)
 			require.Equal(t, ErrKeepAlive, <-ended)
 			requireGivenUp(t, c, end)
 			p.expectPing()
@@ -102,11 +102,11 @@ func TestErrKeepAlive(t *testing.T) {
 	assert.False(t, ok, "trying again is of no use")
 }
 
-// TestKeepAliveEndsAPingThatWaits: Ping, and a read with a context, return
+// TestKeepAliveEndsWaitingPing: Ping, and a read with a context, return
 // ErrKeepAlive.
-func TestKeepAliveEndsAPingThatWaits(t *testing.T) {
+func TestKeepAliveEndsWaitingPing(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
-		c, _ := m.connectAlive(t, testKeepAlive)
+		c, _ := m.connectKeepAlive(t, testKeepAlive)
 		ended := make(chan error)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
@@ -120,13 +120,13 @@ func TestKeepAliveEndsAPingThatWaits(t *testing.T) {
 	})
 }
 
-// TestKeepAliveCountsEveryByte: while bytes of long messages arrive one at a
+// TestKeepAliveCountsEveryByte: while bytes of longText messages arrive one at a
 // time, no ping is sent.
 func TestKeepAliveCountsEveryByte(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
-		c, p := m.connectAlive(t, testKeepAlive)
-		ended := reads(c)
-		frames := append(p.text("hello"), p.binary(long[:200])...)
+		c, p := m.connectKeepAlive(t, testKeepAlive)
+		ended := readUntilError(c)
+		frames := append(p.text("hello"), p.binary(longText[:200])...)
 		for _, b := range append(frames, frames...) {
 			time.Sleep(testKeepAlive.Interval/2 - 1)
 			p.send([]byte{b})
@@ -139,10 +139,10 @@ func TestKeepAliveCountsEveryByte(t *testing.T) {
 }
 
 // TestKeepAliveWithoutAReader: where the transport cannot be monitored, the time
-// during which nobody reads does not count.
+// during which nobody readUntilError does not count.
 func TestKeepAliveWithoutAReader(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
-		c, p := m.connectAlive(t, testKeepAlive)
+		c, p := m.connectKeepAlive(t, testKeepAlive)
 		p.send(p.text("1"))
 		p.send(p.pong(p.expectPing()), p.text("2"))
 		time.Sleep(time.Hour)
@@ -151,7 +151,7 @@ func TestKeepAliveWithoutAReader(t *testing.T) {
 			require.NoError(t, err)
 		}
 		p.expectPing()
-		time.Sleep(time.Hour) // nobody reads: the pong may wait in the transport
+		time.Sleep(time.Hour) // nobody readUntilError: the pong may wait in the transport
 		start := time.Now()
 		_, _, err := c.ReadMessage()
 		require.Equal(t, ErrKeepAlive, err)
@@ -160,11 +160,11 @@ func TestKeepAliveWithoutAReader(t *testing.T) {
 	})
 }
 
-// TestKeepAliveAndReadDeadlines: reads whose contexts end again and again count
-// as reads that wait.
+// TestKeepAliveAndReadDeadlines: readUntilError whose contexts end again and again count
+// as readUntilError that wait.
 func TestKeepAliveAndReadDeadlines(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
-		c, p := m.connectAlive(t, testKeepAlive)
+		c, p := m.connectKeepAlive(t, testKeepAlive)
 		poll := func() error {
 			for {
 				ctx, cancel := context.WithTimeout(context.Background(), 70*time.Millisecond)
@@ -187,9 +187,9 @@ func TestKeepAliveAndReadDeadlines(t *testing.T) {
 	})
 }
 
-// TestKeepAliveWithAStuckPing: a peer that reads nothing is given up too, though
+// TestKeepAliveWithBlockedPing: a peer that readUntilError nothing is given up too, though
 // the ping cannot be written.
-func TestKeepAliveWithAStuckPing(t *testing.T) {
+func TestKeepAliveWithBlockedPing(t *testing.T) {
 	for _, writing := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			a, b := wstest.Pipe(10, wstest.Whole)
@@ -198,9 +198,9 @@ func TestKeepAliveWithAStuckPing(t *testing.T) {
 			end := time.Now().Add(testKeepAlive.Interval + testKeepAlive.Timeout)
 			written := make(chan error, 1)
 			if writing {
-				go func() { written <- c.WriteMessage(TextMessage, []byte(long)) }()
+				go func() { written <- c.WriteMessage(TextMessage, []byte(longText)) }()
 			}
-			require.Equal(t, ErrKeepAlive, <-reads(c))
+			require.Equal(t, ErrKeepAlive, <-readUntilError(c))
 			requireGivenUp(t, c, end)
 			if writing {
 				require.ErrorIs(t, <-written, net.ErrClosed)
@@ -209,14 +209,14 @@ func TestKeepAliveWithAStuckPing(t *testing.T) {
 	}
 }
 
-// TestKeepAliveWithAStuckPingOfALivePeer: what the peer sends counts, whether or
-// not it reads, and no second ping waits to be written.
-func TestKeepAliveWithAStuckPingOfALivePeer(t *testing.T) {
+// TestKeepAliveWithBlockedPingAndTraffic: what the peer sends counts, whether or
+// not it readUntilError, and no second ping waits to be written.
+func TestKeepAliveWithBlockedPingAndTraffic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := wstest.Pipe(10, wstest.Whole)
 		c := withKeepAlive(newConn(a, connConfig{}), testKeepAlive)
 		p := &peer{t: t, conn: b, masked: true}
-		ended := reads(c)
+		ended := readUntilError(c)
 		for range 100 {
 			time.Sleep(testKeepAlive.Interval/2 + testKeepAlive.Timeout*2/3)
 			p.send(p.text("x"))
@@ -232,10 +232,10 @@ func TestKeepAliveWithAStuckPingOfALivePeer(t *testing.T) {
 // does not answer it is given up.
 func TestKeepAliveWhileClosing(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
-		c, p := m.connectAlive(t, testKeepAlive)
+		c, p := m.connectKeepAlive(t, testKeepAlive)
 		end := time.Now().Add(testKeepAlive.Interval + testKeepAlive.Timeout)
 		require.NoError(t, c.WriteMessage(CloseMessage, FormatCloseMessage(1000, "")))
-		require.Equal(t, ErrKeepAlive, <-reads(c))
+		require.Equal(t, ErrKeepAlive, <-readUntilError(c))
 		requireGivenUp(t, c, end)
 		p.expectClose(1000)
 		p.expectEOF()
@@ -247,7 +247,7 @@ func TestKeepAliveEndsWithTheConnection(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
 		alive := c.startKeepAlive(testKeepAlive)
-		p.closesAfter(1000)
+		p.expectCloseThenClose(1000)
 		p.send(p.close(1000, ""))
 		_, _, err := c.ReadMessage()
 		require.Equal(t, &CloseError{Code: 1000}, err)
@@ -257,7 +257,7 @@ func TestKeepAliveEndsWithTheConnection(t *testing.T) {
 	})
 }
 
-func TestSilence(t *testing.T) {
+func TestKeepAliveSchedule(t *testing.T) {
 	const active, idle, unknown = socket.Active, socket.Idle, socket.Unknown
 	type row struct {
 		peer socket.Activity
@@ -300,7 +300,7 @@ func TestSilence(t *testing.T) {
 }
 
 func TestKeepAliveDoesNotAllocate(t *testing.T) {
-	countsAllocations(t)
+	skipUnlessAllocationsCount(t)
 	p := &peer{masked: true}
 	c := newConn(&endlessStream{frame: p.text("hello")}, connConfig{})
 	c.startKeepAlive(KeepAlive{Interval: time.Hour})

@@ -2,25 +2,41 @@ package websocket
 
 import (
 	"bytes"
+	"crypto/rand"
 	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-// maskByByte is masking as RFC 6455, Section 5.3 puts it.
-func maskByByte(dst, src []byte, key [4]byte, pos int) int {
-	for i, b := range src {
-		dst[i] = b ^ key[(pos+i)%4]
+// TestKeysComeFromCryptoRand checks that all masking keys and Sec-WebSocket-Keys are
+// zeros if crypto/rand's Reader returns zeros.
+func TestKeysComeFromCryptoRand(t *testing.T) {
+	random := rand.Reader
+	rand.Reader = zeroReader{}
+	defer func() {
+		rand.Reader = random
+		keyBlocks = sync.Pool{New: func() any { return new(keyBlock) }}
+	}()
+	keyBlocks = sync.Pool{New: func() any { return new(keyBlock) }}
+	for range 1000 {
+		require.Zero(t, newMaskingKey())
 	}
-	return (pos + len(src)) % 4
+	require.Equal(t, encodedKey(keySize), newKey())
 }
 
-var maskKey = [4]byte{0x12, 0xFE, 0x00, 0x81}
+// A zeroReader returns zeros for ever.
+type zeroReader struct{}
 
-// TestMask compares with the byte loop: every length around the steps of the
-// word loops, every alignment of both slices, every position in the key.
+func (zeroReader) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// TestMask compares maskBytes with a loop over bytes, for all lengths around the
+// steps of its loops, all alignments of both slices and all positions in the key.
 func TestMask(t *testing.T) {
 	lengths := []int{1000, maskVector - 1, maskVector, maskVector + 1, maskVector + maskBlock + 3}
 	for n := range 140 {
@@ -52,7 +68,7 @@ func TestMask(t *testing.T) {
 	}
 }
 
-// FuzzMask cuts the payload in two, as reads do.
+// FuzzMask masks a payload in two pieces.
 func FuzzMask(f *testing.F) {
 	f.Add([]byte("Hello"), uint32(0x37fa213d), uint8(0), uint16(2))
 	f.Add(bytes.Repeat([]byte("0123456789"), 30), uint32(1), uint8(3), uint16(77))
@@ -70,7 +86,7 @@ func FuzzMask(f *testing.F) {
 		require.Equal(t, wantPos, end)
 
 		maskBytes(got, got, key, pos)
-		require.Equal(t, string(src), string(got), "masking twice is nothing")
+		require.Equal(t, string(src), string(got), "masking twice restores the payload")
 	})
 }
 
@@ -98,7 +114,7 @@ func BenchmarkMask(b *testing.B) {
 				maskBytes(dst, src, maskKey, 1)
 			}
 		})
-		b.Run(fmt.Sprintf("copy alone/%d", n), func(b *testing.B) {
+		b.Run(fmt.Sprintf("only copy/%d", n), func(b *testing.B) {
 			b.SetBytes(int64(n))
 			for b.Loop() {
 				copy(dst, src)

@@ -13,7 +13,7 @@ import (
 func TestMessages(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
-		p.closesAfter(1000)
+		p.expectCloseThenClose(1000)
 		p.send(p.text("1"), p.binary(""), p.frame(false, opText, "2"), p.frame(true, opContinuation, "3"), p.close(1000, ""))
 		var got []Message
 		for message, err := range c.Messages(t.Context()) {
@@ -22,7 +22,7 @@ func TestMessages(t *testing.T) {
 		}
 		require.Equal(t, []Message{{TextMessage, []byte("1")}, {BinaryMessage, []byte{}}, {TextMessage, []byte("23")}}, got)
 		for range c.Messages(t.Context()) {
-			t.Fatal("the end stays the end")
+			t.Fatal("a message or an error after the end")
 		}
 	})
 }
@@ -49,7 +49,7 @@ func TestMessagesEnd(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			eachMode(t, func(t *testing.T, m mode) {
 				c, p := m.connect(t)
-				p.closesWhenTold()
+				p.closeAfterConn()
 				test.end(c, p)
 				for range 2 {
 					var errs []error
@@ -68,8 +68,8 @@ func TestMessagesEnd(t *testing.T) {
 	}
 }
 
-// TestMessagesLoseNothing when the loop is left: by break, the end of a
-// context and a deadline.
+// TestMessagesLoseNothing checks that no data is lost when the loop ends by break, by
+// the end of a context and by a deadline.
 func TestMessagesLoseNothing(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
@@ -100,10 +100,11 @@ func TestMessagesLoseNothing(t *testing.T) {
 	})
 }
 
-// TestMessagesAllocations: each message is allocated, and nothing else.
+// TestMessagesAllocations checks that nothing is allocated for each message but the
+// message.
 func TestMessagesAllocations(t *testing.T) {
-	countsAllocations(t)
-	c := endless(true, opText, 1000)
+	skipUnlessAllocationsCount(t)
+	c := newEndlessConn(true, opText, 1000)
 	const n = 100
 	got := testing.AllocsPerRun(10, func() {
 		i := 0

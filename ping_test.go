@@ -14,43 +14,18 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
-// reads keeps a read method at work until the connection ends.
-func reads(c *Conn) (ended <-chan error) {
-	end := make(chan error, 1)
-	go func() {
-		for {
-			if _, _, err := c.ReadMessage(); err != nil {
-				end <- err
-				return
-			}
-		}
-	}()
-	return end
-}
-
-// expectPing reads a ping and returns its payload.
-func (p *peer) expectPing() string {
-	p.t.Helper()
-	f, err := p.next()
-	require.NoError(p.t, err)
-	require.Equal(p.t, opPing, f.opcode)
-	return f.payload
-}
-
-func (p *peer) pong(payload string) []byte { return p.frame(true, opPong, payload) }
-
 func TestPing(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
 		c.SetPongHandler(func(s string) error {
-			assert.Equal(t, "not asked for", s)
+			assert.Equal(t, "unsolicited", s)
 			return nil
 		})
-		reads(c)
+		readUntilError(c)
 		go func() {
 			payload := p.expectPing()
 			time.Sleep(3 * time.Second)
-			p.send(p.pong("not asked for"), p.pong(payload), p.pong(payload))
+			p.send(p.pong("unsolicited"), p.pong(payload), p.pong(payload))
 		}()
 		rtt, err := c.Ping(t.Context())
 		require.NoError(t, err)
@@ -60,13 +35,13 @@ func TestPing(t *testing.T) {
 	})
 }
 
-// TestPingsInFlight: the pong of the last is the answer to all before it, as
-// RFC 6455, Section 5.5.3, has it.
+// TestPingsInFlight checks that the pong for the last ping ends the calls with the
+// pings before it too: RFC 6455, Section 5.5.3.
 func TestPingsInFlight(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
-		reads(c)
-		const n = 2 * maxControlFrames // no flood: they were asked for
+		readUntilError(c)
+		const n = 2 * maxControlFrames // the limit does not count pongs for own pings
 		var all sync.WaitGroup
 		for i := range n {
 			all.Go(func() {
@@ -88,7 +63,7 @@ func TestPingsInFlight(t *testing.T) {
 		}
 		last := payloads[0]
 		for _, payload := range payloads {
-			last = max(last, payload) // the number is at its end
+			last = max(last, payload) // a payload ends with the number of the ping
 		}
 		p.send(p.pong(last))
 		all.Wait()
@@ -103,7 +78,7 @@ func TestPingEndsWithItsContext(t *testing.T) {
 			t.Errorf("the handler got %q", s)
 			return nil
 		})
-		reads(c)
+		readUntilError(c)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_, err := c.Ping(ctx)
@@ -120,18 +95,18 @@ func TestPingEndsWithItsContext(t *testing.T) {
 	})
 }
 
-// TestPingEndsWithTheConnection: with the error that reads return too.
+// TestPingEndsWithTheConnection checks that Ping returns the same error as reads.
 func TestPingEndsWithTheConnection(t *testing.T) {
 	for name, end := range map[string]func(c *Conn, p *peer){
 		"Close":     func(c *Conn, p *peer) { c.Close() },
-		"peer":      func(c *Conn, p *peer) { p.closesWhenTold(); p.send(p.close(1001, "bye")) },
-		"violation": func(c *Conn, p *peer) { p.closesWhenTold(); p.send(p.frame(true, 3, "")) },
+		"peer":      func(c *Conn, p *peer) { p.closeAfterConn(); p.send(p.close(1001, "bye")) },
+		"violation": func(c *Conn, p *peer) { p.closeAfterConn(); p.send(p.frame(true, 3, "")) },
 		"lost":      func(c *Conn, p *peer) { p.conn.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachMode(t, func(t *testing.T, m mode) {
 				c, p := m.connect(t)
-				ended := reads(c)
+				ended := readUntilError(c)
 				go func() {
 					p.expectPing()
 					end(c, p)
@@ -147,14 +122,15 @@ func TestPingEndsWithTheConnection(t *testing.T) {
 	}
 }
 
-// TestPingThatCannotBeSent waits for its turn as long as its context lets it.
+// TestPingThatCannotBeSent checks that Ping stops waiting for its turn to write when
+// its context ends.
 func TestPingThatCannotBeSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := wstest.Pipe(10, wstest.Whole)
 		defer b.Close()
 		c := newConn(a, connConfig{})
 		defer c.Close()
-		go c.WriteMessage(TextMessage, []byte(long))
+		go c.WriteMessage(TextMessage, []byte(longText))
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -164,44 +140,14 @@ func TestPingThatCannotBeSent(t *testing.T) {
 	})
 }
 
-// TestPongsOfOthers: only what is ours is kept from the handler.
-func TestPongsOfOthers(t *testing.T) {
-	var none *pings
-	require.False(t, none.has(make([]byte, pingSize)))
-	_, first := none.answer(make([]byte, pingSize))
-	require.False(t, first)
-	var s pings
-	require.False(t, s.has(make([]byte, pingSize)), "there was no ping")
-	p := s.begin(nil)
-	require.True(t, s.has(p.payload[:]))
-	for _, change := range []func(b []byte) []byte{
-		func(b []byte) []byte { return b[:pingSize-1] },
-		func(b []byte) []byte { return append(b, 0) },
-		func(b []byte) []byte { b[0]++; return b },
-		func(b []byte) []byte { b[pingSize-1]++; return b }, // not sent yet
-		func(b []byte) []byte { b[pingSize-1]--; return b },
-		func([]byte) []byte { return nil },
-	} {
-		payload := change(append([]byte(nil), p.payload[:]...))
-		require.False(t, s.has(payload))
-		_, first := s.answer(payload)
-		require.False(t, first)
-	}
-	_, first = s.answer(p.payload[:])
-	require.True(t, first)
-	_, first = s.answer(p.payload[:])
-	require.False(t, first, "twice")
-	require.True(t, s.has(p.payload[:]))
-}
-
-// TestPingAllocations has the ceiling: the ping, its channel, and what the
-// list of those that wait grows by.
+// TestPingAllocations checks that Ping allocates the ping, its channel, and at times a
+// longer list of pings.
 func TestPingAllocations(t *testing.T) {
-	countsAllocations(t)
+	skipUnlessAllocationsCount(t)
 	a, b := socketPair(t)
 	c, other := newConn(a, connConfig{}), newConn(b, connConfig{client: true})
-	reads(c)
-	reads(other)
+	readUntilError(c)
+	readUntilError(other)
 	ctx := context.Background()
 	require.LessOrEqual(t, testing.AllocsPerRun(100, func() {
 		if _, err := c.Ping(ctx); err != nil {

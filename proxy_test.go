@@ -1,17 +1,14 @@
 package websocket
 
 import (
-	"bufio"
 	"crypto/tls"
-	"encoding/binary"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -19,116 +16,39 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A testProxy is a proxy that makes tunnels. It records for whom and to where.
-type testProxy struct {
-	mu      sync.Mutex
-	tunnels []string // "credentials > address"
-	running sync.WaitGroup
-}
-
-func newTestProxy(t *testing.T) *testProxy {
-	m := &testProxy{}
-	t.Cleanup(m.running.Wait)
-	return m
-}
-
-// tunnel connects a client to a server until one of them closes.
-func (m *testProxy) tunnel(client net.Conn, from io.Reader, credentials, addr string, confirmation []byte) {
-	defer client.Close()
-	m.mu.Lock()
-	m.tunnels = append(m.tunnels, credentials+" > "+addr)
-	m.mu.Unlock()
-	server, err := net.Dial("tcp", addr)
-	if err != nil {
-		return // the client sees the end of the connection, and its test fails
-	}
-	defer server.Close()
-	client.Write(confirmation)
-	m.running.Go(func() {
-		io.Copy(server, from)
-		server.Close()
-	})
-	io.Copy(client, server)
-}
-
-// ServeHTTP makes tunnels as an HTTP proxy does.
-func (m *testProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	m.running.Add(1)
-	defer m.running.Done()
-	if r.Method != http.MethodConnect {
-		http.Error(w, "no tunnel was asked for", http.StatusBadRequest)
+// TestNoProxyWithIPv6Zone checks that NO_PROXY does not match the zone of an IPv6
+// address. net/http reads the environment once, so that this needs a process of
+// its own.
+func TestNoProxyWithIPv6Zone(t *testing.T) {
+	if os.Getenv("NO_PROXY") != ".example.com" {
+		out := rerun(t, "TestNoProxyWithIPv6Zone",
+			"HTTP_PROXY=http://proxy.example:3128", "NO_PROXY=.example.com", "http_proxy=", "no_proxy=")
+		require.Contains(t, out, "--- PASS: TestNoProxyWithIPv6Zone")
 		return
 	}
-	r.Header["Authorization"] = r.Header["Proxy-Authorization"]
-	user, password, _ := r.BasicAuth()
-	conn, buffered, err := http.NewResponseController(w).Hijack()
-	if err == nil {
-		m.tunnel(conn, buffered, user+":"+password, r.RequestURI, []byte("HTTP/1.1 200 OK\r\n\r\n"))
+	for server, want := range map[string]string{
+		"ws://other.example/":                "tcp proxy.example:3128",
+		"ws://www.example.com/":              "tcp www.example.com:80",
+		"ws://[fe80::1%25.example.com]/":     "tcp proxy.example:3128",
+		"ws://[fe80::1%25www.example.com]/":  "tcp proxy.example:3128",
+		"ws://[2001:db8::1%25.example.com]/": "tcp proxy.example:3128",
+	} {
+		s := &fakeNetwork{serve: func(net.Conn) {}}
+		d := *DefaultDialer
+		d.NetDialContext = s.dial
+		_, _, err := d.Dial(server, nil)
+		require.Error(t, err)
+		assert.Equal(t, []string{want}, s.dialed(), server)
 	}
 }
 
-// serveSOCKS makes tunnels as a SOCKS5 proxy does: RFC 1928 and RFC 1929.
-func (m *testProxy) serveSOCKS(t *testing.T) net.Listener {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	t.Cleanup(func() { listener.Close() })
-	m.running.Go(func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			m.running.Go(func() {
-				defer conn.Close()
-				m.socks(conn, bufio.NewReader(conn))
-			})
-		}
-	})
-	return listener
-}
-
-func (m *testProxy) socks(conn net.Conn, r *bufio.Reader) {
-	credentials := ":"
-	r.Discard(1) // version
-	if methods := shortString(r); strings.Contains(methods, "\x02") {
-		io.WriteString(conn, "\x05\x02")
-		r.Discard(1)
-		credentials = shortString(r) + ":" + shortString(r)
-		io.WriteString(conn, "\x01\x00")
-	} else {
-		io.WriteString(conn, "\x05\x00")
-	}
-	r.Discard(3) // version, command, reserved
-	host := ""
-	switch kind, _ := r.ReadByte(); kind {
-	case 1:
-		var ip [net.IPv4len]byte
-		io.ReadFull(r, ip[:])
-		host = net.IP(ip[:]).String()
-	case 3:
-		host = shortString(r)
-	}
-	var port [2]byte
-	io.ReadFull(r, port[:])
-	addr := (&net.TCPAddr{IP: net.ParseIP(host), Port: int(binary.BigEndian.Uint16(port[:]))}).String()
-	m.tunnel(conn, r, credentials, addr, []byte("\x05\x00\x00\x01\x7F\x00\x00\x01\x00\x00"))
-}
-
-// shortString reads a string that has its length in a byte before it.
-func shortString(r *bufio.Reader) string {
-	n, _ := r.ReadByte()
-	p := make([]byte, n)
-	io.ReadFull(r, p)
-	return string(p)
-}
-
-// TestDialThroughProxy goes through every kind of proxy to both kinds of
-// servers.
+// TestDialThroughProxy connects through every kind of proxy, to servers with TLS
+// and without.
 func TestDialThroughProxy(t *testing.T) {
 	servers := map[string]func(http.Handler) *httptest.Server{"ws": httptest.NewServer, "wss": httptest.NewTLSServer}
 	proxies := map[string]func(*testing.T, *testProxy) string{
-		"http":   func(t *testing.T, m *testProxy) string { return startedServer(t, httptest.NewServer(m)) },
-		"https":  func(t *testing.T, m *testProxy) string { return startedServer(t, httptest.NewTLSServer(m)) },
+		"http":   func(t *testing.T, m *testProxy) string { return startServer(t, httptest.NewServer(m)) },
+		"https":  func(t *testing.T, m *testProxy) string { return startServer(t, httptest.NewTLSServer(m)) },
 		"socks5": func(t *testing.T, m *testProxy) string { return m.serveSOCKS(t).Addr().String() },
 	}
 	for scheme, serve := range servers {
@@ -140,23 +60,18 @@ func TestDialThroughProxy(t *testing.T) {
 					m := newTestProxy(t)
 					proxy, err := url.Parse(proxyScheme + "://" + userinfo + start(t, m))
 					require.NoError(t, err)
-					testProxied(t, s, m, proxy)
+					dialThroughProxy(t, s, m, proxy)
 				})
 			}
 		}
 	}
 }
 
-// startedServer returns the address of a server that is closed after the test.
-func startedServer(t *testing.T, s *httptest.Server) string {
-	t.Cleanup(s.Close)
-	return s.Listener.Addr().String()
-}
-
-func testProxied(t *testing.T, s *httptest.Server, m *testProxy, proxy *url.URL) {
+// dialThroughProxy dials s through a proxy and checks the connection.
+func dialThroughProxy(t *testing.T, s *httptest.Server, m *testProxy, proxy *url.URL) {
 	var asked []string
 	d := &Dialer{
-		TLSClientConfig: trusting(httptestTLS(t)),
+		TLSClientConfig: clientTLSConfig(newTLSServer(t)),
 		Proxy: func(r *http.Request) (*url.URL, error) {
 			asked = append(asked, r.URL.String())
 			return proxy, nil
@@ -169,7 +84,7 @@ func testProxied(t *testing.T, s *httptest.Server, m *testProxy, proxy *url.URL)
 	assert.Equal(t, []string{s.URL + "/chat"}, asked)
 	assert.Equal(t, "ws"+strings.TrimPrefix(s.URL, "http")+"/chat", c.URL())
 	assert.Equal(t, proxy.Host, c.RemoteAddr().String())
-	expectEcho(t, c)
+	requireEcho(t, c)
 	credentials := ":"
 	if proxy.User != nil {
 		credentials = "user:s:cret"
@@ -177,20 +92,12 @@ func testProxied(t *testing.T, s *httptest.Server, m *testProxy, proxy *url.URL)
 	assert.Equal(t, []string{credentials + " > " + s.Listener.Addr().String()}, m.tunnels)
 }
 
-// httptestTLS returns any server of httptest's with TLS: they have one
-// certificate in common.
-func httptestTLS(t *testing.T) *httptest.Server {
-	s := httptest.NewTLSServer(nil)
-	t.Cleanup(s.Close)
-	return s
-}
-
-// TestEarlyBytesBehindProxy: what a server sends with its answer is not lost
-// in a tunnel.
+// TestEarlyBytesBehindProxy checks that frames that a server sends with its
+// response arrive through a tunnel.
 func TestEarlyBytesBehindProxy(t *testing.T) {
 	b := newEarlyServer(t, "ws")
 	m := newTestProxy(t)
-	proxy := &url.URL{Scheme: "http", Host: startedServer(t, httptest.NewServer(m))}
+	proxy := &url.URL{Scheme: "http", Host: startServer(t, httptest.NewServer(m))}
 	for name, messages := range earlyMessages {
 		t.Run(name, func(t *testing.T) {
 			early, rest := earlyFrames(messages, false, 3)
@@ -204,8 +111,8 @@ func TestEarlyBytesBehindProxy(t *testing.T) {
 	}
 }
 
-// TestProxyAddress: what is dialed to reach a proxy, and that a server is
-// never dialed past it.
+// TestProxyAddress checks the addresses that are dialed for proxies, and that the
+// server is not dialed directly.
 func TestProxyAddress(t *testing.T) {
 	for proxy, want := range map[string]string{
 		"http://proxy.example":        "proxy.example:80",
@@ -235,15 +142,15 @@ func TestProxyAddress(t *testing.T) {
 	}
 }
 
-// TestProxyRequest: what an HTTP proxy is sent for a ws URL.
+// TestProxyRequest checks the request to an HTTP proxy for a ws URL.
 func TestProxyRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		proxy := &url.URL{Scheme: "http", Host: "proxy.example", User: url.UserPassword("user", "secret")}
 		s := &fakeNetwork{}
 		s.serve = func(conn net.Conn) {
-			// RFC 9110, Section 9.3.6: any 2xx, and its Content-Length means nothing.
+			// RFC 9110, Section 9.3.6: any 2xx opens the tunnel, and Content-Length is ignored.
 			s.answer(conn, func(*http.Request) string { return "HTTP/1.1 204 Fine\r\nContent-Length: 5\r\n\r\n" })
-			s.answerOne(conn, acceptHandshake) // the server's turn
+			s.answerOne(conn, acceptHandshake) // as the server
 		}
 		c, _, err := (&Dialer{NetDialContext: s.dial, Proxy: http.ProxyURL(proxy)}).Dial("ws://[::1]/chat", http.Header{"Cookie": {"secret=1"}})
 		require.NoError(t, err)
@@ -255,15 +162,16 @@ func TestProxyRequest(t *testing.T) {
 		assert.Equal(t, "[::1]:80", r.RequestURI)
 		assert.Equal(t, "[::1]:80", r.Host)
 		assert.Equal(t, "Basic dXNlcjpzZWNyZXQ=", r.Header.Get("Proxy-Authorization"))
-		assert.Empty(t, r.Header["Cookie"], "that is for the server")
+		assert.Empty(t, r.Header["Cookie"], "only for the server")
 		r = parseRequest(t, s.requests[1])
 		assert.Equal(t, "/chat", r.RequestURI)
-		assert.Empty(t, r.Header["Proxy-Authorization"], "that is for the proxy")
+		assert.Empty(t, r.Header["Proxy-Authorization"], "only for the proxy")
 	})
 }
 
-// TestProxyFails: what is no tunnel. A status is reported in the same words for
-// both kinds of URLs; what is no HTTP net/http reports for wss, and says less.
+// TestProxyFails has proxies that open no tunnel. The error for a status is the
+// same for ws and wss. The error for a malformed response is net/http's for wss,
+// which says less.
 func TestProxyFails(t *testing.T) {
 	const answered = "proxyconnect tcp: proxy proxy.example:3128 answered "
 	for _, test := range []struct{ name, answer, reason, wssReason string }{
@@ -283,23 +191,23 @@ func TestProxyFails(t *testing.T) {
 		}
 		for server, reason := range map[string]string{"ws://example.com/": test.reason, "wss://example.com/": test.wssReason} {
 			t.Run(test.name+" "+server, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { testProxyFails(t, server, test.answer, reason) })
+				synctest.Test(t, func(t *testing.T) { expectProxyError(t, server, test.answer, reason) })
 			})
 		}
 	}
-	// Over TLS it is TLS that notices.
+	// Over TLS, the TLS handshake fails.
 	for _, behind := range []string{"H", "HTTP/1.1 101 "} {
 		t.Run("bytes behind the answer "+behind, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				testProxyFails(t, "ws://example.com/", "HTTP/1.1 200 OK\r\n\r\n"+behind, "proxyconnect tcp: proxy sent data after its response")
+				expectProxyError(t, "ws://example.com/", "HTTP/1.1 200 OK\r\n\r\n"+behind, "proxyconnect tcp: proxy sent data after its response")
 			})
 		})
 	}
 }
 
-// testProxyFails dials through a proxy that answers CONNECT, and expects an
+// expectProxyError dials through a proxy that answers CONNECT, and expects an
 // error that says reason.
-func testProxyFails(t *testing.T, server, answer, reason string) {
+func expectProxyError(t *testing.T, server, answer, reason string) {
 	s := newFakeNetwork(func(*http.Request) string { return answer })
 	proxy := &url.URL{Scheme: "http", Host: "proxy.example:3128", User: url.UserPassword("user", "secret")}
 	c, resp, err := (&Dialer{NetDialContext: s.dial, Proxy: http.ProxyURL(proxy)}).Dial(server, nil)
@@ -327,7 +235,7 @@ func TestUntrustedProxy(t *testing.T) {
 				c, resp, err := (&Dialer{NetDialContext: s.dial, Proxy: http.ProxyURL(proxy)}).Dial(server, nil)
 				var failed *tls.CertificateVerificationError
 				require.ErrorAs(t, err, &failed)
-				assert.Contains(t, err.Error(), "proxyconnect", "which of the two is not trusted")
+				assert.Contains(t, err.Error(), "proxyconnect", "the error says that it is the proxy's certificate")
 				assert.Nil(t, c)
 				assert.Nil(t, resp)
 				s.open.Wait()
@@ -336,9 +244,9 @@ func TestUntrustedProxy(t *testing.T) {
 	}
 }
 
-// TestProxyIsSpokenToInHTTP1: also by one who could do HTTP/2. The TLS
-// configuration stays as it is.
-func TestProxyIsSpokenToInHTTP1(t *testing.T) {
+// TestProxyUsesHTTP1 checks that a proxy is not offered HTTP/2 even if it
+// supports it. The TLS configuration is not changed.
+func TestProxyUsesHTTP1(t *testing.T) {
 	for name, serve := range map[string]func(http.Handler) *httptest.Server{"ws": httptest.NewServer, "wss": httptest.NewTLSServer} {
 		t.Run(name, func(t *testing.T) {
 			s := serve(newTestHandler(t))
@@ -347,13 +255,13 @@ func TestProxyIsSpokenToInHTTP1(t *testing.T) {
 			proxy.EnableHTTP2 = true
 			proxy.StartTLS()
 			t.Cleanup(proxy.Close)
-			config := trusting(proxy)
+			config := clientTLSConfig(proxy)
 			config.NextProtos = []string{"h2", "http/1.1"}
 			d := &Dialer{TLSClientConfig: config, Proxy: http.ProxyURL(&url.URL{Scheme: "https", Host: proxy.Listener.Addr().String()})}
 			c, _, err := d.Dial(s.URL, nil)
 			require.NoError(t, err)
 			defer c.Close()
-			expectEcho(t, c)
+			requireEcho(t, c)
 			assert.Empty(t, config.ServerName)
 			assert.Equal(t, []string{"h2", "http/1.1"}, config.NextProtos)
 		})
@@ -361,7 +269,7 @@ func TestProxyIsSpokenToInHTTP1(t *testing.T) {
 }
 
 func TestProxyFunctionFails(t *testing.T) {
-	cause := errors.New("no idea")
+	cause := errors.New("no proxy found")
 	s := newFakeNetwork(acceptHandshake)
 	d := &Dialer{NetDialContext: s.dial, Proxy: func(*http.Request) (*url.URL, error) { return nil, cause }}
 	c, resp, err := d.Dial("ws://example.com/", nil)
@@ -371,15 +279,16 @@ func TestProxyFunctionFails(t *testing.T) {
 	assert.Empty(t, s.dialed())
 }
 
-func TestProxyFunctionWantsNone(t *testing.T) {
+func TestProxyFunctionReturnsNil(t *testing.T) {
 	d := &Dialer{Proxy: func(*http.Request) (*url.URL, error) { return nil, nil }}
 	c, _, err := d.Dial(newTestHandler(t).listen(t).URL, nil)
 	require.NoError(t, err)
 	defer c.Close()
-	expectEcho(t, c)
+	requireEcho(t, c)
 }
 
-// TestUnknownProxyScheme: nothing is sent to what is no proxy.
+// TestUnknownProxyScheme checks that nothing is dialed for a proxy of an unknown
+// kind.
 func TestUnknownProxyScheme(t *testing.T) {
 	for _, scheme := range []string{"", "gopher", "socks4", "ws"} {
 		for _, server := range []string{"ws://example.com/", "wss://example.com/"} {

@@ -2,148 +2,65 @@ package websocket
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/tls"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/textproto"
-	"os"
-	"path/filepath"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-// testTimeout bounds what a test waits for on a real socket.
-const testTimeout = 20 * time.Second
-
-// A testHandler is an http.Handler that upgrades every request.
-type testHandler struct {
-	Upgrader
-	header   http.Header                                   // added to the answer
-	wrap     func(http.ResponseWriter) http.ResponseWriter // a middleware
-	serve    func(*Conn)                                   // nil: what comes is sent back
-	outcomes chan error                                    // of each Upgrade
-	hijacks  atomic.Int32
-	running  sync.WaitGroup
-}
-
-// newTestHandler returns a handler that the test waits for at its end.
-func newTestHandler(t *testing.T) *testHandler {
-	d := &testHandler{outcomes: make(chan error, 100)}
-	t.Cleanup(d.running.Wait)
-	return d
-}
-
-func (d *testHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	d.running.Add(1)
-	defer d.running.Done()
-	w = hijackCounter{w, &d.hijacks}
-	if d.wrap != nil {
-		w = d.wrap(w)
-	}
-	c, err := d.Upgrade(w, r, d.header)
-	d.outcomes <- err
-	if err != nil {
-		return
-	}
-	defer c.Close()
-	if d.serve != nil {
-		d.serve(c)
-		return
-	}
-	for {
-		kind, p, err := c.ReadMessage()
-		if err != nil || c.WriteMessage(kind, p) != nil {
-			return
-		}
-	}
-}
-
-// listen serves the handler on a port of the loopback interface.
-func (d *testHandler) listen(t *testing.T) *httptest.Server {
-	s := httptest.NewServer(d)
-	t.Cleanup(s.Close)
-	return s
-}
-
-// A hijackCounter counts the hijackings of what it wraps.
-type hijackCounter struct {
-	http.ResponseWriter
-	count *atomic.Int32
-}
-
-func (w hijackCounter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	w.count.Add(1)
-	return http.NewResponseController(w.ResponseWriter).Hijack()
-}
-
-// An unwrapper is what a middleware of today puts around a ResponseWriter.
-type unwrapper struct{ http.ResponseWriter }
-
-func (w unwrapper) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// An opaqueWriter is what a careless middleware puts around one.
-type opaqueWriter struct{ http.ResponseWriter }
-
-// dialAndSend opens a connection to a server, over TLS if config is not nil, and
-// sends text.
-func dialAndSend(t *testing.T, addr net.Addr, config *tls.Config, text string) net.Conn {
-	conn, err := net.Dial(addr.Network(), addr.String())
-	require.NoError(t, err)
-	t.Cleanup(func() { conn.Close() })
-	if config != nil {
-		config.ServerName = "example.com"
-		conn = tls.Client(conn, config)
-	}
-	require.NoError(t, conn.SetDeadline(time.Now().Add(testTimeout)))
-	_, err = io.WriteString(conn, text)
-	require.NoError(t, err)
-	return conn
-}
-
-// A rawResponse is a response as it came over the wire: http.Response hides the
-// Connection header.
-type rawResponse struct {
-	status int
-	header http.Header
-	body   string
-}
-
-// rawExchange sends text to a server and returns the answer, behind which the
-// server has to close.
-func rawExchange(t *testing.T, addr net.Addr, text string) rawResponse {
-	all, err := io.ReadAll(dialAndSend(t, addr, nil, text))
-	require.NoError(t, err)
-	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(all)), nil)
-	require.NoError(t, err)
-	head := textproto.NewReader(bufio.NewReader(bytes.NewReader(all)))
-	_, err = head.ReadLine()
-	require.NoError(t, err)
-	header, err := head.ReadMIMEHeader()
-	require.NoError(t, err)
-	body, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	return rawResponse{resp.StatusCode, http.Header(header), string(body)}
-}
-
-// expectEcho sends messages over a connection to a testHandler and gets them back.
-func expectEcho(t *testing.T, c *Conn) {
-	t.Helper()
-	require.NoError(t, c.SetReadDeadline(time.Now().Add(testTimeout)))
-	for _, size := range []int{0, 5, 70_000} {
-		require.NoError(t, c.WriteMessage(TextMessage, []byte(long[:size])))
-		kind, p, err := c.ReadMessage()
-		require.NoError(t, err)
-		require.Equal(t, TextMessage, kind)
-		require.Equal(t, long[:size], string(p))
+// TestServerRefusesMalformedRequests checks what net/http refuses together with
+// what this package refuses. The connection is closed after every refusal, so
+// that no part of a body is taken for another request.
+func TestServerRefusesMalformedRequests(t *testing.T) {
+	for _, test := range []struct {
+		requestEdit
+		status int
+	}{
+		{requestEdit{"no Host", "Host: example.com\r\n", ""}, 400},
+		{addHeader("two Hosts", "Host: example.org"), 400},
+		{addHeader("Host repeated", "Host: example.com"), 400},
+		{requestEdit{"space in the Host", "example.com", "example.com injected"}, 400},
+		{requestEdit{"NUL in the Host", "example.com", "example\x00.com"}, 400},
+		{addHeader("space before the colon", "Origin : http://example.com"), 400},
+		{addHeader("folded line", "Origin: http://example.com\r\n injected"), 403}, // net/http joins the lines
+		{requestEdit{"HTTP/1.0 with Keep-Alive", "HTTP/1.1\r\n", "HTTP/1.0\r\nKeep-Alive: timeout=5\r\n"}, 400},
+		{requestEdit{"HTTP/2.0 as text", "HTTP/1.1", "HTTP/2.0"}, 505},
+		{requestEdit{"no path", "GET /chat?room=1 ", "GET "}, 400},
+		{addHeader("Content-Length", "Content-Length: 1"), 400},
+		{addHeader("huge Content-Length", "Content-Length: 9223372036854775807"), 400},
+		{addHeader("negative Content-Length", "Content-Length: -1"), 400},
+		{addHeader("two Content-Lengths", "Content-Length: 0\r\nContent-Length: 5"), 400},
+		{addHeader("Transfer-Encoding", "Transfer-Encoding: chunked"), 400},
+		{addHeader("both", "Transfer-Encoding: chunked\r\nContent-Length: 0"), 400},
+		{addHeader("unknown Transfer-Encoding", "Transfer-Encoding: gzip"), 501},
+		{addHeader("Transfer-Encoding in a list", "Transfer-Encoding: chunked, identity"), 501},
+		{addHeader("extensions malformed", "Sec-WebSocket-Extensions: permessage-deflate;"), 400},
+		{addHeader("too many extensions", "Sec-WebSocket-Extensions: "+strings.Repeat("a,", maxExtensions+1)), 400},
+		{addHeader("too many parameters", "Sec-WebSocket-Extensions: a"+strings.Repeat(";b", maxExtensions+1)), 400},
+		{addHeader("null", "Origin: null"), 403},
+		{addHeader("userinfo", "Origin: http://example.com@evil.org"), 403},
+		{addHeader("userinfo of this host", "Origin: http://user@example.com"), 403},
+		{addHeader("suffix", "Origin: http://notexample.com"), 403},
+		{addHeader("prefix", "Origin: http://example.com.evil.org"), 403},
+		{addHeader("another port", "Origin: http://example.com:8080"), 403},
+		{addHeader("two Origins", "Origin: http://example.com\r\nOrigin: http://evil.org"), 403},
+		{addHeader("empty Origin", "Origin:"), 403},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d := newTestHandler(t)
+			d.EnableCompression = true
+			smuggled := strings.Replace(sampleRequest, "/chat?room=1", "/smuggled", 1)
+			answer := rawExchange(t, d.listen(t).Listener.Addr(), test.text(t)+smuggled)
+			require.Equal(t, test.status, answer.status, answer.body)
+			assert.Equal(t, "close", answer.header["Connection"][0])
+			assert.NotContains(t, answer.body, "101 Switching")
+			assert.Zero(t, d.hijacks.Load())
+		})
 	}
 }
 
@@ -153,7 +70,7 @@ func TestUpgradeRefuses(t *testing.T) {
 			d := newTestHandler(t)
 			answer := rawExchange(t, d.listen(t).Listener.Addr(), test.text(t))
 			assert.Equal(t, test.status, answer.status)
-			err := <-d.outcomes
+			err := <-d.upgradeErrors
 			var refused HandshakeError
 			require.ErrorAs(t, err, &refused)
 			assert.Equal(t, test.status, refused.Status())
@@ -181,9 +98,9 @@ func TestUpgradeAccepts(t *testing.T) {
 	for _, test := range acceptedRequests {
 		t.Run(test.name, func(t *testing.T) {
 			d := newTestHandler(t)
-			d.serve = func(*Conn) {}
+			d.handle = func(*Conn) {}
 			answer := rawExchange(t, d.listen(t).Listener.Addr(), test.text(t))
-			require.NoError(t, <-d.outcomes)
+			require.NoError(t, <-d.upgradeErrors)
 			assert.Equal(t, 101, answer.status)
 			key := parseRequest(t, test.text(t)).Header.Get("Sec-WebSocket-Key")
 			assert.Equal(t, http.Header{
@@ -209,18 +126,18 @@ func TestUpgradeRefusesOrigin(t *testing.T) {
 		{"another host", "http://evil.org", nil, 403},
 		{"null", "null", nil, 403},
 		{"repeated", "http://example.com\r\nOrigin: http://example.com", nil, 403},
-		{"another host, welcome", "http://evil.org", yes, 101},
-		{"same host, not welcome", "http://example.com", no, 403},
+		{"another host that CheckOrigin allows", "http://evil.org", yes, 101},
+		{"same host that CheckOrigin refuses", "http://example.com", no, 403},
 		{"none", "", no, 403},
 		{"long, with escapes", "http://" + strings.Repeat("\u00fc\u2028", 1000), nil, 403},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			d := newTestHandler(t)
 			d.CheckOrigin = test.check
-			d.serve = func(*Conn) {}
-			answer := rawExchange(t, d.listen(t).Listener.Addr(), addedLine("", "Origin: "+test.origin).text(t))
+			d.handle = func(*Conn) {}
+			answer := rawExchange(t, d.listen(t).Listener.Addr(), addHeader("", "Origin: "+test.origin).text(t))
 			require.Equal(t, test.status, answer.status)
-			err := <-d.outcomes
+			err := <-d.upgradeErrors
 			if test.status == 101 {
 				require.NoError(t, err)
 				return
@@ -243,7 +160,8 @@ func TestUpgradeRefusesOrigin(t *testing.T) {
 	}
 }
 
-// TestUpgradeAsksCheckOriginLast: a CheckOrigin sees handshakes alone.
+// TestUpgradeAsksCheckOriginLast checks that CheckOrigin is called for valid
+// handshakes only.
 func TestUpgradeAsksCheckOriginLast(t *testing.T) {
 	for _, test := range refusedRequests {
 		asked := 0
@@ -264,118 +182,11 @@ func TestUpgradeRefusesResponseHeader(t *testing.T) {
 			assert.Equal(t, []string{"close"}, answer.header["Connection"])
 			assert.Empty(t, answer.header.Values("Set-Cookie"))
 			var refused HandshakeError
-			require.ErrorAs(t, <-d.outcomes, &refused)
+			require.ErrorAs(t, <-d.upgradeErrors, &refused)
 			assert.Equal(t, 500, refused.Status())
 			assert.Zero(t, d.hijacks.Load())
 		})
 	}
-}
-
-// TestUpgradeOverHTTP2 refuses what HTTP/2 has no Upgrade for, with an answer
-// that HTTP/2 allows.
-func TestUpgradeOverHTTP2(t *testing.T) {
-	d := newTestHandler(t)
-	s := httptest.NewUnstartedServer(d)
-	s.EnableHTTP2 = true
-	s.StartTLS()
-	t.Cleanup(s.Close)
-	resp, err := s.Client().Get(s.URL)
-	require.NoError(t, err)
-	require.NoError(t, resp.Body.Close())
-	assert.Equal(t, 2, resp.ProtoMajor)
-	assert.Equal(t, http.StatusUpgradeRequired, resp.StatusCode)
-	// RFC 9113, Section 8.2.2: fields of the connection must not be there.
-	assert.Empty(t, resp.Header.Values("Upgrade"))
-	assert.Empty(t, resp.Header.Values("Connection"))
-	require.Error(t, <-d.outcomes)
-}
-
-// TestUpgradeEverywhere does a handshake and sends messages wherever net/http
-// serves HTTP/1.1.
-func TestUpgradeEverywhere(t *testing.T) {
-	for _, test := range []struct {
-		name  string
-		start func(t *testing.T, d *testHandler) (*Dialer, string)
-	}{
-		{"plain", func(t *testing.T, d *testHandler) (*Dialer, string) { return &Dialer{}, d.listen(t).URL }},
-		{"middleware", func(t *testing.T, d *testHandler) (*Dialer, string) {
-			d.wrap = func(w http.ResponseWriter) http.ResponseWriter { return unwrapper{unwrapper{w}} }
-			return &Dialer{}, d.listen(t).URL
-		}},
-		{"mux", func(t *testing.T, d *testHandler) (*Dialer, string) {
-			mux := http.NewServeMux()
-			mux.Handle("GET /chat/{room}", d)
-			s := httptest.NewServer(mux)
-			t.Cleanup(s.Close)
-			return &Dialer{}, s.URL + "/chat/1"
-		}},
-		{"TLS", func(t *testing.T, d *testHandler) (*Dialer, string) {
-			s := httptest.NewTLSServer(d)
-			t.Cleanup(s.Close)
-			return &Dialer{TLSClientConfig: trusting(s)}, s.URL
-		}},
-		{"TLS with HTTP/2 enabled", func(t *testing.T, d *testHandler) (*Dialer, string) {
-			s := httptest.NewUnstartedServer(d)
-			s.EnableHTTP2 = true
-			s.StartTLS()
-			t.Cleanup(s.Close)
-			config := trusting(s)
-			config.NextProtos = []string{"h2", "http/1.1"}
-			return &Dialer{TLSClientConfig: config}, s.URL
-		}},
-		{"Unix socket", func(t *testing.T, d *testHandler) (*Dialer, string) {
-			path := listenUnix(t, d)
-			return &Dialer{NetDial: func(string, string) (net.Conn, error) { return net.Dial("unix", path) }}, "ws://localhost/"
-		}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			dialer, url := test.start(t, newTestHandler(t))
-			c, resp, err := dialer.Dial(url, nil)
-			require.NoError(t, err)
-			defer c.Close()
-			assert.Equal(t, 101, resp.StatusCode)
-			expectEcho(t, c)
-		})
-	}
-}
-
-// trusting returns a configuration with which a client trusts s.
-func trusting(s *httptest.Server) *tls.Config {
-	return s.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
-}
-
-// listenUnix serves a handler on a Unix socket and returns the path of that.
-func listenUnix(t *testing.T, d *testHandler) string {
-	// Not t.TempDir, whose names may be longer than a socket's may be.
-	dir, err := os.MkdirTemp("", "ws")
-	require.NoError(t, err)
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	path := filepath.Join(dir, "s")
-	listener, err := net.Listen("unix", path)
-	require.NoError(t, err)
-	startServing(t, &http.Server{Handler: d}, listener)
-	return path
-}
-
-// startServing runs a server until the end of the test.
-func startServing(t *testing.T, s *http.Server, listener net.Listener) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		s.Serve(listener)
-	}()
-	t.Cleanup(func() {
-		s.Close()
-		<-done
-	})
-}
-
-func (h *pipeHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	reader := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(h.early), h.conn), len(h.early)+16)
-	if _, err := reader.Peek(len(h.early)); err != nil {
-		return nil, nil, err
-	}
-	return h.conn, bufio.NewReadWriter(reader, bufio.NewWriter(h.conn)), nil
 }
 
 func TestUpgradeSubprotocols(t *testing.T) {
@@ -389,19 +200,19 @@ func TestUpgradeSubprotocols(t *testing.T) {
 		{"over several lines", "x\r\nSec-WebSocket-Protocol: b", []string{"a", "b"}, nil, "b"},
 		{"none in common", "x, y", []string{"a", "b"}, nil, ""},
 		{"none offered", "", []string{"a"}, nil, ""},
-		{"none spoken", "a", nil, nil, ""},
-		{"the header's", "a, b", nil, http.Header{"Sec-Websocket-Protocol": {"b"}}, "b"},
-		{"the header's, spelt as in the RFC", "a, b", nil, http.Header{"Sec-WebSocket-Protocol": {"b"}}, "b"},
-		{"not the header's", "a, b", []string{"a"}, http.Header{"Sec-Websocket-Protocol": {"b"}}, "a"},
-		{"not the header's when none is in common", "x", []string{}, http.Header{"Sec-Websocket-Protocol": {"x"}}, ""},
+		{"none supported", "a", nil, nil, ""},
+		{"by header", "a, b", nil, http.Header{"Sec-Websocket-Protocol": {"b"}}, "b"},
+		{"by header, spelled as in the RFC", "a, b", nil, http.Header{"Sec-WebSocket-Protocol": {"b"}}, "b"},
+		{"Subprotocols before the header", "a, b", []string{"a"}, http.Header{"Sec-Websocket-Protocol": {"b"}}, "a"},
+		{"no Subprotocols before the header", "x", []string{}, http.Header{"Sec-Websocket-Protocol": {"x"}}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			d := newTestHandler(t)
 			d.Subprotocols, d.header = test.server, test.header
 			chosen := make(chan string, 1)
-			d.serve = func(c *Conn) { chosen <- c.Subprotocol() }
-			answer := rawExchange(t, d.listen(t).Listener.Addr(), addedLine("", "Sec-WebSocket-Protocol: "+test.offered).text(t))
-			require.NoError(t, <-d.outcomes)
+			d.handle = func(c *Conn) { chosen <- c.Subprotocol() }
+			answer := rawExchange(t, d.listen(t).Listener.Addr(), addHeader("", "Sec-WebSocket-Protocol: "+test.offered).text(t))
+			require.NoError(t, <-d.upgradeErrors)
 			assert.Equal(t, test.want, <-chosen)
 			var want []string
 			if test.want != "" {
@@ -415,7 +226,7 @@ func TestUpgradeSubprotocols(t *testing.T) {
 func TestUpgradeAddsResponseHeader(t *testing.T) {
 	d := newTestHandler(t)
 	d.header = http.Header{"Set-Cookie": {"a=b", "c=d"}, "x-lower": {"y"}}
-	d.serve = func(*Conn) {}
+	d.handle = func(*Conn) {}
 	answer := rawExchange(t, d.listen(t).Listener.Addr(), sampleRequest)
 	assert.Equal(t, []string{"a=b", "c=d"}, answer.header["Set-Cookie"])
 	assert.Equal(t, "y", answer.header.Get("X-Lower"))
@@ -436,7 +247,7 @@ func TestUpgradeErrorHook(t *testing.T) {
 		_, err := u.Upgrade(w, parseRequest(t, test.text(t)), nil)
 		require.Equal(t, []call{{test.status, err}}, calls, test.name)
 		assert.Equal(t, http.StatusTeapot, w.Code)
-		assert.Empty(t, w.Body.String(), "the answer is the hook's")
+		assert.Empty(t, w.Body.String(), "the hook writes the response")
 		assert.Contains(t, w.Header().Get("Connection"), "close")
 		assert.Equal(t, test.status == 405, w.Header().Get("Allow") == "GET")
 		assert.Equal(t, test.status == 426, w.Header().Get("Upgrade") == "websocket")
@@ -445,10 +256,10 @@ func TestUpgradeErrorHook(t *testing.T) {
 
 func TestUpgradeFunction(t *testing.T) {
 	header := http.Header{"Sec-Websocket-Protocol": {"chat"}, "X": {"y"}}
-	r := parseRequest(t, addedLine("", "Origin: http://evil.org").text(t))
+	r := parseRequest(t, addHeader("", "Origin: http://evil.org").text(t))
 	w, remote := newPipeHijacker(0, nil)
 	c, err := Upgrade(w, r, header, 1, 1)
-	require.NoError(t, err, "the origin is the caller's to check")
+	require.NoError(t, err, "the caller has to check the origin")
 	assert.Equal(t, "chat", c.Subprotocol())
 	require.NoError(t, c.Close())
 	resp, err := http.ReadResponse(bufio.NewReader(remote), nil)
@@ -460,5 +271,78 @@ func TestUpgradeFunction(t *testing.T) {
 	_, err = Upgrade(recorder, parseRequest(t, requestEdit{"", ": 13", ": 8"}.text(t)), nil, 0, 0)
 	var refused HandshakeError
 	require.ErrorAs(t, err, &refused)
-	assert.Empty(t, recorder.Body.String(), "the answer is the caller's")
+	assert.Empty(t, recorder.Body.String(), "the caller writes the response")
+}
+
+// TestServerConnAccessors checks the addresses, the URL and the state of a
+// server's connection.
+func TestServerConnAccessors(t *testing.T) {
+	for name, test := range map[string]struct {
+		start func(http.Handler) *httptest.Server
+		url   string
+	}{
+		"plain": {httptest.NewServer, "ws://example.com/chat%2F1?room=1"},
+		"TLS":   {httptest.NewTLSServer, "wss://example.com/chat%2F1?room=1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newTestHandler(t)
+			conns := make(chan *Conn, 1)
+			d.handle = func(c *Conn) {
+				conns <- c
+				c.ReadMessage()
+			}
+			s := test.start(d)
+			t.Cleanup(s.Close)
+			client, _, err := (&Dialer{TLSClientConfig: clientTLSConfig(s)}).Dial(s.URL+"/chat%2F1?room=1", http.Header{"Host": {"example.com"}})
+			require.NoError(t, err)
+			defer client.Close()
+			c := <-conns
+			assert.Equal(t, test.url, c.URL())
+			assert.Equal(t, "", c.Subprotocol())
+			assert.Equal(t, "", c.Extensions())
+			assert.Equal(t, StateOpen, c.State())
+			assert.Equal(t, client.LocalAddr().String(), c.RemoteAddr().String())
+			assert.Equal(t, s.Listener.Addr().String(), c.LocalAddr().String())
+			assert.Equal(t, c.NetConn(), c.UnderlyingConn())
+			if name == "TLS" {
+				assert.IsType(t, &tls.Conn{}, c.NetConn())
+			} else {
+				assert.IsType(t, &net.TCPConn{}, c.NetConn())
+			}
+		})
+	}
+}
+
+// TestRequestedURL checks Conn.URL of a server for all forms of request targets.
+func TestRequestedURL(t *testing.T) {
+	for target, want := range map[string]string{
+		"/":                                "ws://example.com/",
+		"/chat%2F1?room=1&x=%23":           "ws://example.com/chat%2F1?room=1&x=%23",
+		"http://example.org/chat?room=1":   "ws://example.org/chat?room=1",
+		"http://example.org:8080":          "ws://example.org:8080/",
+		"https://user@example.org/a%2Fb?c": "ws://example.org/a%2Fb?c",
+		"/a#b":                             "ws://example.com/a%23b",
+		"/a?b#c":                           "ws://example.com/a?b%23c",
+		"//other.example/":                 "ws://example.com//other.example/",
+	} {
+		text := strings.Replace(sampleRequest, "/chat?room=1", target, 1)
+		d := newTestHandler(t)
+		urls := make(chan string, 1)
+		d.handle = func(c *Conn) { urls <- c.URL() }
+		answer := rawExchange(t, d.listen(t).Listener.Addr(), text)
+		require.Equal(t, 101, answer.status, target)
+		got := <-urls
+		assert.Equal(t, want, got, target)
+		_, err := parseURL(got)
+		assert.NoError(t, err, "it can be dialed")
+	}
+}
+
+// TestDeprecatedUpgradeWritesNoError checks that the response to a request that
+// is refused is left to the caller.
+func TestDeprecatedUpgradeWritesNoError(t *testing.T) {
+	w := httptest.NewRecorder()
+	_, err := Upgrade(w, httptest.NewRequest("POST", "/", nil), nil, 0, 0)
+	require.Error(t, err)
+	require.Empty(t, w.Header())
 }

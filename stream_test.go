@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"context"
 	"io"
 	"net"
 	"os"
@@ -14,6 +15,25 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
+// TestStreamCloseDuringShutdown checks that the closing handshake is completed if
+// the stream is closed during Shutdown.
+func TestStreamCloseDuringShutdown(t *testing.T) {
+	eachMode(t, func(t *testing.T, m mode) {
+		c, p := m.connect(t)
+		s := NewStream(c, BinaryMessage)
+		ended := make(chan error)
+		go func() { ended <- c.Shutdown(context.Background(), 1000, "") }()
+		p.expectClose(1000)
+		require.NoError(t, s.Close())
+		time.Sleep(lingerTime / 2) // the peer answers late
+		p.send(p.close(1000, ""))
+		p.conn.Close()
+		require.NoError(t, <-ended)
+		<-c.Done()
+		require.Equal(t, CloseInfo{Code: 1000, WasClean: true}, c.CloseInfo())
+	})
+}
+
 // The tests for implementations of net.Conn, of golang.org/x/net/nettest, are
 // in internal/e2e.
 
@@ -22,15 +42,15 @@ func TestStreamReads(t *testing.T) {
 		eachMode(t, func(t *testing.T, m mode) {
 			c, p := m.connect(t)
 			s := NewStream(c, BinaryMessage)
-			p.closesWhenTold()
+			p.closeAfterConn()
 			p.send(p.text("a"), p.binary(""), p.frame(false, opBinary, "bc"), p.frame(true, opPing, ""),
-				p.frame(true, opContinuation, "d"), p.binary(long), p.close(code, ""))
+				p.frame(true, opContinuation, "d"), p.binary(longText), p.close(code, ""))
 			n, err := s.Read(nil)
 			require.Zero(t, n)
 			require.NoError(t, err)
 			data, err := io.ReadAll(s)
 			require.NoError(t, err)
-			require.Equal(t, "abcd"+long, string(data))
+			require.Equal(t, "abcd"+longText, string(data))
 			_, err = s.Read(make([]byte, 1))
 			require.Equal(t, io.EOF, err)
 			require.NoError(t, s.Close())
@@ -42,7 +62,7 @@ func TestStreamReads(t *testing.T) {
 func TestStreamReadErrors(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
-		p.closesWhenTold()
+		p.closeAfterConn()
 		p.send(p.text("a"), p.close(1011, "oops"))
 		data, err := io.ReadAll(NewStream(c, BinaryMessage))
 		require.Equal(t, "a", string(data))
@@ -74,8 +94,8 @@ func TestStreamReadDeadline(t *testing.T) {
 	})
 }
 
-// TestStreamWrites: what is written while a message is being sent goes out in
-// one, of up to 32 KiB.
+// TestStreamWrites checks that data that is written while a message is being sent is
+// sent in one message, or several of up to 32 KiB.
 func TestStreamWrites(t *testing.T) {
 	for _, kind := range []int{TextMessage, BinaryMessage} {
 		eachMode(t, func(t *testing.T, m mode) {
@@ -89,19 +109,19 @@ func TestStreamWrites(t *testing.T) {
 			n, err = s.Write(nil)
 			require.NoError(t, err)
 			require.Zero(t, n)
-			n, err = s.Write([]byte(long))
+			n, err = s.Write([]byte(longText))
 			require.NoError(t, err)
-			require.Equal(t, len(long), n)
+			require.Equal(t, len(longText), n)
 			require.NoError(t, s.Close())
 			var got strings.Builder
-			for got.Len() < len(long) {
+			for got.Len() < len(longText) {
 				f, err := p.next()
 				require.NoError(t, err)
 				require.Equal(t, opcode(kind), f.opcode)
 				require.LessOrEqual(t, len(f.payload), streamBuffer)
 				got.WriteString(f.payload)
 			}
-			require.Equal(t, long, got.String())
+			require.Equal(t, longText, got.String())
 			p.expectClose(1000)
 			p.conn.Close()
 		})
@@ -112,8 +132,8 @@ func TestStreamWrites(t *testing.T) {
 	require.Equal(t, "websocket websocket", s.LocalAddr().Network()+" "+s.RemoteAddr().String())
 }
 
-// TestStreamWriteDeadline: it cuts nothing that has begun, and what it said to
-// have written arrives.
+// TestStreamWriteDeadline checks that a deadline does not end the connection, and
+// that the bytes that Write has counted arrive.
 func TestStreamWriteDeadline(t *testing.T) {
 	for _, client := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -122,7 +142,7 @@ func TestStreamWriteDeadline(t *testing.T) {
 			s := NewStream(c, BinaryMessage)
 			start := time.Now()
 			s.SetWriteDeadline(start.Add(time.Second))
-			data := []byte(long + long)
+			data := []byte(longText + longText)
 			written, err := s.Write(data)
 			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 			require.Equal(t, time.Second, time.Since(start))
@@ -150,7 +170,7 @@ func TestStreamWriteDeadline(t *testing.T) {
 	}
 }
 
-// TestStreamWriteErrors come with the next Write.
+// TestStreamWriteErrors checks that the next Write returns an error of the one before.
 func TestStreamWriteErrors(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		c, p := m.connect(t)
@@ -166,8 +186,8 @@ func TestStreamWriteErrors(t *testing.T) {
 	})
 }
 
-// TestStreamClose lets go of the calls under way, and of the connection when
-// the peer has answered or a second later.
+// TestStreamClose checks that Close ends the calls under way, and that the connection
+// ends when the peer has answered or after lingerTime.
 func TestStreamClose(t *testing.T) {
 	for _, answers := range []bool{true, false} {
 		eachMode(t, func(t *testing.T, m mode) {
@@ -208,18 +228,18 @@ func TestStreamClose(t *testing.T) {
 	}
 }
 
-// TestStreamCloseWithAStuckPeer is over in five seconds.
-func TestStreamCloseWithAStuckPeer(t *testing.T) {
+// TestStreamCloseWithBlockedPeer checks that Close returns after streamCloseTime.
+func TestStreamCloseWithBlockedPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := wstest.Pipe(10, wstest.Whole)
 		defer b.Close()
 		c := newConn(a, connConfig{})
 		s := NewStream(c, BinaryMessage)
-		_, err := s.Write([]byte(long[:streamBuffer]))
+		_, err := s.Write([]byte(longText[:streamBuffer]))
 		require.NoError(t, err)
 		written := make(chan error)
 		go func() {
-			_, err := s.Write([]byte(long))
+			_, err := s.Write([]byte(longText))
 			written <- err
 		}()
 		synctest.Wait()

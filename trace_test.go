@@ -18,7 +18,12 @@ import (
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
-// A traceLog writes down what the hooks of its Trace see.
+func withTrace(c *Conn, hooks *Trace) *Conn {
+	c.startTrace(hooks)
+	return c
+}
+
+// A traceLog records the calls of the hooks of its Trace.
 type traceLog struct {
 	mu    sync.Mutex
 	lines []string
@@ -57,7 +62,7 @@ func TestTraceOfFrames(t *testing.T) {
 		defer b.Close()
 		p := &peer{t: t, conn: b, masked: !m.client}
 
-		p.send(p.text("hello"), p.frame(false, opBinary, ""), p.frame(true, opPing, "x"), p.frame(true, opContinuation, long))
+		p.send(p.text("hello"), p.frame(false, opBinary, ""), p.frame(true, opPing, "x"), p.frame(true, opContinuation, longText))
 		for range 2 {
 			_, _, err := c.ReadMessage()
 			require.NoError(t, err)
@@ -65,14 +70,14 @@ func TestTraceOfFrames(t *testing.T) {
 		require.Equal(t, []string{"read {1 5 true false}", "read {2 0 false false}", "read {9 1 true false}", "wrote {10 1 true false}", "read {0 80000 true false}"}, l.take())
 
 		c.WriteMessage(TextMessage, []byte("hello"))
-		c.WriteMessage(BinaryMessage, []byte(long))
+		c.WriteMessage(BinaryMessage, []byte(longText))
 		pm, err := NewPreparedMessage(TextMessage, []byte("prepared"))
 		require.NoError(t, err)
 		c.WritePreparedMessage(pm)
 		w, err := c.NextWriter(BinaryMessage)
 		require.NoError(t, err)
 		room := len(c.write.fragments.room())
-		w.Write([]byte(long[:room]))
+		w.Write([]byte(longText[:room]))
 		w.Write([]byte("rest"))
 		w.Close()
 		require.Equal(t, []string{"wrote {1 5 true false}", "wrote {2 80000 true false}", "wrote {1 8 true false}",
@@ -80,16 +85,16 @@ func TestTraceOfFrames(t *testing.T) {
 
 		p.expect(true, opPong, "x")
 		p.expect(true, opText, "hello")
-		p.expect(true, opBinary, long)
+		p.expect(true, opBinary, longText)
 		p.expect(true, opText, "prepared")
-		p.expect(false, opBinary, long[:room])
+		p.expect(false, opBinary, longText[:room])
 		p.expect(true, opContinuation, "rest")
-		ended := reads(c)
+		ended := readUntilError(c)
 		go func() {
 			payload := p.expectPing()
 			time.Sleep(time.Second)
 			p.send(p.pong(payload), p.pong(payload))
-			p.closesAfter(1000)
+			p.expectCloseThenClose(1000)
 			p.send(p.close(1000, "bye"))
 		}()
 		_, err = c.Ping(t.Context())
@@ -100,11 +105,11 @@ func TestTraceOfFrames(t *testing.T) {
 		synctest.Wait()
 		c.Close()
 		require.Error(t, c.WriteMessage(TextMessage, nil))
-		require.Empty(t, l.take(), "closed once, and nothing written after")
+		require.Empty(t, l.take(), "Closed is called once, and nothing is written after it")
 	})
 }
 
-// TestTraceOfQueuedFrames, which go out together.
+// TestTraceOfQueuedFrames checks the calls for frames that are written together.
 func TestTraceOfQueuedFrames(t *testing.T) {
 	eachMode(t, func(t *testing.T, m mode) {
 		var l traceLog
@@ -124,13 +129,14 @@ func TestTraceOfQueuedFrames(t *testing.T) {
 	})
 }
 
-// TestTraceOfHandshakes and of compressed frames, with real doors.
+// TestTraceOfHandshakes checks the calls for handshakes and for compressed frames, with
+// an Upgrader and a Dialer.
 func TestTraceOfHandshakes(t *testing.T) {
 	var servers, clients traceLog
 	upgrader := Upgrader{Trace: servers.trace(), Compression: &Compression{Threshold: 1}}
-	over := make(chan struct{}, 1)
+	done := make(chan struct{}, 1)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer func() { over <- struct{}{} }()
+		defer func() { done <- struct{}{} }()
 		conn, err := upgrader.Upgrade(w, r, nil)
 		if err != nil {
 			return
@@ -151,7 +157,7 @@ func TestTraceOfHandshakes(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, c.WriteMessage(CloseMessage, nil))
 	c.ReadMessage()
-	<-over
+	<-done
 	lines := servers.take()
 	require.Len(t, lines, 6)
 	require.Equal(t, "handshake true <nil>", lines[0])
@@ -164,13 +170,13 @@ func TestTraceOfHandshakes(t *testing.T) {
 
 	_, _, err = dialer.Dial(server.URL, http.Header{"Origin": {"http://elsewhere.example"}})
 	require.Error(t, err)
-	<-over
+	<-done
 	lines = servers.take()
 	require.Len(t, lines, 1)
 	require.Contains(t, lines[0], "handshake false websocket: the origin ")
 	require.Equal(t, []string{"handshake false " + err.Error()}, clients.take())
 
-	dialer.Proxy = func(*http.Request) (*url.URL, error) { panic("bang") }
+	dialer.Proxy = func(*http.Request) (*url.URL, error) { panic("panic in a callback") }
 	require.Panics(t, func() { dialer.Dial(server.URL, nil) })
 	require.Empty(t, clients.take())
 }
@@ -181,7 +187,7 @@ func TestTraceWithoutHooks(t *testing.T) {
 	c := withTrace(newConn(a, connConfig{}), new(Trace))
 	p := &peer{t: t, conn: b, masked: true}
 	p.send(p.text("hello"), p.frame(true, opPing, "x"))
-	reads(c)
+	readUntilError(c)
 	p.expect(true, opPong, "x")
 	go func() { p.send(p.pong(p.expectPing())) }()
 	_, err := c.Ping(t.Context())
@@ -190,8 +196,7 @@ func TestTraceWithoutHooks(t *testing.T) {
 	new(Trace).handshakeDone(nil, nil, errors.New("x"))
 }
 
-// BenchmarkTrace reads and writes short messages on a stream that costs next
-// to nothing.
+// BenchmarkTrace reads and writes short messages on a stream in memory.
 func BenchmarkTrace(b *testing.B) {
 	frames := 0
 	for name, trace := range map[string]*Trace{
