@@ -90,8 +90,8 @@ func TestStressOverSockets(t *testing.T) {
 func stressSockets(t *testing.T, transport string) (left, right net.Conn) {
 	a, b := socketPair(t)
 	for _, c := range []*net.TCPConn{a, b} {
-		require.NoError(t, c.SetReadBuffer(4<<10))
-		require.NoError(t, c.SetWriteBuffer(4<<10))
+		require.NoError(t, c.SetReadBuffer(16<<10))
+		require.NoError(t, c.SetWriteBuffer(16<<10))
 	}
 	if transport == "tcp" {
 		return a, b
@@ -187,6 +187,9 @@ func (s *stressConn) run(end stressEnd) {
 	s.loop(100, s.stream) // only one goroutine may use NextWriter
 	s.loop(101, func(*rand.Rand, int) error {
 		_, data, err := s.c.ReadMessage()
+		if err != nil {
+			s.c.SetReadDeadline(time.Time{}) // the other goroutines may wait for this one
+		}
 		return s.theirsRead.addMessage(s.t, data, err)
 	})
 	s.loop(102, func(r *rand.Rand, n int) error {
@@ -200,10 +203,12 @@ func (s *stressConn) run(end stressEnd) {
 	if end.clean {
 		timeout = stressTimeout
 	}
-	select {
-	case <-s.c.Done():
-	case <-time.After(timeout):
-		assert.False(s.t, end.clean, "the connection has not ended")
+	for _, c := range []*Conn{s.c, s.other} {
+		select {
+		case <-c.Done():
+		case <-time.After(timeout):
+			assert.False(s.t, end.clean, "the connection has not ended")
+		}
 	}
 	s.c.Close()
 	s.other.Close()
