@@ -96,7 +96,6 @@ func overRoutes(test func(t *testing.T, r route), routes ...[]route) (tests []su
 type options struct {
 	buffer      int // size of all buffers of the sockets; zero for the default
 	compression bool
-	batchWrites bool
 	readLimit   int64
 	queueLimit  int64
 	timeout     time.Duration // WriteTimeout
@@ -169,7 +168,6 @@ func (s *source) serve() {
 	s.upgraded = make(chan *websocket.Conn, 1)
 	upgrader := websocket.Upgrader{
 		EnableCompression: s.options.compression,
-		BatchWrites:       s.options.batchWrites,
 		ReadLimit:         s.options.readLimit,
 		SendQueueLimit:    s.options.queueLimit,
 		WriteTimeout:      s.options.timeout,
@@ -261,7 +259,6 @@ func (s *source) connectClient() (*websocket.Conn, *rawPeer) {
 	}()
 	dialer := websocket.Dialer{
 		EnableCompression: s.options.compression,
-		BatchWrites:       s.options.batchWrites,
 		ReadLimit:         s.options.readLimit,
 		SendQueueLimit:    s.options.queueLimit,
 		WriteTimeout:      s.options.timeout,

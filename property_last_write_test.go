@@ -16,7 +16,7 @@ var lastWrites = []struct {
 	options options
 	write   func(t *testing.T, c *websocket.Conn, p *rawPeer) []string
 }{
-	{"BatchWrites", options{batchWrites: true}, answerTwo},
+	{"WriteMessage", options{}, answerTwo},
 	{"Send beside a reader", options{}, func(t *testing.T, c *websocket.Conn, _ *rawPeer) []string {
 		ended := async(func() error {
 			_, _, err := c.ReadMessage()

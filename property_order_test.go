@@ -171,13 +171,13 @@ func TestCloseFrameFollowsWriters(t *testing.T) {
 	}))
 }
 
-// TestCloseFrameFollowsBatch has BatchWrites queue two answers, because there is a
+// TestCloseFrameFollowsBatch has WriteMessage queue two answers, because there is a
 // third request, and then a close frame written.
 func TestCloseFrameFollowsBatch(t *testing.T) {
 	for _, w := range closeWriters {
 		t.Run(w.name, func(t *testing.T) {
 			eachRoute(t, func(t *testing.T, r route) {
-				s := r.source(t, options{batchWrites: true})
+				s := r.source(t, options{})
 				for range 10 {
 					c, p := s.connect()
 					p.send(p.frame(finText, "1"), p.frame(finText, "2"), p.frame(finText, "3"))
