@@ -40,10 +40,8 @@ func TestNewConn(t *testing.T) {
 		require.Equal(t, websocket.StateOpen, c.State())
 
 		for _, text := range []string{"hello", longText, ""} {
-			go send(t, c, text)
-			receive(t, peer, text)
-			go send(t, peer, text)
-			receive(t, c, text)
+			transfer(t, c, peer, text)
+			transfer(t, peer, c, text)
 		}
 		ended, read := drain(peer), drain(c)
 		_, err := c.Ping(t.Context())
@@ -110,10 +108,8 @@ func TestNewConnWithoutDeadlines(t *testing.T) {
 		a, b := pair()
 		c, peer := v.connectOver(t, a, b, websocket.ConnOptions{})
 		for _, text := range []string{"hello", longText} {
-			go send(t, c, text)
-			receive(t, peer, text)
-			go send(t, peer, text)
-			receive(t, c, text)
+			transfer(t, c, peer, text)
+			transfer(t, peer, c, text)
 		}
 
 		// Reads that end lose nothing.
@@ -127,12 +123,10 @@ func TestNewConnWithoutDeadlines(t *testing.T) {
 		_, _, err = c.ReadMessage()
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 		require.Equal(t, 2*time.Minute, time.Since(start))
-		go send(t, peer, longText)
-		synctest.Wait()
 		_, _, err = c.ReadMessage()
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded, "it has still passed")
 		require.NoError(t, c.SetReadDeadline(time.Time{}))
-		receive(t, c, longText)
+		transfer(t, peer, c, longText)
 
 		// A write that passes its deadline before it begins does nothing.
 		c.SetWriteDeadline(time.Now())
@@ -439,7 +433,7 @@ func TestPipeRoles(t *testing.T) {
 		server, client := websocket.Pipe()
 		defer server.Close()
 		require.Equal(t, websocket.ErrInvalidCloseCode, client.Shutdown(t.Context(), websocket.CloseServiceRestart, ""))
-		go drain(client)
+		drain(client)
 		require.NoError(t, server.Shutdown(t.Context(), websocket.CloseServiceRestart, ""))
 	})
 }

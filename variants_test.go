@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed23105783/websocket"
@@ -142,6 +143,16 @@ func receive(t *testing.T, c *websocket.Conn, want string) {
 	require.NoError(t, err)
 	require.Equal(t, websocket.TextMessage, kind)
 	require.Equal(t, want, string(data))
+}
+
+// transfer sends a text message and receives it at the same time, as streams
+// without a buffer need it.
+func transfer(t *testing.T, from, to *websocket.Conn, text string) {
+	t.Helper()
+	var sent sync.WaitGroup
+	sent.Go(func() { assert.NoError(t, from.WriteMessage(websocket.TextMessage, []byte(text))) })
+	receive(t, to, text)
+	sent.Wait()
 }
 
 // drain reads from a connection until it ends, and returns a channel with the
