@@ -87,6 +87,7 @@ func TestContext(t *testing.T) {
 	for _, test := range endings {
 		t.Run(test.name, func(t *testing.T) {
 			eachVariant(t, func(t *testing.T, v variant) {
+				t.Parallel() // some of them take a second
 				c, peer := v.connect(t, websocket.ConnOptions{SendQueueLimit: 10})
 				before := c.Context()
 				require.NoError(t, before.Err())
@@ -116,6 +117,7 @@ func TestContextAfterTheEnd(t *testing.T) {
 	for _, test := range endings {
 		t.Run(test.name, func(t *testing.T) {
 			eachVariant(t, func(t *testing.T, v variant) {
+				t.Parallel() // some of them take a second
 				c, peer := v.connect(t, websocket.ConnOptions{SendQueueLimit: 10})
 				read := drain(c)
 				test.end(t, c, peer)
