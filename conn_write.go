@@ -245,6 +245,9 @@ func (c *Conn) NextWriterContext(ctx context.Context, messageType int) (io.Write
 
 // Write adds p to the message.
 func (w *connWriter) Write(p []byte) (written int, err error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
 	l := w.limit()
 	for again := true; again; {
 		var n int
@@ -257,6 +260,9 @@ func (w *connWriter) Write(p []byte) (written int, err error) {
 
 // WriteString adds s to the message.
 func (w *connWriter) WriteString(s string) (written int, err error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
 	l := w.limit()
 	for again := true; again; {
 		var n int
@@ -269,6 +275,9 @@ func (w *connWriter) WriteString(s string) (written int, err error) {
 
 // ReadFrom adds what r has until its end to the message.
 func (w *connWriter) ReadFrom(r io.Reader) (read int64, err error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
 	l := w.limit()
 	for again := true; again; {
 		var n int64
@@ -281,6 +290,9 @@ func (w *connWriter) ReadFrom(r io.Reader) (read int64, err error) {
 
 // Close sends the end of the message.
 func (w *connWriter) Close() (err error) {
+	if err := w.ctx.Err(); err != nil {
+		return err
+	}
 	l := w.limit()
 	for again := true; again; {
 		again, err = w.c.retry(w.close(&l), &l)

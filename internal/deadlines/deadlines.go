@@ -3,6 +3,7 @@ package deadlines
 
 import (
 	"io"
+	"net"
 	"os"
 	"sync"
 	"time"
@@ -14,7 +15,8 @@ const readSize = 4 << 10
 // A Stream is a stream with deadlines. A Read that has to wait costs a goroutine,
 // which goes on when the deadline passes and keeps what it reads for the next
 // Read. A Write whose deadline passes closes the stream, since nothing else ends
-// it. There must be one Read and one Write at a time.
+// it; Read then waits for Close, so that whoever writes is the first to know why.
+// There must be one Read and one Write at a time.
 type Stream struct {
 	stream io.ReadWriteCloser
 
@@ -24,9 +26,11 @@ type Stream struct {
 	unread   []byte    // a part of buf
 	err      error     // of the stream, behind unread
 	fetching bool      // a goroutine reads into buf
+	closed   bool
 	read     deadline
 
 	writing bool
+	late    bool // the stream was closed because of the deadline of a Write
 	write   deadline
 }
 
@@ -43,12 +47,15 @@ func (s *Stream) Read(p []byte) (int, error) {
 	defer s.mu.Unlock()
 	for {
 		switch {
+		case s.closed:
+			return 0, net.ErrClosed
 		case s.read.passed:
 			return 0, os.ErrDeadlineExceeded
 		case len(s.unread) > 0:
 			n := copy(p, s.unread)
 			s.unread = s.unread[n:]
 			return n, nil
+		case s.late:
 		case s.err != nil:
 			return 0, s.err
 		case !s.fetching:
@@ -91,11 +98,14 @@ func (s *Stream) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Close closes the stream.
+// Close closes the stream. A Read that waits returns net.ErrClosed, also where
+// Close does not end that of the stream, and so does every later one.
 func (s *Stream) Close() error {
 	s.mu.Lock()
 	s.read.stop()
 	s.write.stop()
+	s.closed = true
+	s.change.Broadcast()
 	s.mu.Unlock()
 	return s.stream.Close()
 }
@@ -109,7 +119,8 @@ func (s *Stream) SetReadDeadline(t time.Time) error {
 // SetWriteDeadline sets the deadline of the Write under way and those to come.
 func (s *Stream) SetWriteDeadline(t time.Time) error {
 	s.set(&s.write, t, func() {
-		if s.writing && s.write.passed {
+		if s.writing && s.write.passed && !s.late {
+			s.late = true
 			go s.stream.Close()
 		}
 	})
