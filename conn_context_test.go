@@ -96,13 +96,13 @@ func TestContext(t *testing.T) {
 
 				read := drain(c)
 				test.end(t, c, peer)
-				err := within(t, "the error of the read", read)
+				err := withTestTimeout(t, "the error of the read", read)
 				require.Equal(t, test.want, err)
 				if err == errOfHandler {
 					require.NoError(t, before.Err(), "this is the end of the reading")
 					c.Close()
 				}
-				within(t, "the end of the context", before.Done())
+				withTestTimeout(t, "the end of the context", before.Done())
 				<-c.Done()
 				require.Equal(t, context.Canceled, before.Err())
 				require.Equal(t, err, context.Cause(before))
@@ -121,11 +121,11 @@ func TestContextAfterTheEnd(t *testing.T) {
 				c, peer := v.connect(t, websocket.ConnOptions{SendQueueLimit: 10})
 				read := drain(c)
 				test.end(t, c, peer)
-				err := within(t, "the error of the read", read)
+				err := withTestTimeout(t, "the error of the read", read)
 				if err == errOfHandler {
 					c.Close()
 				}
-				within(t, "the end", c.Done())
+				withTestTimeout(t, "the end", c.Done())
 				ctx := c.Context()
 				require.Equal(t, context.Canceled, ctx.Err())
 				require.Equal(t, err, context.Cause(ctx))
@@ -223,17 +223,17 @@ func TestConnContext(t *testing.T) {
 				}
 			}))
 			c := dialStarted(t, server, over, http.Header{"User": {"alice"}})
-			ctx := within(t, "the handler", begun)
+			ctx := withTestTimeout(t, "the handler", begun)
 			require.Equal(t, "alice", ctx.conn.Value(userKey{}))
 			require.NoError(t, ctx.conn.Err())
 
 			c.Close()
-			within(t, "the end of the connection's context", ctx.conn.Done())
+			withTestTimeout(t, "the end of the connection's context", ctx.conn.Done())
 			require.True(t, websocket.IsCloseError(context.Cause(ctx.conn), websocket.CloseAbnormalClosure))
 			require.NoError(t, ctx.request.Err(), "the client has left, and the handler has not returned")
 			close(release)
-			within(t, "the return of the handler", returned)
-			within(t, "the end of the request's context", ctx.request.Done())
+			withTestTimeout(t, "the return of the handler", returned)
+			withTestTimeout(t, "the end of the request's context", ctx.request.Done())
 		})
 	}
 }
@@ -248,7 +248,7 @@ func TestContextOfAClient(t *testing.T) {
 			require.NoError(t, ctx.Err())
 			require.Nil(t, ctx.Value(userKey{}))
 			require.NoError(t, c.Shutdown(t.Context(), websocket.CloseNormalClosure, ""))
-			within(t, "the end", ctx.Done())
+			withTestTimeout(t, "the end", ctx.Done())
 			require.Equal(t, &websocket.CloseError{Code: websocket.CloseNormalClosure}, context.Cause(ctx))
 		})
 	}

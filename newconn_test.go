@@ -47,8 +47,8 @@ func TestNewConn(t *testing.T) {
 		_, err := c.Ping(t.Context())
 		require.NoError(t, err)
 		require.NoError(t, c.Shutdown(t.Context(), 4000, "enough"))
-		require.Equal(t, &websocket.CloseError{Code: 4000, Text: "enough"}, within(t, "the peer's end", ended))
-		require.Equal(t, &websocket.CloseError{Code: 4000}, within(t, "the end", read))
+		require.Equal(t, &websocket.CloseError{Code: 4000, Text: "enough"}, withTestTimeout(t, "the peer's end", ended))
+		require.Equal(t, &websocket.CloseError{Code: 4000}, withTestTimeout(t, "the end", read))
 		require.Equal(t, websocket.CloseInfo{Code: 4000, WasClean: true}, c.CloseInfo())
 		require.Equal(t, []bool{v.deflate, v.deflate, v.deflate}, compressed)
 	})
@@ -365,7 +365,7 @@ func TestNewConnOptions(t *testing.T) {
 		_, _, err := c.ReadMessage()
 		require.Equal(t, websocket.ErrReadLimit, err)
 		require.Zero(t, g.Len())
-		require.True(t, websocket.IsCloseError(within(t, "the peer's end", ended), websocket.CloseMessageTooBig))
+		require.True(t, websocket.IsCloseError(withTestTimeout(t, "the peer's end", ended), websocket.CloseMessageTooBig))
 	})
 }
 

@@ -170,15 +170,15 @@ func drain(c *websocket.Conn) <-chan error {
 	return ended
 }
 
-// within calls the test's Fatal if the channel has no value within testTimeout.
-func within[T any](t *testing.T, what string, ch <-chan T) (v T) {
+// withTestTimeout calls the test's Fatal if the channel has no value withTestTimeout testTimeout.
+func withTestTimeout[T any](t *testing.T, what string, ch <-chan T) (v T) {
 	t.Helper()
 	timeout := time.NewTimer(testTimeout)
 	defer timeout.Stop()
 	select {
 	case v = <-ch:
 	case <-timeout.C:
-		t.Fatalf("%s: nothing within %v", what, testTimeout)
+		t.Fatalf("%s: nothing withTestTimeout %v", what, testTimeout)
 	}
 	return v
 }
