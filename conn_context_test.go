@@ -242,7 +242,7 @@ func TestConnContext(t *testing.T) {
 func TestContextOfAClient(t *testing.T) {
 	for _, over := range []string{"TCP", "TLS"} {
 		t.Run(over, func(t *testing.T) {
-			server := httptest.NewUnstartedServer(http.HandlerFunc(echoServer))
+			server := httptest.NewUnstartedServer(echoServer())
 			c := dialStarted(t, server, over, nil)
 			ctx := c.Context()
 			require.NoError(t, ctx.Err())

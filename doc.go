@@ -2,17 +2,12 @@
 // compression (RFC 7692), for servers and clients, on the standard library
 // alone.
 //
-// An [Upgrader] turns an HTTP request into a [Conn], and a [Dialer] dials one.
-// A Conn sends and receives messages, of text or of bytes:
+// An [Upgrader] makes a [Conn] of an HTTP request, and a [Dialer] dials one. A Conn
+// sends and receives messages, of text or of bytes:
 //
 //	var upgrader websocket.Upgrader
 //
-//	func echo(w http.ResponseWriter, r *http.Request) {
-//		conn, err := upgrader.Upgrade(w, r, nil)
-//		if err != nil {
-//			return // the client has been told
-//		}
-//		defer conn.Close()
+//	handler := upgrader.Handler(func(conn *websocket.Conn, r *http.Request) {
 //		for {
 //			kind, message, err := conn.ReadMessage()
 //			if err != nil {
@@ -22,32 +17,33 @@
 //				return
 //			}
 //		}
-//	}
+//	})
 //
 // [Conn.NextReader] and [Conn.NextWriter] do the same piece by piece,
-// [Conn.AppendMessage] without allocating, [Conn.Messages] in a range loop and
-// [Conn.Serve] in the browser's style. [Conn.Send] queues a message and does
-// not wait. A [Group] broadcasts.
+// [Conn.AppendMessage] without allocating, [Conn.Messages] in a range loop, and
+// [Conn.Serve] with callbacks like those of a browser. [Conn.Send] queues a message
+// and does not wait. A [Group] broadcasts. [NewConn] is for streams whose handshake
+// was done elsewhere, and [Pipe] for tests.
 //
 // # Concurrency
 //
-// All methods may be called from any goroutine at any time. Any number of
-// goroutines may write; one reads at a time. Keep one goroutine reading for as
-// long as the connection lives, also where no messages are expected: it is the
-// reader that answers pings and notices the end. [KeepAlive] notices peers
-// that vanish.
+// All methods are safe for concurrent use. Any number of goroutines may write; one
+// reads at a time. Keep one goroutine reading until the connection ends, even if no
+// messages are expected: pings are answered, and the end is noticed, by the read
+// methods. [KeepAlive] notices peers that are gone.
 //
 // # Closing
 //
-// [Conn.Close] ends a connection at once; call it in any case. [Conn.Shutdown]
-// ends it in an orderly way, which takes two close frames, one each way, and
-// [Group.Shutdown] does that for all connections of a server. The end that the
-// peer asks for is answered by the reader.
+// [Conn.Close] ends a connection at once; call it in any case. [Conn.Shutdown] ends
+// it with the closing handshake, a close frame each way, and [Group.Shutdown] does
+// that for all connections of a server. If the peer begins the handshake, the read
+// methods answer.
 //
-// Reads return a [*CloseError] with the code and reason of the peer's close
-// frame, or with [CloseAbnormalClosure] when there was none. A peer that
-// breaks the protocol is a [*ProtocolError], after it has been told so in a
-// close frame. All errors that end a connection match net.ErrClosed.
+// A read then returns a [*CloseError] with the peer's code and reason, or with
+// [CloseAbnormalClosure] if there was no close frame. If the peer breaks the
+// protocol, it is sent a close frame and the read returns a [*ProtocolError]. All
+// errors that end a connection match net.ErrClosed. [Conn.Done], [Conn.CloseInfo]
+// and [Conn.Context] tell of the end too.
 //
 // # Limits
 //

@@ -68,7 +68,7 @@ func ExampleDialer_DialContext() {
 			http.Error(w, "who are you?", http.StatusUnauthorized)
 			return
 		}
-		echoServer(w, r)
+		echoServer().ServeHTTP(w, r)
 	}))
 	defer server.Close()
 
@@ -118,7 +118,7 @@ func ExampleIsWebSocketUpgrade() {
 			fmt.Fprint(w, "a page")
 			return
 		}
-		echoServer(w, r)
+		echoServer().ServeHTTP(w, r)
 	}))
 	defer server.Close()
 

@@ -146,7 +146,7 @@ func ExampleJoinEvents() {
 }
 
 func ExampleTrace() {
-	server := httptest.NewServer(http.HandlerFunc(echoServer))
+	server := httptest.NewServer(echoServer())
 	defer server.Close()
 
 	var sent, received atomic.Int64

@@ -13,24 +13,20 @@ import (
 )
 
 // echoServer is the server that the README shows.
-func echoServer(w http.ResponseWriter, r *http.Request) {
+func echoServer() http.Handler {
 	var upgrader websocket.Upgrader // the zero value: pages of the same origin, messages up to 32 MiB
 
-	conn, err := upgrader.Upgrade(w, r, nil)
-	if err != nil {
-		log.Print(err) // Upgrade has answered with an error status
-		return
-	}
-	defer conn.Close()
-	for {
-		kind, message, err := conn.ReadMessage()
-		if err != nil {
-			return // a *websocket.CloseError if the client has sent a close frame
+	return upgrader.Handler(func(conn *websocket.Conn, r *http.Request) {
+		for {
+			kind, message, err := conn.ReadMessage()
+			if err != nil {
+				return // a *websocket.CloseError if the client has sent a close frame
+			}
+			if err := conn.WriteMessage(kind, message); err != nil {
+				return
+			}
 		}
-		if err := conn.WriteMessage(kind, message); err != nil {
-			return
-		}
-	}
+	})
 }
 
 func ExampleUpgrader() {
@@ -66,7 +62,7 @@ func ExampleUpgrader() {
 }
 
 func ExampleDialer() {
-	server := httptest.NewServer(http.HandlerFunc(echoServer))
+	server := httptest.NewServer(echoServer())
 	defer server.Close()
 
 	conn, _, err := websocket.DefaultDialer.Dial(server.URL, nil) // or ws://…, wss://…
@@ -95,7 +91,7 @@ func ExampleDialer() {
 
 // dialEcho connects to an echo server of its own.
 func dialEcho() (conn *websocket.Conn, stop func()) {
-	server := httptest.NewServer(http.HandlerFunc(echoServer))
+	server := httptest.NewServer(echoServer())
 	conn, _, err := websocket.DefaultDialer.Dial(server.URL, nil)
 	if err != nil {
 		log.Fatal(err)

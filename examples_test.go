@@ -31,6 +31,8 @@ var sharedExamples = map[string]string{
 	"Conn.Subprotocol":          "Upgrader_Upgrade",
 	"Conn.URL":                  "Conn",
 	"Conn.UnderlyingConn":       "Conn_NetConn",
+	"Conn.NextReaderContext":    "Conn_NextWriterContext",
+	"Conn.WriteJSONContext":     "Conn_ReadJSONContext",
 	"Conn.WriteMessage":         "Conn",
 	"Conn.WritePreparedMessage": "PreparedMessage",
 	"Dialer.Dial":               "Dialer",
