@@ -7,7 +7,7 @@
 //
 //	var upgrader websocket.Upgrader
 //
-//	handler := upgrader.Handler(func(conn *websocket.Conn, r *http.Request) {
+//	http.Handle("/ws", upgrader.Handler(func(conn *websocket.Conn, r *http.Request) {
 //		for {
 //			kind, message, err := conn.ReadMessage()
 //			if err != nil {
@@ -17,7 +17,7 @@
 //				return
 //			}
 //		}
-//	})
+//	}))
 //
 // [Conn.NextReader] and [Conn.NextWriter] do the same piece by piece,
 // [Conn.AppendMessage] without allocating, [Conn.Messages] in a range loop, and

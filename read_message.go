@@ -153,8 +153,8 @@ func (m *messageReader) appendRest(dst []byte, start int) ([]byte, error) {
 			}
 			continue
 		}
-		if m.frames.remaining > uint64(math.MaxInt-len(dst)) {
-			return dst, ErrReadLimit // a slice cannot be longer
+		if len(dst) > math.MaxInt/2 {
+			return dst, ErrReadLimit // it cannot grow on 32 bits
 		}
 		dst = m.grow(dst, len(dst)-start)
 		n, err := m.readPayload(dst[len(dst):cap(dst)])
@@ -198,7 +198,7 @@ func (m *messageReader) grow(dst []byte, received int) []byte {
 	if remaining <= uint64(free) || free > 0 && remaining > trustedLength {
 		return dst
 	}
-	room := min(remaining, max(trustedLength, (growth-1)*uint64(received)))
+	room := min(remaining, max(trustedLength, (growth-1)*uint64(received)), math.MaxInt/2)
 	return slices.Grow(dst, int(room))
 }
 
