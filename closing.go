@@ -31,6 +31,7 @@ const (
 	closeSent                   // it has been written as a whole
 	closeReceived               // the peer's close frame has been read
 	closeHandled                // and so has the close handler been called
+	peerSlow                    // the peer was found not to read, and will be told so
 	connectionEnded             // the connection is over; the transport may linger
 )
 
@@ -60,8 +61,14 @@ func (c *closing) receiveClose(e *CloseError) {
 	}
 }
 
-// endReads makes err what reads return from now on, unless they have ended.
-func (c *closing) endReads(err error) { c.reads.CompareAndSwap(nil, &err) }
+// endReads makes err what reads return from now on, unless they have ended. For
+// a peer that was found not to read this is always ErrSlowPeer.
+func (c *closing) endReads(err error) {
+	if c.has(peerSlow) {
+		err = ErrSlowPeer
+	}
+	c.reads.CompareAndSwap(nil, &err)
+}
 
 // endWrites makes err what writes return from now on, unless they have ended.
 func (c *closing) endWrites(err error) { c.writes.CompareAndSwap(nil, &err) }
@@ -101,6 +108,8 @@ func (c *closing) writeError() error {
 		return *err
 	}
 	switch steps := c.steps.Load(); {
+	case steps&peerSlow != 0 && steps&(closeSending|connectionEnded) != 0:
+		return ErrSlowPeer
 	case steps&closeSending != 0:
 		// RFC 6455, Section 5.5.1: "MUST NOT send any more data frames after
 		// sending a Close frame".

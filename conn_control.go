@@ -180,6 +180,10 @@ func (c *Conn) handleClose(payload []byte, handler func(int, string) error) erro
 	if err != nil {
 		return c.readFailed(err)
 	}
+	if c.closing.has(peerSlow) { // the connection is being closed
+		c.closing.endReads(ErrSlowPeer)
+		return ErrSlowPeer
+	}
 	closeError := &CloseError{Code: code, Text: reason}
 	c.closing.receiveClose(closeError)
 	if handler == nil {

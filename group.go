@@ -250,22 +250,25 @@ func sendToSlow(slow []*Conn, pm *PreparedMessage) int {
 	return int(sent.Load())
 }
 
-// closeAsSlow ends a connection whose peer does not read. Its close frame waits
-// for nothing but the frame that is being written, for no longer than lingerTime.
+// closeAsSlow ends a connection whose peer does not read, and returns when the
+// transport is closed. Of several calls the first has an effect. Its close frame
+// waits for nothing but the frame that is being written, for no longer than
+// lingerTime. Reads go on until then: a reader that returned would close the
+// connection.
 func (c *Conn) closeAsSlow() {
-	ctx, cancel := context.WithTimeout(context.Background(), lingerTime)
-	defer cancel()
-	c.closing.endReads(ErrSlowPeer)
-	payload := FormatCloseMessage(CloseTryAgainLater, "")
-	err := c.writeFailed(c.write.frames.write(finBit|firstByte(opClose), payload, &waitLimit{ctx: ctx}))
-	if err != nil {
-		c.abort(ErrSlowPeer)
-		return
+	if c.closing.add(peerSlow) {
+		ctx, cancel := context.WithTimeout(context.Background(), lingerTime)
+		defer cancel()
+		payload := FormatCloseMessage(CloseTryAgainLater, "")
+		err := c.write.frames.write(finBit|firstByte(opClose), payload, &waitLimit{ctx: ctx})
+		switch {
+		case err != nil && err != ErrSlowPeer: // which is that of a close frame that was sent before
+			c.abort(ErrSlowPeer)
+		case c.closing.end(ErrSlowPeer):
+			c.linger(true)
+		}
 	}
-	c.closing.endWrites(ErrSlowPeer)
-	if c.closing.end(ErrSlowPeer) {
-		c.linger(true)
-	}
+	<-c.transport.whenReleased()
 }
 
 // An ending is how a group is shut down.

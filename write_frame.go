@@ -246,6 +246,9 @@ func (w *frameWriter) failed(n int, err error, l *waitLimit) error {
 	case timeout:
 		broken.end = endSlow
 	}
+	if w.closing.has(peerSlow) {
+		broken.end = endSlow // whatever it was that ended this write
+	}
 	w.closing.endWrites(broken)
 	return broken
 }
