@@ -194,9 +194,11 @@ func (s *slowEnd) expect(t *testing.T, c *websocket.Conn, served error, written 
 	_, _, err := c.ReadMessage()
 	require.Equal(t, websocket.ErrSlowPeer, err)
 	require.Equal(t, websocket.ErrSlowPeer, contextCause(c))
-	s.mu.Lock()
-	require.Equal(t, []string{"slow", "closed 1006"}, s.events)
-	s.mu.Unlock()
+	require.Eventually(t, func() bool { // the hooks may be called behind the end
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return slices.Equal(s.events, []string{"slow", "closed 1006"})
+	}, 10*time.Second, time.Millisecond)
 	errs := map[string]error{
 		"WriteMessage": c.WriteMessage(websocket.TextMessage, nil),
 		"WriteControl": c.WriteControl(websocket.PingMessage, nil, time.Time{}),
@@ -232,7 +234,7 @@ func TestSlowCloseIsTheDefault(t *testing.T) {
 		c, _ := v.connect(t, end.options())
 		served := end.serve(c)
 		missBroadcast(t, c)
-		end.expect(t, c, within(t, "the end", served), nil)
+		end.expect(t, c, withTestTimeout(t, "the end", served), nil)
 	})
 }
 
@@ -295,9 +297,9 @@ func TestSlowCloseTells(t *testing.T) {
 		random := make([]byte, 100)
 		rand.Read(random)
 		require.Equal(t, websocket.BroadcastResult{Missed: 1}, g.BroadcastBinary(random))
-		err := within(t, "the peer's end", peerEnded)
+		err := withTestTimeout(t, "the peer's end", peerEnded)
 		require.Equal(t, &websocket.CloseError{Code: websocket.CloseTryAgainLater}, err)
-		end.expect(t, c, within(t, "the end", served), nil)
+		end.expect(t, c, withTestTimeout(t, "the end", served), nil)
 	})
 }
 
@@ -398,7 +400,7 @@ func TestWriteTimeoutTells(t *testing.T) {
 			}
 		}
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
-		end.expect(t, c, within(t, "the end", served), err)
+		end.expect(t, c, withTestTimeout(t, "the end", served), err)
 	})
 }
 

@@ -125,9 +125,9 @@ func TestHandler(t *testing.T) {
 					conns <- c
 					test.serve(c, r)
 				})
-				require.Equal(t, test.want, within(t, "the end", drain(s.dial(t))))
-				c := within(t, "the connection", conns)
-				within(t, "the server's end", c.Done())
+				require.Equal(t, test.want, withTestTimeout(t, "the end", drain(s.dial(t))))
+				c := withTestTimeout(t, "the connection", conns)
+				withTestTimeout(t, "the server's end", c.Done())
 				require.Equal(t, websocket.StateClosed, c.State())
 				require.Equal(t, !websocket.IsCloseError(test.want, 1006), c.CloseInfo().WasClean)
 				s.Close() // which waits for the handlers, but for those of hijacked connections
@@ -171,7 +171,7 @@ func TestHandlerEcho(t *testing.T) {
 			transfer(t, c, c, text)
 		}
 		require.NoError(t, c.Shutdown(t.Context(), 4000, "enough"))
-		require.Equal(t, &websocket.CloseError{Code: 4000, Text: "enough"}, within(t, "the end of serve", errs))
+		require.Equal(t, &websocket.CloseError{Code: 4000, Text: "enough"}, withTestTimeout(t, "the end of serve", errs))
 		require.Equal(t, 4000, c.CloseInfo().Code)
 	})
 }
@@ -223,7 +223,7 @@ func TestHandlerRequest(t *testing.T) {
 	require.NoError(t, err)
 	defer c.Close()
 	receive(t, c, "chat room=1 alice")
-	require.True(t, websocket.IsCloseError(within(t, "the end", drain(c)), websocket.CloseNormalClosure))
+	require.True(t, websocket.IsCloseError(withTestTimeout(t, "the end", drain(c)), websocket.CloseNormalClosure))
 }
 
 // TestHandlerWithAStuckClient: a client that does not answer holds the handler
@@ -334,17 +334,17 @@ func TestGroupShutdownWaitsForServe(t *testing.T) {
 			short, cancel := context.WithCancel(t.Context())
 			first := make(chan error, 1)
 			go func() { first <- group.Shutdown(short, websocket.CloseServiceRestart, "") }()
-			within(t, "the end of the connection", cleaningUp)
-			require.True(t, websocket.IsCloseError(within(t, "the client's end", ended), websocket.CloseServiceRestart))
+			withTestTimeout(t, "the end of the connection", cleaningUp)
+			require.True(t, websocket.IsCloseError(withTestTimeout(t, "the client's end", ended), websocket.CloseServiceRestart))
 			eventually(t, "no member", func() bool { return group.Len() == 0 })
 			require.Empty(t, first, "serve has not returned")
 			cancel()
-			require.Equal(t, context.Canceled, within(t, "Shutdown", first))
+			require.Equal(t, context.Canceled, withTestTimeout(t, "Shutdown", first))
 
 			second := make(chan error, 1)
 			go func() { second <- group.Shutdown(t.Context(), websocket.CloseServiceRestart, "") }()
 			close(release)
-			require.NoError(t, within(t, "Shutdown", second))
+			require.NoError(t, withTestTimeout(t, "Shutdown", second))
 			require.True(t, returned.Load())
 		})
 	}
@@ -361,6 +361,6 @@ func TestHandlerClosedByClient(t *testing.T) {
 	})
 	c := s.dial(t)
 	c.Close()
-	err := within(t, "the cause", causes)
+	err := withTestTimeout(t, "the cause", causes)
 	require.True(t, errors.Is(err, net.ErrClosed) && websocket.IsCloseError(err, websocket.CloseAbnormalClosure), err)
 }
