@@ -7,25 +7,24 @@ import (
 	"time"
 )
 
-// A Conn is a WebSocket connection, of a server or a client. [Upgrader.Upgrade]
-// and [Dialer.Dial] return one.
+// A Conn is a WebSocket connection, of a server or a client. [Upgrader.Handler],
+// [Upgrader.Upgrade] and [Dialer.Dial] return one, and so do [NewConn] and [Pipe].
 //
 // # Concurrency
 //
-// Every method may be called at any time by any goroutine. Messages are
-// received by one call at a time: a second reader waits for the first. Any
-// number of writers take turns, in the order in which they came; only
-// [Conn.NextWriter], which ends the message of the writer before, wants one
-// goroutine at a time.
+// All methods are safe for concurrent use. Messages are received by one call at a
+// time: a second reader waits for the first. Any number of goroutines may write;
+// their messages are sent in the order of the calls. Only [Conn.NextWriter], which
+// ends the message of the writer before, must be used by one goroutine at a time.
 //
-// A connection wants a reader: pings are answered and the peer's close is
-// noticed while a read method is at work.
+// Keep one goroutine reading: pings are answered, and the peer's close frame is
+// noticed, by the read methods.
 //
 // # Errors
 //
-// An error that ends the connection matches net.ErrClosed, unless it is one
-// that a handler returned, and is returned by every later call too. Other
-// errors, of deadlines and contexts above all, leave the connection as it was.
+// An error that ends a connection matches net.ErrClosed, unless a handler has
+// returned it, and later calls return it too. Other errors, such as those of
+// deadlines and contexts, leave the connection as it was.
 type Conn struct {
 	transport  transport
 	closing    closing
@@ -119,7 +118,7 @@ func (c *Conn) RemoteAddr() net.Addr {
 }
 
 // NetConn returns the net.Conn that carries the connection, nil if there is
-// none. To read from it, write to it or change its deadlines corrupts the
+// none. Reading from it, writing to it or changing its deadlines corrupts the
 // connection.
 func (c *Conn) NetConn() net.Conn {
 	conn, _ := c.transport.stream.(net.Conn)
@@ -129,33 +128,35 @@ func (c *Conn) NetConn() net.Conn {
 // UnderlyingConn returns the same as [Conn.NetConn].
 func (c *Conn) UnderlyingConn() net.Conn { return c.NetConn() }
 
-// SetReadLimit sets the length in bytes of the longest message to be
-// received; none if limit is not positive. A longer one ends the connection
-// with close code 1009 and [ErrReadLimit], before memory is spent on it.
+// SetReadLimit sets the maximum length of a received message in bytes, after
+// decompression. There is no limit if limit is not positive. A longer message ends
+// the connection with close code 1009 and [ErrReadLimit], before memory is
+// allocated for it.
 func (c *Conn) SetReadLimit(limit int64) { c.read.limit.Store(limit) }
 
-// SetReadDeadline sets the time at which reads under way and to come fail
-// with an error that matches os.ErrDeadlineExceeded. They lose nothing: the
-// next read after a later deadline has been set goes on in the middle of a
-// message if need be. The zero value, the default, is no deadline.
+// SetReadDeadline sets the deadline of the read under way and of later ones. A
+// read that exceeds it returns an error that matches os.ErrDeadlineExceeded, and
+// loses nothing: after a later deadline has been set, the next read continues, in
+// the middle of a message if need be. The zero value, the default, is no deadline.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.read.frames.deadline.set(t) }
 
-// SetWriteDeadline sets the time at which writes that begin from now on fail
-// with an error that matches os.ErrDeadlineExceeded. If nothing of the frame
-// is on its way at that time the connection stays as it was; otherwise it is
-// closed, since the peer cannot make sense of anything after half a frame.
-// The zero value, the default, is no deadline.
+// SetWriteDeadline sets the deadline of writes that begin after the call. A write
+// that exceeds it returns an error that matches os.ErrDeadlineExceeded. If no part
+// of the frame has been written by then, the connection stays as it was. Otherwise
+// the connection ends, since no other frame can follow. Over TLS, and over streams
+// that are no sockets, the connection ends too if writing has begun. The zero
+// value, the default, is no deadline.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
 	c.write.deadline.store(t)
 	return nil
 }
 
-// ReadMessage receives the next message: its type, [TextMessage] or
-// [BinaryMessage], and its payload, which is the caller's to keep. On error
-// the type is -1 and the payload nil.
+// ReadMessage receives the next message. It returns the type, [TextMessage] or
+// [BinaryMessage], and the payload, which belongs to the caller. On error the type
+// is -1 and the payload nil.
 //
-// The end of the connection by the peer's close frame is a [*CloseError]. A
-// message cut short by a deadline is continued by the next read.
+// If the peer has sent a close frame the error is a [*CloseError]. A message whose
+// reading was ended by a deadline is continued by the next read.
 func (c *Conn) ReadMessage() (messageType int, p []byte, err error) {
 	messageType, p, err = c.receive(nil)
 	if p == nil && err == nil {
@@ -166,7 +167,7 @@ func (c *Conn) ReadMessage() (messageType int, p []byte, err error) {
 
 // ReadMessageContext is [Conn.ReadMessage] until ctx ends, when it returns
 // ctx.Err(). The connection stays usable and nothing is lost: the next read
-// goes on where this one was.
+// continues where this one has ended.
 func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byte, err error) {
 	if ctx.Done() == nil {
 		return c.ReadMessage()
@@ -178,9 +179,9 @@ func (c *Conn) ReadMessageContext(ctx context.Context) (messageType int, p []byt
 	return messageType, p, err
 }
 
-// AppendMessage receives the next message and appends its payload to dst. If
-// dst has the capacity it does not allocate. On error the type is -1 and the
-// returned slice is dst, whose contents beyond its length are not defined.
+// AppendMessage receives the next message and appends its payload to dst. It does
+// not allocate if dst has the capacity. On error the type is -1 and the returned
+// slice is dst; the contents of dst beyond its length are undefined.
 func (c *Conn) AppendMessage(dst []byte) (messageType int, p []byte, err error) {
 	return c.receive(dst)
 }

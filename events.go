@@ -6,17 +6,17 @@ import (
 	"github.com/seed23105783/websocket/internal/bufpool"
 )
 
-// Events are what happens to a connection, for programs in the style of the
-// browser's WebSocket: see [Conn.Serve]. Every field may be nil. One Events
-// value may serve any number of connections.
+// Events are functions that are called when something happens to a connection, like
+// the event handlers of the browser's WebSocket: see [Conn.Serve]. Every field may
+// be nil. One Events value may serve any number of connections.
 //
-// A connection calls one function at a time, in an order that is the browser's:
-// Open once, Message for each message, Error once if at all, and Close once, as
-// the last. That need not be on the same goroutine each time.
+// The functions are called one at a time for each connection, in the browser's
+// order: Open once, Message for each message, Error at most once, and Close once,
+// as the last. They may be called by different goroutines.
 //
-// While a function runs, no message is received and no ping of the peer's is
-// answered. It may call every method of the connection. It should not wait for
-// what only a read method brings: for the pong of [Conn.Ping], for example.
+// While a function runs, no message is received and no ping is answered. It may
+// call every method of the connection, but should not wait for what only a read
+// method receives, such as the pong of [Conn.Ping].
 type Events struct {
 	// Open is called first, like onopen in the browser.
 	Open func(c *Conn)
@@ -29,9 +29,9 @@ type Events struct {
 	// those before.
 	ReuseData bool
 
-	// Error is called, like onerror in the browser, before Close when the connection failed: when it ended
-	// without a close frame of the peer's, and not by [Conn.Close]. The error
-	// is what the read methods return.
+	// Error is called, like onerror in the browser, before Close if the connection
+	// failed: if it ended without a close frame from the peer, and not by
+	// [Conn.Close]. The error is the one that the read methods return.
 	Error func(c *Conn, err error)
 
 	// Close is called last, like onclose in the browser, when the connection has
@@ -93,16 +93,16 @@ func both2[T, U any](first, second func(T, U)) func(T, U) {
 	}
 }
 
-// Serve receives messages until the connection ends, and tells the events of
-// it. It closes the connection in any case; where a function of events panics,
-// it does so before the panic goes on to the caller, and calls no other.
+// Serve receives messages until the connection ends, and calls the functions of
+// events. It closes the connection in any case. If a function panics, Serve closes
+// the connection, calls no other function, and the panic continues.
 //
-// To end the connection from within, write a [CloseMessage] and return: the
-// peer's answer makes the Close event. [Conn.Close] ends it at once.
+// To end the connection from a function, write a [CloseMessage] and return: the
+// peer's answer causes the Close event. [Conn.Close] ends it at once.
 //
-// Serve returns nil when the peer has closed the connection normally, with code
-// 1000 or 1001 or none, and otherwise the error of the read methods. While it
-// runs there must be no other reader. A read deadline that passes ends it.
+// Serve returns nil if the peer has closed the connection normally, with code 1000
+// or 1001 or none, and otherwise the error of the read methods. No other reader may
+// be at work meanwhile. A read deadline that passes ends Serve.
 func (c *Conn) Serve(events Events) error {
 	defer c.Close()
 	reuse := events.ReuseData

@@ -10,27 +10,27 @@ type Message struct {
 	// Type is [TextMessage] or [BinaryMessage].
 	Type int
 
-	// Data is the payload, which is the receiver's to keep. It is not nil.
+	// Data is the payload. It belongs to the receiver and is not nil; but see
+	// [Events].ReuseData.
 	Data []byte
 }
 
-// Messages returns the messages that are still to come, to be ranged over:
+// Messages returns an iterator over the messages that are received from now on:
 //
 //	for message, err := range conn.Messages(ctx) {
 //		if err != nil {
 //			return err
 //		}
-//		…
+//		fmt.Printf("%s\n", message.Data)
 //	}
 //
-// The loop ends without an error when the peer closes the connection normally:
-// with a close frame that has code 1000 or 1001, or none. Any other end, that
-// of ctx and of a read deadline too, is the error of the last turn of the
-// loop, which has no message.
-//
-// It is the same as calling [Conn.ReadMessageContext] again and again. To leave
-// the loop loses nothing: another one, or a read method, goes on with the next
+// The loop ends without an error if the peer closes the connection normally: with
+// a close frame that has code 1000 or 1001, or none. Any other end, that of ctx and
+// of a read deadline included, is the error of the last iteration, which has no
 // message.
+//
+// It is equivalent to calling [Conn.ReadMessageContext] repeatedly. After a break
+// nothing is lost: another loop, or a read method, continues with the next message.
 func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		for {

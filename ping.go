@@ -5,19 +5,17 @@ import (
 	"time"
 )
 
-// Ping sends a ping and waits for its pong (RFC 6455, Sections 5.5.2 and
-// 5.5.3), and returns how long that took, with the wait of the ping for its
-// turn to be written. Any number of pings may be under way. Since a peer may
-// answer but the last of several, a pong is the answer to the pings before its
-// own too.
+// Ping sends a ping, waits for its pong (RFC 6455, Sections 5.5.2 and 5.5.3), and
+// returns the time between, which includes the wait until the ping is written. Any
+// number of pings may be under way. Since a peer may answer only the last of
+// several pings, a pong also answers the pings before its own.
 //
-// It is a read method that finds the pong: one must be at work meanwhile, in
-// another goroutine. The handler of [Conn.SetPongHandler] does not get the
-// pongs of Ping.
+// A read method must be at work in another goroutine, since it receives the pong.
+// The handler of [Conn.SetPongHandler] is not called for it.
 //
-// When ctx ends Ping returns ctx.Err(), and what was said of
-// [Conn.WriteMessageContext] holds for the ping. When the connection ends it
-// returns the error that ended it, or the one that writing the ping met with.
+// When ctx ends Ping returns ctx.Err(); for the writing of the ping it is like that
+// of [Conn.WriteMessageContext]. If the connection ends Ping returns the error that
+// ended it, or the error of writing the ping.
 func (c *Conn) Ping(ctx context.Context) (rtt time.Duration, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err

@@ -6,10 +6,10 @@ import (
 	"github.com/seed23105783/websocket/internal/deflate"
 )
 
-// A PreparedMessage is a message that is encoded once to be written to many
-// connections with [Conn.WritePreparedMessage], and compressed once for each
-// way in which they compress. It does not change and may be used by any number
-// of goroutines.
+// A PreparedMessage is a message that is encoded once and can be sent on many
+// connections with [Conn.WritePreparedMessage] and [Group.Broadcast]. It is
+// compressed once for each way in which they compress. It is safe for concurrent
+// use.
 type PreparedMessage struct {
 	op    opcode
 	plain preparedFrame

@@ -22,32 +22,30 @@ const (
 	streamCloseTime = 5 * time.Second
 )
 
-// NewStream returns a stream of bytes over the connection, for protocols that
-// want a net.Conn: what is written becomes the payload of messages of the given
-// type, which is [BinaryMessage] or, for peers that want it and where every
-// byte is ASCII, [TextMessage]; what is read is the payload of the messages
-// that come, of either type. Where one message ends and the next begins means
-// nothing.
+// NewStream returns a net.Conn over the connection: a stream of bytes, for protocols
+// that need one. What is written is sent as the payload of messages of the given
+// type: [BinaryMessage], or [TextMessage] for peers that need it, if every byte is
+// ASCII. What is read is the payload of received messages of either type. The
+// boundaries of messages have no meaning.
 //
-// Write returns when it has put everything into a buffer of 32 KiB, from which
-// a goroutine, which is there only while there is something to send, sends what
-// has collected in one message. So a deadline that passes leaves the stream
-// intact: Write returns how many bytes went into the buffer and will be sent. An
-// error of sending is returned by the next Write.
+// Write copies its argument into a buffer of 32 KiB, and waits while that is full. A
+// goroutine, which exists only while there is something to send, sends what has
+// been collected as one message. A write deadline that passes leaves the stream
+// intact: Write returns how many bytes were copied, which will be sent. An error of
+// sending is returned by the next Write.
 //
-// Read returns io.EOF when the peer has closed the connection with code 1000
-// or 1001, or none, and otherwise the error of [Conn.ReadMessage]. As there, a
-// deadline that passes loses nothing. A reader must be at work for pings to be
-// answered.
+// Read returns io.EOF if the peer has closed the connection with code 1000 or 1001
+// or none, and otherwise the error of [Conn.ReadMessage]. A read deadline that
+// passes loses nothing. Pings are answered only while a Read is at work.
 //
-// Close waits up to five seconds for the buffer to be sent, sends a close frame
-// with code 1000, and closes the connection when the peer has answered, which it
-// does not wait for, or a second later. Reads and writes under way return
-// net.ErrClosed. What the peer has sent and was not read is discarded.
+// Close waits up to five seconds until the buffer has been sent, and sends a close
+// frame with code 1000. It does not wait for the peer's close frame: the connection
+// is closed when that has come, after a second at the latest. Reads and writes under
+// way return net.ErrClosed. What was received and not read is discarded.
 //
-// All methods may be called at any time by any goroutine. The read and write
-// methods and the deadlines of c must not be used any more, except for
-// [Conn.Ping] and WriteControl with pings and pongs.
+// All methods are safe for concurrent use. Do not use the read and write methods and
+// the deadlines of c any more, except for [Conn.Ping] and WriteControl with pings
+// and pongs.
 func NewStream(c *Conn, messageType int) net.Conn {
 	s := &messageStream{conn: c, messageType: messageType, closed: make(chan struct{})}
 	s.change.L = &s.mu

@@ -5,17 +5,16 @@ import (
 	"time"
 )
 
-// A Trace is a set of hooks that see what a connection does, for logs, metrics
-// and debugging: a field of [Upgrader] and [Dialer]. Every hook may be nil. What
-// happens before and within the HTTP request of a Dialer, net/http/httptrace
-// shows.
+// A Trace is a set of functions that are called when something happens to a
+// connection, for logs, metrics and debugging: a field of [Upgrader] and [Dialer].
+// Every field may be nil. For the HTTP request of a Dialer there is
+// net/http/httptrace.
 //
-// Hooks are called by the goroutine in which the event happens, in the middle
-// of things: a hook must return soon, and must not call a method that reads
-// from, writes to or closes a connection. Hooks may be called at the same time
-// for different connections, and for different events of one connection;
-// FrameRead alone, and FrameWritten alone, is called for one frame of a
-// connection after the other.
+// The functions are called by the goroutine in which the event happens. They must
+// return soon, and must not call methods that read from, write to or close a
+// connection. They may be called concurrently, for different connections and for
+// different events of one connection; FrameRead, and FrameWritten, is called for
+// one frame of a connection after the other.
 type Trace struct {
 	// HandshakeDone is called when the opening handshake is over, just before
 	// Upgrade or Dial returns, with the same results: a connection, or nil and an
