@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http/httptest"
 	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -155,29 +154,6 @@ func (s *scriptedStream) SetReadDeadline(time.Time) error { return nil }
 
 func (s *scriptedStream) SetWriteDeadline(time.Time) error { return nil }
 
-// socketKinds make the kinds of transports that are or have a socket.
-var socketKinds = map[string]func(t *testing.T) (a, b net.Conn){
-	"tcp": func(t *testing.T) (net.Conn, net.Conn) { return socketPair(t) },
-	"tls": func(t *testing.T) (net.Conn, net.Conn) {
-		a, b := socketPair(t)
-		return tlsPair(t, a, b)
-	},
-	"unix": func(t *testing.T) (net.Conn, net.Conn) {
-		l, err := net.Listen("unix", t.TempDir()+"/socket")
-		require.NoError(t, err)
-		defer l.Close()
-		b, err := net.Dial("unix", l.Addr().String())
-		require.NoError(t, err)
-		a, err := l.Accept()
-		require.NoError(t, err)
-		t.Cleanup(func() {
-			a.Close()
-			b.Close()
-		})
-		return a, b
-	},
-}
-
 // tlsPair returns the ends of a TLS connection over a and b. The first is the server.
 func tlsPair(t *testing.T, a, b net.Conn) (server, client *tls.Conn) {
 	s := httptest.NewUnstartedServer(nil)
@@ -188,19 +164,6 @@ func tlsPair(t *testing.T, a, b net.Conn) (server, client *tls.Conn) {
 	require.NoError(t, client.Handshake())
 	require.NoError(t, server.Handshake())
 	return server, client
-}
-
-// eachSocketKind runs a test over each kind of socket.
-func eachSocketKind(t *testing.T, test func(t *testing.T, a, b net.Conn)) {
-	if runtime.GOOS == "windows" || runtime.GOOS == "js" {
-		t.Skip("this system does not tell how many bytes a socket has received")
-	}
-	for name, pair := range socketKinds {
-		t.Run(name, func(t *testing.T) {
-			a, b := pair(t)
-			test(t, a, b)
-		})
-	}
 }
 
 // A brokenStream fails on every call.
