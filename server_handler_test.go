@@ -233,8 +233,7 @@ func TestHandlerWithAStuckClient(t *testing.T) {
 		"silent": func(*websocket.Conn) {},
 		"panic":  func(*websocket.Conn) { panic("a mistake of serve") },
 		"full": func(c *websocket.Conn) { // the close frame cannot be sent
-			for c.BufferedAmount() < 1<<19 {
-				c.Send(websocket.TextMessage, []byte(longText))
+			for c.Send(websocket.TextMessage, []byte(longText)) == nil {
 			}
 		},
 	} {

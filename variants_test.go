@@ -170,7 +170,8 @@ func drain(c *websocket.Conn) <-chan error {
 	return ended
 }
 
-// withTestTimeout calls the test's Fatal if the channel has no value withTestTimeout testTimeout.
+// withTestTimeout receives from a channel. It fails the test if nothing comes
+// within testTimeout.
 func withTestTimeout[T any](t *testing.T, what string, ch <-chan T) (v T) {
 	t.Helper()
 	timeout := time.NewTimer(testTimeout)
@@ -178,7 +179,7 @@ func withTestTimeout[T any](t *testing.T, what string, ch <-chan T) (v T) {
 	select {
 	case v = <-ch:
 	case <-timeout.C:
-		t.Fatalf("%s: nothing withTestTimeout %v", what, testTimeout)
+		t.Fatalf("%s: nothing within %v", what, testTimeout)
 	}
 	return v
 }
