@@ -3,7 +3,6 @@ package websocket
 import (
 	"bufio"
 	"encoding/base64"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -495,13 +494,4 @@ func TestCheckResponse(t *testing.T) {
 			assert.Zero(t, failed.Status())
 		})
 	}
-}
-
-// manySubprotocols returns a list of n subprotocols.
-func manySubprotocols(n int) string {
-	var list strings.Builder
-	for i := range n {
-		fmt.Fprintf(&list, "p%d,", i)
-	}
-	return list.String()
 }

@@ -442,3 +442,12 @@ func (h *pipeHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	return h.conn, bufio.NewReadWriter(reader, bufio.NewWriter(h.conn)), nil
 }
+
+// manySubprotocols returns a list of n subprotocols.
+func manySubprotocols(n int) string {
+	var list strings.Builder
+	for i := range n {
+		fmt.Fprintf(&list, "p%d,", i)
+	}
+	return list.String()
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
@@ -160,4 +161,10 @@ func TestCompressionAllocations(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSizeOfConn holds the memory of a waiting connection: the next size class of
+// the allocator is 768 bytes.
+func TestSizeOfConn(t *testing.T) {
+	require.LessOrEqual(t, reflect.TypeFor[Conn]().Size(), uintptr(704))
 }
