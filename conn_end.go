@@ -63,7 +63,12 @@ func (c *Conn) linger(halfClose bool) {
 	go func() {
 		// A reader that is still at work returns, and no other begins.
 		c.read.frames.deadline.interrupt()
-		c.read.lock.Acquire(nil, nil)
+		giveUp := make(chan struct{})
+		defer time.AfterFunc(lingerTime, func() { close(giveUp) }).Stop()
+		if !c.read.lock.Acquire(giveUp, nil) { // it is in a handler
+			c.transport.abort()
+			return
+		}
 		c.read.lock.Release()
 		// The application's deadline is not meant for what follows.
 		c.read.frames.deadline.suspend()

@@ -250,3 +250,28 @@ func TestNothingFollowsAClose(t *testing.T) {
 		require.Equal(t, ErrCloseSent, c.WriteMessage(TextMessage, nil))
 	})
 }
+
+// TestLingerDuringAHandler checks that a handler that does not return does not keep
+// the transport open.
+func TestLingerDuringAHandler(t *testing.T) {
+	eachRole(t, func(t *testing.T, client bool) {
+		a, b := wstest.Pipe(0, wstest.Whole)
+		defer b.Close()
+		c := newConn(a, connConfig{client: client})
+		g := Group{Slow: SlowClose}
+		g.Add(c)
+		c.write.queueLimit = 1
+		returns := make(chan struct{})
+		c.SetPingHandler(func(string) error { <-returns; return nil })
+		p := &peer{t: t, conn: b, masked: !client}
+		p.send(p.frame(true, opPing, ""))
+		read := readUntilError(c)
+		synctest.Wait()
+		start := time.Now()
+		require.Equal(t, BroadcastResult{Missed: 1}, g.BroadcastText("too long"))
+		<-c.transport.whenReleased()
+		require.LessOrEqual(t, time.Since(start), 2*lingerTime)
+		close(returns)
+		require.Equal(t, ErrSlowPeer, <-read)
+	})
+}
