@@ -15,38 +15,33 @@ import (
 type closing struct {
 	steps atomic.Uint32
 
-	// The first error that ended the reading, and the writing where it was not
-	// a close frame that did.
-	reads, writes atomic.Pointer[error]
+	reads  atomic.Pointer[readEnd] // how reading has ended; nil if it has not
+	writes atomic.Pointer[error]   // how writing has, where it was not by a close frame
 
 	peer  atomic.Pointer[CloseError] // the peer's close frame, set before the step
 	over  lock.Chan                  // closed at the end
 	hooks hooks                      // called at the end
 }
 
-// The steps are taken in any order and by any goroutine. None is taken after
-// connectionEnded.
+// A readEnd is how reading has ended, and the connection if it has. It does not
+// change: error and end become visible at the same time.
+type readEnd struct {
+	err   error
+	ended bool   // the connection is over; the transport may linger
+	steps uint32 // that had been taken by then
+}
+
+// The steps are taken in any order and by any goroutine.
 const (
-	closeSending    = 1 << iota // a close frame is being written, or has been
-	closeSent                   // it has been written as a whole
-	closeReceived               // the peer's close frame has been read
-	closeHandled                // and so has the close handler been called
-	peerSlow                    // the peer was found not to read, and will be told so
-	connectionEnded             // the connection is over; the transport may linger
+	closeSending  = 1 << iota // a close frame is being written, or has been
+	closeSent                 // it has been written as a whole
+	closeReceived             // the peer's close frame has been read
+	closeHandled              // and so has the close handler been called
+	peerSlow                  // the peer was found not to read, and will be told so
 )
 
 // add takes a step, and reports whether it was new.
-func (c *closing) add(step uint32) bool {
-	for {
-		steps := c.steps.Load()
-		if steps&(step|connectionEnded) != 0 {
-			return false
-		}
-		if c.steps.CompareAndSwap(steps, steps|step) {
-			return true
-		}
-	}
-}
+func (c *closing) add(step uint32) bool { return c.steps.Or(step)&step == 0 }
 
 // has reports whether one of the steps has been taken.
 func (c *closing) has(steps uint32) bool { return c.steps.Load()&steps != 0 }
@@ -67,7 +62,7 @@ func (c *closing) endReads(err error) {
 	if c.has(peerSlow) {
 		err = ErrSlowPeer
 	}
-	c.reads.CompareAndSwap(nil, &err)
+	c.reads.CompareAndSwap(nil, &readEnd{err: err})
 }
 
 // endWrites makes err what writes return from now on, unless they have ended.
@@ -77,16 +72,34 @@ func (c *closing) endWrites(err error) { c.writes.CompareAndSwap(nil, &err) }
 // else has ended the reading before, reads return the peer's close frame, or err
 // if there was none.
 func (c *closing) end(err error) bool {
-	if peer := c.peer.Load(); peer != nil {
+	switch peer := c.peer.Load(); {
+	case c.has(peerSlow):
+		err = ErrSlowPeer
+	case peer != nil:
 		err = peer
 	}
-	c.endReads(err)
-	if c.steps.Or(connectionEnded)&connectionEnded != 0 {
-		return false
+	for {
+		before := c.reads.Load()
+		switch {
+		case before == nil:
+		case before.ended:
+			return false
+		default:
+			err = before.err
+		}
+		if c.reads.CompareAndSwap(before, &readEnd{err: err, ended: true, steps: c.steps.Load()}) {
+			break
+		}
 	}
 	c.over.Close()
 	c.hooks.run()
 	return true
+}
+
+// hasEnded reports whether the connection is over.
+func (c *closing) hasEnded() bool {
+	end := c.reads.Load()
+	return end != nil && end.ended
 }
 
 // done returns a channel that is closed at the end.
@@ -95,8 +108,8 @@ func (c *closing) done() <-chan struct{} { return c.over.Get(0) }
 // readError returns why nothing can be read any more, nil if reading has not
 // ended.
 func (c *closing) readError() error {
-	if err := c.reads.Load(); err != nil {
-		return *err
+	if end := c.reads.Load(); end != nil {
+		return end.err
 	}
 	return nil
 }
@@ -108,13 +121,13 @@ func (c *closing) writeError() error {
 		return *err
 	}
 	switch steps := c.steps.Load(); {
-	case steps&peerSlow != 0 && steps&(closeSending|connectionEnded) != 0:
+	case steps&peerSlow != 0 && (steps&closeSending != 0 || c.hasEnded()):
 		return ErrSlowPeer
 	case steps&closeSending != 0:
 		// RFC 6455, Section 5.5.1: "MUST NOT send any more data frames after
 		// sending a Close frame".
 		return ErrCloseSent
-	case steps&connectionEnded != 0:
+	case c.hasEnded():
 		return &brokenError{cause: c.cause()}
 	}
 	return nil
@@ -130,10 +143,10 @@ func (c *closing) cause() error {
 }
 
 func (c *closing) state() State {
-	switch steps := c.steps.Load(); {
-	case steps&connectionEnded != 0:
+	switch {
+	case c.hasEnded():
 		return StateClosed
-	case steps&(closeSending|closeReceived) != 0:
+	case c.has(closeSending | closeReceived):
 		return StateClosing
 	}
 	return StateOpen
@@ -159,14 +172,14 @@ type CloseInfo struct {
 
 // info returns how the connection ended, the zero value if it has not.
 func (c *closing) info() CloseInfo {
-	switch steps := c.steps.Load(); {
-	case steps&connectionEnded == 0:
+	switch end := c.reads.Load(); {
+	case end == nil || !end.ended:
 		return CloseInfo{}
-	case steps&closeReceived == 0:
+	case end.steps&closeReceived == 0:
 		return CloseInfo{Code: CloseAbnormalClosure}
 	default:
 		peer := c.peer.Load()
-		return CloseInfo{Code: peer.Code, Reason: peer.Text, WasClean: steps&closeSent != 0}
+		return CloseInfo{Code: peer.Code, Reason: peer.Text, WasClean: end.steps&closeSent != 0}
 	}
 }
 

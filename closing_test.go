@@ -16,7 +16,7 @@ import (
 func TestClosingSteps(t *testing.T) {
 	var c closing
 	assert.Equal(t, StateOpen, c.state())
-	assert.True(t, c.add(closeReceived))
+	c.receiveClose(&CloseError{Code: 1000})
 	assert.False(t, c.add(closeReceived), "only once")
 	assert.Equal(t, StateClosing, c.state())
 	assert.False(t, c.has(closeSent))
@@ -29,7 +29,8 @@ func TestClosingSteps(t *testing.T) {
 	assert.Zero(t, c.info())
 	assert.True(t, c.end(net.ErrClosed))
 	assert.False(t, c.end(net.ErrClosed), "only once")
-	assert.False(t, c.add(closeSent), "too late")
+	c.add(closeSent)
+	assert.Equal(t, CloseInfo{Code: 1000}, c.info(), "too late to be clean")
 	assert.Equal(t, StateClosed, c.state())
 }
 

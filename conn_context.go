@@ -39,6 +39,9 @@ func (c *Conn) Context() context.Context {
 		ctx, cancel := context.WithCancelCause(x.parent)
 		x.ctx = ctx
 		c.closing.atEnd(func() { cancel(c.closing.cause()) })
+		if c.closing.hasEnded() { // and the functions for that may be about to be called
+			cancel(c.closing.cause())
+		}
 	})
 	return x.ctx
 }

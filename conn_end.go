@@ -31,7 +31,7 @@ func (c *Conn) CloseInfo() CloseInfo { return c.closing.info() }
 // has no effect: the transport is closed when the peer has had time to read the
 // last frame.
 func (c *Conn) Close() error {
-	if c.closing.has(connectionEnded) {
+	if c.closing.hasEnded() {
 		return nil
 	}
 	c.write.flushLast()

@@ -275,7 +275,9 @@ func (w *frameWriter) hurry() {
 func (w *frameWriter) writeLast(frames []byte) error {
 	if w.transport.socket {
 		w.deadline.resume()
-		w.transport.SetWriteDeadline(time.Now().Add(time.Millisecond)) // where it cannot be written to directly
+	}
+	if w.transport.raw == nil { // it cannot be written to without waiting
+		w.transport.SetWriteDeadline(time.Now().Add(closeTimeout))
 	}
 	if err := w.closing.writeError(); err != nil {
 		return err
