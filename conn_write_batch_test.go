@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -209,6 +208,22 @@ func TestAnswersBesideAReader(t *testing.T) {
 	})
 }
 
+// TestPingBesideAnswers: a control frame is written at once, before answers that
+// wait.
+func TestPingBesideAnswers(t *testing.T) {
+	eachPipe(t, websocket.ConnOptions{}, func(t *testing.T, v variant, c, peer *websocket.Conn, writes *atomic.Int32, raw net.Conn) {
+		raw.Write(v.requests(t, 2))
+		answer(t, c, 1)
+		require.Zero(t, writes.Load())
+		require.NoError(t, c.WriteControl(websocket.PingMessage, []byte("ping"), time.Time{}))
+		require.EqualValues(t, 1, writes.Load())
+		pings := make(chan string, 1)
+		peer.SetPingHandler(func(data string) error { pings <- data; return nil })
+		receiveAnswers(t, peer, 1)
+		require.Equal(t, "ping", <-pings)
+	})
+}
+
 // TestLongAnswer: a long message is written at once, behind those that wait.
 func TestLongAnswer(t *testing.T) {
 	eachPipe(t, websocket.ConnOptions{}, func(t *testing.T, v variant, c, peer *websocket.Conn, writes *atomic.Int32, raw net.Conn) {
@@ -376,24 +391,31 @@ func TestAnswersOverASocket(t *testing.T) {
 	}
 }
 
-// TestAnswersAllocateNothing beyond the messages that are read.
+// TestAnswersAllocateNothing over a socket beyond the goroutine of a timer at
+// most.
 func TestAnswersAllocateNothing(t *testing.T) {
 	if websocket.RaceDetector {
 		t.Skip("allocations are counted without the race detector")
 	}
-	frames := encodedMessages(t, true, strings.Split("0123456789abcdef", "")...)
-	c, err := websocket.NewConn(repeatedConn{frames: frames}, websocket.ConnOptions{})
-	require.NoError(t, err)
-	buf := make([]byte, 0, 16)
-	require.Zero(t, testing.AllocsPerRun(100, func() {
+	v := variant{over: "TCP"}
+	a, b := streamPair(t, v.over)
+	c, peer := v.connectOver(t, a, b, websocket.ConnOptions{})
+	requests := v.requests(t, 16)
+	buf, answers := make([]byte, 0, 100), make([]byte, 0, 100)
+	require.LessOrEqual(t, testing.AllocsPerRun(200, func() {
+		if _, err := b.Write(requests); err != nil {
+			t.Fatal(err)
+		}
 		for range 16 {
 			kind, data, err := c.AppendMessage(buf)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := c.WriteMessage(kind, data); err != nil {
+			if err != nil || c.WriteMessage(kind, data) != nil {
 				t.Fatal(err)
 			}
 		}
-	}))
+		for range 16 {
+			if _, _, err := peer.AppendMessage(answers); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}), 1.0, "for 16 answers")
 }

@@ -42,6 +42,14 @@ func TestReuseData(t *testing.T) {
 		for _, text := range texts {
 			transfer(t, peer, peer, text)
 		}
+		w, err := peer.NextWriter(websocket.TextMessage) // in fragments, with a ping between them
+		require.NoError(t, err)
+		io.WriteString(w, longText)
+		require.NoError(t, peer.WriteControl(websocket.PingMessage, nil, time.Time{}))
+		io.WriteString(w, longText)
+		require.NoError(t, w.Close())
+		receive(t, peer, longText+longText)
+		texts = append(texts, longText+longText)
 		require.NoError(t, peer.Shutdown(t.Context(), websocket.CloseNormalClosure, ""))
 		require.NoError(t, withTestTimeout(t, "the end", served))
 		require.Equal(t, texts, got)
