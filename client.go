@@ -65,8 +65,8 @@ type Dialer struct {
 	WriteBufferPool BufferPool
 
 	// Subprotocols lists the subprotocols to offer, in order of preference. A
-	// subprotocol is visible ASCII without spaces, commas and quotes; with any
-	// other Dial fails.
+	// subprotocol is visible ASCII without spaces, commas and quotes. With any
+	// other in the list, or with one that is there twice, Dial fails.
 	Subprotocols []string
 
 	// EnableCompression offers compression without context takeover in either

@@ -162,8 +162,8 @@ func (c *Conn) NextReader() (messageType int, r io.Reader, err error) {
 }
 
 // NextReaderContext is [Conn.NextReader] until ctx ends, when it returns
-// ctx.Err(), and so do reads from the reader. Nothing is lost: ReadMessage goes on
-// in the middle of the message if nothing of it has been read.
+// ctx.Err() and nothing is lost. If ctx ends later, the reader returns ctx.Err(),
+// and the next read method discards the rest of its message.
 func (c *Conn) NextReaderContext(ctx context.Context) (messageType int, r io.Reader, err error) {
 	if ctx.Done() == nil {
 		return c.NextReader()

@@ -151,11 +151,11 @@ func (c *Conn) sendClose(payload []byte, patient bool, l *waitLimit) error {
 
 // WriteControl sends a [CloseMessage], [PingMessage] or [PongMessage] with a
 // payload of up to 125 bytes. A ping or pong waits for the frame that is being
-// written, but not for the end of a message; a close frame waits for all
-// messages that were sent or queued before it, except for one that NextWriter has
-// begun. If the deadline passes before the frame has been begun, the error has a
-// Timeout method that returns true, and the connection stays as it was. The zero
-// deadline is none.
+// written, but not for the end of a message, nor for queued messages. A close
+// frame waits for all messages that were sent or queued before it, except for one
+// that NextWriter has begun. If the deadline passes before the frame has been
+// begun, the error has a Timeout method that returns true, and the connection
+// stays as it was. The zero deadline is none.
 //
 // After a close frame every write returns [ErrCloseSent].
 func (c *Conn) WriteControl(messageType int, data []byte, deadline time.Time) error {
@@ -220,8 +220,9 @@ func (c *Conn) NextWriter(messageType int) (io.WriteCloser, error) {
 }
 
 // NextWriterContext is [Conn.NextWriter] with a context for all calls of the
-// writer's methods, like that of [Conn.WriteMessageContext]. If ctx ends before the
-// writer is closed, the next NextWriter closes it.
+// writer's methods, like that of [Conn.WriteMessageContext]. After ctx has ended
+// these return ctx.Err() and send nothing. A writer that was not closed by then is
+// closed by the next NextWriter.
 func (c *Conn) NextWriterContext(ctx context.Context, messageType int) (io.WriteCloser, error) {
 	op, err := messageOpcode(messageType)
 	if err != nil {

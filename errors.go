@@ -149,10 +149,10 @@ func (e *brokenError) Unwrap() []error {
 // errWriteCut is what reads return, in a lostError, after an endCut.
 var errWriteCut = errors.New("the deadline or context of a write ended in the middle of a frame")
 
-// ErrSlowPeer is what reads return after the peer did not read what it was sent
-// for WriteTimeout, which has ended the connection: see [Upgrader]. Errors of
-// writes match it. It matches net.ErrClosed, and errors.As finds a [*CloseError]
-// with code 1006 in it.
+// ErrSlowPeer is returned by reads after the connection was closed because the
+// peer did not read: by WriteTimeout of [Upgrader], or by [SlowClose]. The errors
+// of writes match it. It matches net.ErrClosed, and errors.As finds a
+// [*CloseError] with code 1006 in it.
 var ErrSlowPeer error = slowPeerError{}
 
 type slowPeerError struct{}

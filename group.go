@@ -164,9 +164,9 @@ func (g *Group) BroadcastBinary(data []byte, except ...*Conn) BroadcastResult {
 	return g.broadcast(BinaryMessage, data, except)
 }
 
-// BroadcastJSON sends the JSON encoding of v as a text message to all members
-// but those in except. See [Group.Broadcast]. If v cannot be encoded nothing is
-// sent and the error is returned.
+// BroadcastJSON sends the JSON encoding of v, as [Conn.WriteJSON] does, to all
+// members but those in except. See [Group.Broadcast]. If v cannot be encoded
+// nothing is sent and the error is returned.
 func (g *Group) BroadcastJSON(v any, except ...*Conn) (BroadcastResult, error) {
 	text, err := encodeJSON(v)
 	if err != nil {

@@ -5,13 +5,13 @@ import (
 	"iter"
 )
 
-// A Message is a data message as it was received.
+// A Message is a data message that was received: a MessageEvent in the browser.
 type Message struct {
 	// Type is [TextMessage] or [BinaryMessage].
 	Type int
 
-	// Data is the payload. It belongs to the receiver and is not nil; but see
-	// [Events].ReuseData.
+	// Data is the payload: data in the browser. It is not nil. It belongs to the
+	// receiver; but see [Events].ReuseData.
 	Data []byte
 }
 

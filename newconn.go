@@ -62,7 +62,8 @@ var errOptionsExtensions = errors.New("websocket: ConnOptions.Extensions is not 
 // Deadlines, contexts and timeouts need the SetReadDeadline and SetWriteDeadline
 // methods of a net.Conn. For a stream without them every read that has to wait
 // costs a goroutine, and a write whose deadline passes ends the connection.
-// NewConn returns an error if options are invalid.
+//
+// If options are invalid NewConn returns an error and does not close the stream.
 func NewConn(stream io.ReadWriteCloser, options ConnOptions) (*Conn, error) {
 	agreed, err := options.agreement()
 	if err != nil {

@@ -87,9 +87,9 @@ type Upgrader struct {
 	WriteImmediately bool
 
 	// WriteTimeout limits how long the transport may take to accept a frame, or
-	// a batch of queued frames. After that the connection is closed. It ends
-	// connections whose peer does not read, and is independent of the write
-	// deadline. Zero means no limit.
+	// a batch of queued frames. After that the connection is closed, and reads and
+	// writes return [ErrSlowPeer]. It ends connections whose peer does not read,
+	// and is independent of the write deadline. Zero means no limit.
 	WriteTimeout time.Duration
 
 	// Group is a group that each connection joins before Upgrade returns. The
@@ -130,13 +130,13 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 
 // Handler returns a handler that upgrades each request and calls serve with the
 // connection. When serve returns, the handler ends the connection with close code
-// 1000, as [Conn.Shutdown] does with its default timeout; it does not call
-// Shutdown if serve has ended the connection. If serve panics the close code is
-// 1011, and the panic goes on to net/http, which logs it. A request that is
-// refused is answered as [Upgrader.Upgrade] does.
+// 1000, as [Conn.Shutdown] does with its default timeout. This has no effect if
+// serve has ended the connection. If serve panics the close code is 1011, and
+// after that the panic continues to net/http, which logs it. A request that is
+// refused is answered as [Upgrader.Upgrade] does, and serve is not called.
 //
-// If Group is set, [Group.Shutdown] waits, within its context, for the calls of
-// serve to return.
+// If Group is set, [Group.Shutdown] waits, within its context, until the calls of
+// serve have returned.
 //
 // The context of the request is canceled when serve returns, and not when the
 // client leaves; use [Conn.Context].
