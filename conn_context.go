@@ -25,7 +25,8 @@ func (c *Conn) setContext(parent context.Context) {
 // context.Cause then returns the error that ended it, which is also what read
 // methods return. The context has the values of the parent that ConnContext of
 // [Upgrader] returned, and is canceled when the parent is; that does not end the
-// connection. A client's parent has no values.
+// connection. A client's parent has no values. Calls that are given this context
+// return the error that ended the connection, and not that of the context.
 //
 // In a handler do not use the context of the request in its place: net/http
 // cancels that when the handler returns, and not when the client leaves.

@@ -55,11 +55,11 @@ func (c *Conn) receivePooled(size int) (kind opcode, p []byte, buf *bufpool.Buff
 
 // receiveUntil is receive until ctx ends.
 func (c *Conn) receiveUntil(ctx context.Context, dst []byte) (messageType int, p []byte, err error) {
-	if err := ctx.Err(); err != nil {
+	if err := c.readContextError(ctx); err != nil {
 		return -1, dst, err
 	}
 	if !c.read.lock.TryAcquire() && !c.read.lock.Acquire(ctx.Done(), c.closing.done()) {
-		return -1, dst, cmp.Or(ctx.Err(), c.closing.readError())
+		return -1, dst, cmp.Or(c.closing.readError(), ctx.Err())
 	}
 	defer c.read.lock.Release()
 	defer c.read.frames.deadline.watch(ctx)()
@@ -168,7 +168,7 @@ func (c *Conn) NextReaderContext(ctx context.Context) (messageType int, r io.Rea
 	if ctx.Done() == nil {
 		return c.NextReader()
 	}
-	if err := ctx.Err(); err != nil {
+	if err := c.readContextError(ctx); err != nil {
 		return -1, nil, err
 	}
 	reader, kind, err := c.nextReader(ctx, ctx.Done())
@@ -177,6 +177,16 @@ func (c *Conn) NextReaderContext(ctx context.Context) (messageType int, r io.Rea
 	}
 	reader.ctx = ctx
 	return int(kind), reader, nil
+}
+
+// readContextError returns why a read with a context that has ended does not
+// begin, nil if it has not. The end of the reading comes first: ctx may be the
+// connection's own.
+func (c *Conn) readContextError(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	return cmp.Or(c.closing.readError(), ctx.Err())
 }
 
 // contextError returns the error of ctx if that has ended a read, and err
@@ -209,7 +219,7 @@ func (r *connReader) Read(p []byte) (int, error) {
 	if r.ctx == nil {
 		return r.read(context.Background(), p, nil)
 	}
-	if err := r.ctx.Err(); err != nil {
+	if err := r.c.readContextError(r.ctx); err != nil {
 		return 0, err
 	}
 	n, err := r.read(r.ctx, p, r.ctx.Done())

@@ -45,7 +45,10 @@ var contextReads = map[string]func(c *websocket.Conn, ctx context.Context) (stri
 			return unquote(kind, nil, err)
 		}
 		p, err := io.ReadAll(r)
-		return unquote(kind, p, err)
+		if err != nil {
+			return "", err
+		}
+		return unquote(kind, p, nil)
 	},
 	"Messages": func(c *websocket.Conn, ctx context.Context) (string, error) {
 		for m, err := range c.Messages(ctx) {

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"time"
@@ -28,10 +29,18 @@ func (c *Conn) WriteMessage(messageType int, data []byte) error {
 // part of it has been written the connection ends, and the error wraps
 // ctx.Err().
 func (c *Conn) WriteMessageContext(ctx context.Context, messageType int, data []byte) error {
-	if err := ctx.Err(); err != nil {
+	if err := c.writeContextError(ctx); err != nil {
 		return err
 	}
 	return c.send(messageType, data, &waitLimit{ctx: ctx, deadline: c.write.deadline.load()})
+}
+
+// writeContextError is readContextError for writes.
+func (c *Conn) writeContextError(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	return cmp.Or(c.closing.writeError(), ctx.Err())
 }
 
 // writeLimit returns the limit of a write with no context of its own.
@@ -105,7 +114,7 @@ func (c *Conn) awaitFlush(l *waitLimit) error {
 		return nil
 	}
 	c.startFlusher()
-	return l.wait(func(giveUp <-chan struct{}) bool {
+	err := l.wait(func(giveUp <-chan struct{}) bool {
 		select {
 		case <-result.done:
 			return true
@@ -113,6 +122,10 @@ func (c *Conn) awaitFlush(l *waitLimit) error {
 			return false
 		}
 	})
+	if err == nil {
+		return nil
+	}
+	return cmp.Or(c.closing.writeError(), err)
 }
 
 func (c *Conn) sendControl(messageType int, data []byte, l *waitLimit) error {
@@ -175,7 +188,7 @@ func (c *Conn) WritePreparedMessage(pm *PreparedMessage) error {
 // WritePreparedMessageContext is [Conn.WritePreparedMessage] until ctx ends,
 // like [Conn.WriteMessageContext].
 func (c *Conn) WritePreparedMessageContext(ctx context.Context, pm *PreparedMessage) error {
-	if err := ctx.Err(); err != nil {
+	if err := c.writeContextError(ctx); err != nil {
 		return err
 	}
 	return c.sendPrepared(pm, &waitLimit{ctx: ctx, deadline: c.write.deadline.load()})
@@ -228,7 +241,7 @@ func (c *Conn) NextWriterContext(ctx context.Context, messageType int) (io.Write
 	if err != nil {
 		return nil, err
 	}
-	if err := ctx.Err(); err != nil {
+	if err := c.writeContextError(ctx); err != nil {
 		return nil, err
 	}
 	w := &connWriter{c: c, ctx: ctx}
@@ -246,7 +259,7 @@ func (c *Conn) NextWriterContext(ctx context.Context, messageType int) (io.Write
 
 // Write adds p to the message.
 func (w *connWriter) Write(p []byte) (written int, err error) {
-	if err := w.ctx.Err(); err != nil {
+	if err := w.c.writeContextError(w.ctx); err != nil {
 		return 0, err
 	}
 	l := w.limit()
@@ -261,7 +274,7 @@ func (w *connWriter) Write(p []byte) (written int, err error) {
 
 // WriteString adds s to the message.
 func (w *connWriter) WriteString(s string) (written int, err error) {
-	if err := w.ctx.Err(); err != nil {
+	if err := w.c.writeContextError(w.ctx); err != nil {
 		return 0, err
 	}
 	l := w.limit()
@@ -276,7 +289,7 @@ func (w *connWriter) WriteString(s string) (written int, err error) {
 
 // ReadFrom adds what r has until its end to the message.
 func (w *connWriter) ReadFrom(r io.Reader) (read int64, err error) {
-	if err := w.ctx.Err(); err != nil {
+	if err := w.c.writeContextError(w.ctx); err != nil {
 		return 0, err
 	}
 	l := w.limit()
@@ -291,7 +304,7 @@ func (w *connWriter) ReadFrom(r io.Reader) (read int64, err error) {
 
 // Close sends the end of the message.
 func (w *connWriter) Close() (err error) {
-	if err := w.ctx.Err(); err != nil {
+	if err := w.c.writeContextError(w.ctx); err != nil {
 		return err
 	}
 	l := w.limit()

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"cmp"
 	"context"
 	"time"
 )
@@ -17,7 +18,7 @@ import (
 // of [Conn.WriteMessageContext]. If the connection ends Ping returns the error that
 // ended it, or the error of writing the ping.
 func (c *Conn) Ping(ctx context.Context) (rtt time.Duration, err error) {
-	if err := ctx.Err(); err != nil {
+	if err := c.writeContextError(ctx); err != nil {
 		return 0, err
 	}
 	pings := c.ownPings()
@@ -30,7 +31,7 @@ func (c *Conn) Ping(ctx context.Context) (rtt time.Duration, err error) {
 	case rtt := <-p.pong:
 		return rtt, nil
 	case <-ctx.Done():
-		err = ctx.Err()
+		err = cmp.Or(c.closing.readError(), ctx.Err())
 	case <-c.closing.done():
 		err = c.closing.cause()
 	}

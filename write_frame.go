@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"sync"
@@ -94,8 +95,8 @@ func (w *frameWriter) acquireSlow(l *lock.Mutex, limit *waitLimit) error {
 		acquired = l.Acquire(giveUp, w.closing.done())
 		return acquired
 	})
-	if err == nil && !acquired {
-		err = w.closing.writeError()
+	if !acquired {
+		err = cmp.Or(w.closing.writeError(), err)
 	}
 	return err
 }
@@ -235,7 +236,7 @@ func (w *frameWriter) failed(n int, err error, l *waitLimit) error {
 	if timeout && w.hurried.Load() && !w.cut {
 		return &brokenError{cause: net.ErrClosed}
 	}
-	if byWriter && !w.cut {
+	if byWriter && !w.cut && !w.closing.has(connectionEnded) {
 		w.closing.cancelClose() // it could only be that of this frame
 		return err
 	}
