@@ -65,8 +65,8 @@ func ExampleTrace_slog() {
 // receive and send, and how they end.
 func ExampleTrace_expvar() {
 	var open, messages, received, sent expvar.Int
-	var closed expvar.Map // by code
-	vars := expvar.NewMap("websocket")
+	var closed expvar.Map   // by code
+	vars := new(expvar.Map) // expvar.Publish("websocket", vars) shows it at /debug/vars
 	vars.Set("connections", &open)
 	vars.Set("messages", &messages)
 	vars.Set("received", &received)
@@ -95,7 +95,7 @@ func ExampleTrace_expvar() {
 	ended := make(chan struct{})
 	server := httptest.NewServer(upgrader.Handler(func(conn *websocket.Conn, _ *http.Request) {
 		defer close(ended)
-		for range conn.Messages(conn.Context()) {
+		for range conn.Messages(context.Background()) {
 		}
 	}))
 	defer server.Close()
@@ -109,4 +109,39 @@ func ExampleTrace_expvar() {
 	<-ended
 	fmt.Println(vars)
 	// Output: {"closed": {"1000": 1}, "connections": 0, "messages": 1, "received": 7, "sent": 2}
+}
+
+// traced returns hooks that call start for each connection, and end when it ends.
+// The README shows it with OpenTelemetry.
+func traced(start func(r *http.Request) (end func(cause error))) *websocket.Trace {
+	return &websocket.Trace{HandshakeDone: func(conn *websocket.Conn, r *http.Request, err error) {
+		if err == nil {
+			ctx, end := conn.Context(), start(r)
+			context.AfterFunc(ctx, func() { end(context.Cause(ctx)) })
+		}
+	}}
+}
+
+// A span for each connection, with the error that ended it.
+func ExampleTrace_spans() {
+	ended := make(chan struct{})
+	upgrader := websocket.Upgrader{Trace: traced(func(r *http.Request) func(error) {
+		fmt.Println("start of", r.URL.Path)
+		return func(cause error) {
+			fmt.Println("end of", r.URL.Path, "by", cause)
+			close(ended)
+		}
+	})}
+	server := httptest.NewServer(upgrader.Handler(func(conn *websocket.Conn, _ *http.Request) { conn.ReadMessage() }))
+	defer server.Close()
+	conn, _, err := websocket.DefaultDialer.Dial(server.URL+"/chat", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	conn.Shutdown(context.Background(), websocket.CloseGoingAway, "")
+	<-ended
+	// Output:
+	// start of /chat
+	// end of /chat by websocket: close 1001 (going away)
 }
