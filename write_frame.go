@@ -236,7 +236,7 @@ func (w *frameWriter) failed(n int, err error, l *waitLimit) error {
 	if timeout && w.hurried.Load() && !w.cut {
 		return &brokenError{cause: net.ErrClosed}
 	}
-	if byWriter && !w.cut && !w.closing.has(connectionEnded) {
+	if byWriter && !w.cut && !w.closing.hasEnded() {
 		w.closing.cancelClose() // it could only be that of this frame
 		return err
 	}
