@@ -71,6 +71,10 @@ type subtest struct {
 // together runs subtests at the same time. Unlike t.Parallel it has no limit for
 // how many: these wait for slow peers and need little of the processors.
 func together(t *testing.T, tests []subtest) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("peers that are slow in real time: an emulated processor may be slower")
+	}
 	var done sync.WaitGroup
 	for _, test := range tests {
 		done.Go(func() { t.Run(test.name, test.run) })
