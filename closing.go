@@ -103,15 +103,24 @@ func (c *closing) hasEnded() bool {
 }
 
 // done returns a channel that is closed at the end.
-func (c *closing) done() <-chan struct{} { return c.over.Get(0) }
+func (c *closing) done() <-chan struct{} {
+	if c.hasEnded() {
+		c.over.Close() // or whoever has ended the connection may be about to
+	}
+	return c.over.Get(0)
+}
 
 // readError returns why nothing can be read any more, nil if reading has not
 // ended.
 func (c *closing) readError() error {
-	if end := c.reads.Load(); end != nil {
-		return end.err
+	end := c.reads.Load()
+	if end == nil {
+		return nil
 	}
-	return nil
+	if end.ended {
+		c.over.Close() // or whoever has ended the connection may be about to
+	}
+	return end.err
 }
 
 // writeError returns why nothing can be written any more, nil if writing has
