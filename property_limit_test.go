@@ -140,7 +140,7 @@ func TestLimitBehindABlockedWriter(t *testing.T) {
 			c, p := r.connect(t, narrow)
 			m := longMessage("long", 500_000)
 			written := async(func() error { return c.WriteMessage(websocket.BinaryMessage, []byte(m)) })
-			time.Sleep(50 * time.Millisecond) // until it does not go on
+			time.Sleep(time.Second) // until it does not go on
 			requireLimit(t, c, w, 50*time.Millisecond, false)
 			c.SetWriteDeadline(time.Time{})
 			received := p.receiving(0)
