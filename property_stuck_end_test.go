@@ -113,7 +113,7 @@ func TestEndsOfStuckConnections(t *testing.T) {
 			c, p := r.connect(t, o)
 			fill(t, c)
 			require.NoError(t, c.Send(websocket.BinaryMessage, megabyte))
-			time.Sleep(20 * time.Millisecond) // until that is being written
+			time.Sleep(500 * time.Millisecond) // until that is being written
 			within(t, e.limit+2*time.Second, e.name, func() { e.end(t, c, p) })
 			within(t, 3*time.Second, "closing the socket", func() { requireClosed(t, p) })
 			<-c.Done()
@@ -212,7 +212,7 @@ func TestReadLimitWithAPongToSend(t *testing.T) {
 	together(t, overRoutes(func(t *testing.T, r route) {
 		c, p := r.connect(t, narrow)
 		written := async(func() error { return c.WriteMessage(websocket.BinaryMessage, megabyte) })
-		time.Sleep(50 * time.Millisecond) // until the sockets are full
+		time.Sleep(500 * time.Millisecond) // until the sockets are full
 		p.send(p.frame(finPing, "ping"))
 		_, err := readFor200ms(t, c)
 		require.Equal(t, context.DeadlineExceeded, err)
