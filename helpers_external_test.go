@@ -72,8 +72,8 @@ type subtest struct {
 // how many: these wait for slow peers and need little of the processors.
 func together(t *testing.T, tests []subtest) {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("peers that are slow in real time: an emulated processor may be slower")
+	if testing.Short() || websocket.RaceDetector {
+		t.Skip("peers that are slow in real time: an emulated processor, or all of them at the same time under the race detector, may be slower")
 	}
 	var done sync.WaitGroup
 	for _, test := range tests {

@@ -183,8 +183,8 @@ func TestWriteLimitInsideAFrame(t *testing.T) {
 		}
 		for _, test := range overRoutes(func(t *testing.T, r route) {
 			c, p := r.connect(t, narrow)
-			within(t, 2*time.Second, w.name, func() {
-				err := w.write(c, string(megabyte), 200*time.Millisecond)
+			within(t, 4*time.Second, w.name, func() {
+				err := w.write(c, string(megabyte), time.Second)
 				require.ErrorIs(t, err, net.ErrClosed)
 				require.True(t, websocket.IsCloseError(err, 1006), "%v", err)
 			})
