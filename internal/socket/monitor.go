@@ -39,8 +39,8 @@ const (
 	unreadLimitUnix = 512
 )
 
-// NewMonitor returns a Monitor for the socket of conn, which is a *net.TCPConn,
-// a *net.UnixConn, or a *tls.Conn over one of them. For other types, and on
+// NewMonitor returns a Monitor for the socket of conn, which is a *net.TCPConn, a
+// *net.UnixConn, a [*Conn], or a *tls.Conn over one of them. For other types, and on
 // systems where it cannot work, it returns nil. A type that embeds *net.TCPConn
 // is another type: it may have a buffer of its own.
 func NewMonitor(conn net.Conn) *Monitor {
@@ -63,6 +63,12 @@ func NewMonitor(conn net.Conn) *Monitor {
 		m.raw, err = c.SyscallConn()
 	case *net.UnixConn:
 		m.limit = unreadLimitUnix
+		m.raw, err = c.SyscallConn()
+	case *Conn:
+		m.limit, m.mptcp = unreadLimitTCP, c.isMultipath()
+		if c.LocalAddr().Network() != "tcp" {
+			m.limit = unreadLimitUnix
+		}
 		m.raw, err = c.SyscallConn()
 	default:
 		return nil

@@ -15,7 +15,7 @@ import (
 // more in Read and Write.
 func Is(conn any) bool {
 	switch conn.(type) {
-	case *net.TCPConn, *net.UnixConn:
+	case *net.TCPConn, *net.UnixConn, *Conn:
 		return true
 	}
 	return false

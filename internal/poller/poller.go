@@ -1,0 +1,254 @@
+// Package poller runs functions when sockets have become readable, without a
+// goroutine for each socket.
+//
+// A poller has one goroutine, its leader, which waits for all its sockets and runs
+// their functions itself, so that a quick function costs no switch between
+// goroutines. A function that blocks, or takes long, loses its goroutine the lead:
+// another one goes on with the other sockets. Such a task is run by a goroutine of
+// its own from then on, until it has proved to be quick again.
+package poller
+
+import (
+	"errors"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/seed23105783/websocket/internal/socket"
+)
+
+// patience is how often the watchdog looks: a function that it finds at work twice
+// loses the lead.
+const patience = time.Millisecond
+
+// A poller waits for sockets. It ends with the last of them.
+type poller struct {
+	queue *socket.Queue
+
+	// turn is odd while the leader runs a function. Whoever moves it on from there
+	// has the lead: the leader, when the function has returned, or the watchdog.
+	turn atomic.Uint64
+
+	// The leader's: what has become readable, from which it has taken the first
+	// next, and what is to be run again after that.
+	ready []socket.Ready
+	batch []*Task
+	next  int
+	again []*Task
+
+	watching atomic.Bool // the watchdog's timer runs
+	timer    *time.Timer
+	seen     uint64 // turn, when the watchdog looked last
+
+	mu    sync.Mutex // guards the rest
+	slots []slot
+	free  []int32
+	count int // of tasks
+}
+
+// A slot is where a poller finds the task of a key.
+type slot struct {
+	task       *Task
+	generation uint32
+}
+
+// pollers has as many pollers as there are processors. They are made when they are
+// needed.
+var pollers struct {
+	mu   sync.Mutex
+	all  []*poller // nil where there is none
+	last int       // the one that got a task last
+}
+
+// register adds a task to one of the pollers.
+func register(t *Task, raw syscall.RawConn) error {
+	pollers.mu.Lock()
+	defer pollers.mu.Unlock()
+	if pollers.all == nil {
+		pollers.all = make([]*poller, runtime.GOMAXPROCS(0))
+	}
+	i := (pollers.last + 1) % len(pollers.all)
+	pollers.last = i
+	p := pollers.all[i]
+	if p == nil {
+		queue, err := socket.NewQueue()
+		if err != nil {
+			return err
+		}
+		p = &poller{queue: queue}
+		p.timer = time.AfterFunc(time.Hour, p.watch)
+		p.timer.Stop()
+		go p.lead()
+		pollers.all[i] = p
+	}
+	t.poller = p
+	t.key = p.add(t)
+	if err := p.queue.Add(raw, t.key); err != nil {
+		p.remove(t)
+		p.endIfEmpty(i)
+		return err
+	}
+	return nil
+}
+
+// unregister removes a task from its poller.
+func unregister(t *Task, raw syscall.RawConn) {
+	p := t.poller
+	p.queue.Remove(raw) // it may be closed, which does the same
+	if p.remove(t) > 0 {
+		return
+	}
+	pollers.mu.Lock()
+	defer pollers.mu.Unlock()
+	for i, other := range pollers.all {
+		if other == p {
+			p.endIfEmpty(i)
+		}
+	}
+}
+
+// endIfEmpty ends a poller that has no tasks, with pollers.mu held.
+func (p *poller) endIfEmpty(i int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.count == 0 {
+		pollers.all[i] = nil
+		p.queue.Close() // which ends the leader
+	}
+}
+
+// add makes room for a task.
+func (p *poller) add(t *Task) socket.Key {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.count++
+	if n := len(p.free); n > 0 {
+		i := p.free[n-1]
+		p.free = p.free[:n-1]
+		p.slots[i].task = t
+		return socket.Key{Index: i, Generation: p.slots[i].generation}
+	}
+	p.slots = append(p.slots, slot{task: t})
+	return socket.Key{Index: int32(len(p.slots) - 1)}
+}
+
+// remove forgets a task, and returns how many are left.
+func (p *poller) remove(t *Task) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := &p.slots[t.key.Index]
+	s.task = nil
+	s.generation++
+	p.free = append(p.free, t.key.Index)
+	p.count--
+	return p.count
+}
+
+// lead is the leader: it runs what becomes ready until it has lost the lead, or
+// there are no tasks any more.
+func (p *poller) lead() {
+	for {
+		t := p.take()
+		if t == nil {
+			return
+		}
+		if t.slow {
+			go t.work(false)
+			continue
+		}
+		if !t.limit.acquire(t) {
+			continue
+		}
+		turn := p.begin()
+		more := t.runOnce()
+		leads := p.turn.CompareAndSwap(turn, turn+1)
+		t.limit.release()
+		if !leads {
+			t.slow, t.quick = true, 0
+		}
+		more = t.finish(more)
+		switch {
+		case leads && more:
+			p.again = append(p.again, t)
+		case !leads && more:
+			t.work(false)
+			return
+		case !leads:
+			return
+		}
+	}
+}
+
+// begin tells the watchdog that the leader begins to run a function.
+func (p *poller) begin() (turn uint64) {
+	turn = p.turn.Load() + 1
+	p.turn.Store(turn)
+	if !p.watching.Load() {
+		p.watching.Store(true)
+		p.timer.Reset(patience)
+	}
+	return turn
+}
+
+// watch is the watchdog. It looks as long as there is something to do.
+func (p *poller) watch() {
+	turn := p.turn.Load()
+	switch {
+	case turn != p.seen:
+	case turn%2 == 1:
+		if p.turn.CompareAndSwap(turn, turn+1) {
+			go p.lead()
+		}
+	default:
+		p.watching.Store(false)
+		if p.turn.Load() == turn || !p.watching.CompareAndSwap(false, true) {
+			return
+		}
+	}
+	p.seen = turn
+	p.timer.Reset(patience)
+}
+
+// take returns the next task to run, nil after the end.
+func (p *poller) take() *Task {
+	for {
+		for p.next < len(p.batch) {
+			t := p.batch[p.next]
+			p.batch[p.next] = nil
+			p.next++
+			if t != nil {
+				return t
+			}
+		}
+		if err := p.fetch(); err != nil {
+			return nil
+		}
+	}
+}
+
+// fetch fills the batch. It waits if there is nothing to do.
+func (p *poller) fetch() (err error) {
+	if len(p.again) == 0 {
+		p.ready, err = p.queue.Wait(p.ready[:0])
+	} else {
+		p.ready, err = p.queue.Poll(p.ready[:0])
+	}
+	if err != nil && !errors.Is(err, syscall.EINTR) {
+		return err
+	}
+	p.next, p.batch = 0, p.batch[:0]
+	p.mu.Lock()
+	for _, r := range p.ready {
+		s := p.slots[r.Key.Index]
+		if s.task != nil && s.generation == r.Key.Generation && s.task.signal(r.Hangup) {
+			p.batch = append(p.batch, s.task)
+		}
+	}
+	p.mu.Unlock()
+	p.batch = append(p.batch, p.again...)
+	clear(p.again)
+	p.again = p.again[:0]
+	return nil
+}

@@ -1,0 +1,331 @@
+//go:build unix
+
+package socket
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// A Conn is a TCP or Unix socket that the runtime does not wait for. It has less
+// than half the memory of the net.Conn that it stands for, and the kernel tells one
+// poller less of its bytes. A call that has to wait makes a net.Conn for the same
+// socket, which is kept until Close.
+type Conn struct {
+	fd    int
+	users atomic.Int32 // calls that use fd, and closedBit
+
+	local, remote netip.AddrPort
+	multipath     bool          // it may consist of several TCP connections
+	unix          *[2]net.Addr // local and remote of a Unix socket, or nil
+
+	waits atomic.Pointer[waits] // nil until there is a deadline or a call had to wait
+}
+
+// closedBit is set when Close has been called. fd is closed when nobody uses it.
+const closedBit = 1 << 30
+
+// waits is what calls that wait need.
+type waits struct {
+	mu          sync.Mutex
+	conn        net.Conn // for the same socket; nil until a call has to wait
+	closed      bool
+	read, write time.Time // the deadlines
+}
+
+// Detach returns a Conn for the socket of conn, which it closes. If that is not
+// possible it returns conn as it is.
+func Detach(conn net.Conn) net.Conn {
+	raw := Raw(conn)
+	if _, ok := conn.(*Conn); ok || raw == nil {
+		return conn
+	}
+	c := &Conn{fd: -1}
+	switch local := conn.LocalAddr().(type) {
+	case *net.TCPAddr:
+		remote, ok := conn.RemoteAddr().(*net.TCPAddr)
+		if !ok {
+			return conn
+		}
+		c.local, c.remote = local.AddrPort(), remote.AddrPort()
+		c.multipath, _ = conn.(*net.TCPConn).MultipathTCP()
+	default:
+		c.unix = &[2]net.Addr{local, conn.RemoteAddr()}
+	}
+	if raw.Control(func(fd uintptr) { c.fd = duplicate(int(fd)) }) != nil || c.fd < 0 {
+		return conn
+	}
+	conn.Close() // not the socket, which has another descriptor now
+	return c
+}
+
+// duplicate returns another descriptor for a socket, -1 if there can be none.
+func duplicate(fd int) int {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	fd, err := syscall.Dup(fd)
+	if err != nil {
+		return -1
+	}
+	syscall.CloseOnExec(fd)
+	return fd
+}
+
+// use keeps fd from being closed until release. It reports false after Close.
+func (c *Conn) use() bool {
+	if c.users.Add(1)&closedBit == 0 {
+		return true
+	}
+	c.release()
+	return false
+}
+
+func (c *Conn) release() {
+	if c.users.Add(-1) == closedBit && c.users.CompareAndSwap(closedBit, -closedBit) {
+		syscall.Close(c.fd)
+	}
+}
+
+// Close closes the socket. Calls under way return.
+func (c *Conn) Close() error {
+	if !c.use() {
+		return net.ErrClosed
+	}
+	if c.users.Or(closedBit)&closedBit != 0 {
+		c.release()
+		return net.ErrClosed
+	}
+	if w := c.waits.Load(); w != nil {
+		w.close()
+	}
+	c.release()
+	return nil
+}
+
+func (w *waits) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = true
+	if w.conn != nil {
+		w.conn.Close()
+	}
+}
+
+// tryRead reads without waiting.
+func (c *Conn) tryRead(p []byte) (int, error) {
+	if !c.use() {
+		return 0, net.ErrClosed
+	}
+	n, err := tryRead(c.fd, p, 0)
+	c.release()
+	return n, err
+}
+
+// Read reads some bytes.
+func (c *Conn) Read(p []byte) (int, error) {
+	conn, err := c.attach()
+	if err != nil {
+		return 0, c.failure("read", err)
+	}
+	return conn.Read(p)
+}
+
+// Write writes p.
+func (c *Conn) Write(p []byte) (int, error) {
+	n, err := c.tryWrite(p)
+	if err != nil || n == len(p) {
+		return n, err
+	}
+	conn, err := c.attach()
+	if err != nil {
+		return n, c.failure("write", err)
+	}
+	m, err := conn.Write(p[n:])
+	return n + m, err
+}
+
+// tryWrite writes what can be written without waiting.
+func (c *Conn) tryWrite(p []byte) (n int, err error) {
+	if c.passed(func(w *waits) time.Time { return w.write }) {
+		return 0, c.failure("write", os.ErrDeadlineExceeded)
+	}
+	if !c.use() {
+		return 0, c.failure("write", net.ErrClosed)
+	}
+	defer c.release()
+	for {
+		n, err = syscall.Write(c.fd, p)
+		switch err {
+		case nil:
+			return n, nil
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return 0, nil
+		default:
+			return 0, c.failure("write", os.NewSyscallError("write", err))
+		}
+	}
+}
+
+// passed reports whether a deadline has passed.
+func (c *Conn) passed(deadline func(*waits) time.Time) bool {
+	w := c.waits.Load()
+	if w == nil {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	t := deadline(w)
+	return !t.IsZero() && !time.Now().Before(t)
+}
+
+func (c *Conn) failure(op string, err error) error {
+	return &net.OpError{Op: op, Net: c.LocalAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
+}
+
+func (c *Conn) ownWaits() *waits {
+	if w := c.waits.Load(); w != nil {
+		return w
+	}
+	c.waits.CompareAndSwap(nil, &waits{})
+	return c.waits.Load()
+}
+
+// attach returns a net.Conn for the socket, for calls that wait.
+func (c *Conn) attach() (net.Conn, error) {
+	w := c.ownWaits()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.conn != nil {
+		return w.conn, nil
+	}
+	if w.closed || !c.use() {
+		return nil, net.ErrClosed
+	}
+	defer c.release()
+	fd := duplicate(c.fd)
+	if fd < 0 {
+		return nil, os.NewSyscallError("dup", syscall.EMFILE)
+	}
+	file := os.NewFile(uintptr(fd), "socket")
+	defer file.Close()
+	conn, err := net.FileConn(file)
+	if err != nil {
+		return nil, err
+	}
+	conn.SetReadDeadline(w.read)
+	conn.SetWriteDeadline(w.write)
+	w.conn = conn
+	return conn, nil
+}
+
+// CloseWrite closes the writing side.
+func (c *Conn) CloseWrite() error {
+	if !c.use() {
+		return c.failure("close", net.ErrClosed)
+	}
+	defer c.release()
+	return os.NewSyscallError("shutdown", syscall.Shutdown(c.fd, syscall.SHUT_WR))
+}
+
+// SetDeadline sets both deadlines.
+func (c *Conn) SetDeadline(t time.Time) error {
+	c.SetReadDeadline(t)
+	return c.SetWriteDeadline(t)
+}
+
+// SetReadDeadline sets the deadline of Read.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	return c.setDeadline(t, func(w *waits) { w.read = t }, net.Conn.SetReadDeadline)
+}
+
+// SetWriteDeadline sets the deadline of Write.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	return c.setDeadline(t, func(w *waits) { w.write = t }, net.Conn.SetWriteDeadline)
+}
+
+func (c *Conn) setDeadline(t time.Time, store func(*waits), set func(net.Conn, time.Time) error) error {
+	if t.IsZero() && c.waits.Load() == nil {
+		return nil
+	}
+	w := c.ownWaits()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	store(w)
+	if w.conn == nil {
+		return nil
+	}
+	return set(w.conn, t)
+}
+
+// LocalAddr returns the local address.
+func (c *Conn) LocalAddr() net.Addr {
+	if c.unix != nil {
+		return c.unix[0]
+	}
+	return net.TCPAddrFromAddrPort(c.local)
+}
+
+// RemoteAddr returns the address of the peer.
+func (c *Conn) RemoteAddr() net.Addr {
+	if c.unix != nil {
+		return c.unix[1]
+	}
+	return net.TCPAddrFromAddrPort(c.remote)
+}
+
+// isMultipath reports whether there may be several TCP connections.
+func (c *Conn) isMultipath() bool { return c.multipath }
+
+// SyscallConn returns access to the socket. It does not fail.
+func (c *Conn) SyscallConn() (syscall.RawConn, error) { return (*rawConn)(c), nil }
+
+// A rawConn is the syscall.RawConn of a Conn.
+type rawConn Conn
+
+// Control calls f with the socket.
+func (r *rawConn) Control(f func(fd uintptr)) error {
+	c := (*Conn)(r)
+	if !c.use() {
+		return c.failure("raw-control", net.ErrClosed)
+	}
+	defer c.release()
+	f(uintptr(c.fd))
+	return nil
+}
+
+// Read calls f until it returns true, whenever the socket is readable.
+func (r *rawConn) Read(f func(fd uintptr) (done bool)) error {
+	return r.wait(f, func(w *waits) time.Time { return w.read }, "raw-read", syscall.RawConn.Read)
+}
+
+// Write calls f until it returns true, whenever the socket is writable.
+func (r *rawConn) Write(f func(fd uintptr) (done bool)) error {
+	return r.wait(f, func(w *waits) time.Time { return w.write }, "raw-write", syscall.RawConn.Write)
+}
+
+func (r *rawConn) wait(f func(uintptr) bool, deadline func(*waits) time.Time, op string,
+	again func(syscall.RawConn, func(uintptr) bool) error) error {
+	c := (*Conn)(r)
+	if c.passed(deadline) {
+		return c.failure(op, os.ErrDeadlineExceeded)
+	}
+	done := false
+	if err := r.Control(func(fd uintptr) { done = f(fd) }); err != nil || done {
+		return err
+	}
+	conn, err := c.attach()
+	if err != nil {
+		return c.failure(op, err)
+	}
+	raw, err := conn.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return err
+	}
+	return again(raw, f)
+}

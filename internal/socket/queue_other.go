@@ -1,0 +1,31 @@
+//go:build !linux
+
+package socket
+
+import (
+	"errors"
+	"syscall"
+)
+
+const canQueue = false
+
+// A Queue is not supported on this system: see CanQueue.
+type Queue struct{}
+
+// NewQueue returns errors.ErrUnsupported.
+func NewQueue() (*Queue, error) { return nil, errors.ErrUnsupported }
+
+// Add returns errors.ErrUnsupported.
+func (*Queue) Add(syscall.RawConn, Key) error { return errors.ErrUnsupported }
+
+// Remove returns errors.ErrUnsupported.
+func (*Queue) Remove(syscall.RawConn) error { return errors.ErrUnsupported }
+
+// Wait returns errors.ErrUnsupported.
+func (*Queue) Wait([]Ready) ([]Ready, error) { return nil, errors.ErrUnsupported }
+
+// Poll returns errors.ErrUnsupported.
+func (*Queue) Poll([]Ready) ([]Ready, error) { return nil, errors.ErrUnsupported }
+
+// Close does nothing.
+func (*Queue) Close() error { return nil }
