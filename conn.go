@@ -120,10 +120,7 @@ func (c *Conn) RemoteAddr() net.Addr {
 // NetConn returns the net.Conn that carries the connection, nil if there is
 // none. Reading from it, writing to it or changing its deadlines corrupts the
 // connection.
-func (c *Conn) NetConn() net.Conn {
-	conn, _ := c.transport.stream.(net.Conn)
-	return conn
-}
+func (c *Conn) NetConn() net.Conn { return c.transport.conn() }
 
 // UnderlyingConn returns the same as [Conn.NetConn].
 func (c *Conn) UnderlyingConn() net.Conn { return c.NetConn() }
@@ -138,7 +135,13 @@ func (c *Conn) SetReadLimit(limit int64) { c.read.limit.Store(limit) }
 // read that exceeds it returns an error that matches os.ErrDeadlineExceeded, and
 // loses nothing: after a later deadline has been set, the next read continues, in
 // the middle of a message if need be. The zero value, the default, is no deadline.
-func (c *Conn) SetReadDeadline(t time.Time) error { return c.read.frames.deadline.set(t) }
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	err := c.read.frames.deadline.set(t)
+	if ready := c.read.frames.ready.Load(); ready != nil {
+		ready.setTimer(t)
+	}
+	return err
+}
 
 // SetWriteDeadline sets the deadline of writes that begin after the call. A write
 // that exceeds it returns an error that matches os.ErrDeadlineExceeded. If no part

@@ -90,6 +90,9 @@ func (c *Conn) readFailed(err error) error {
 		c.read.discard()
 		return ended
 	}
+	if err == errNotReady {
+		return err
+	}
 	violation, ok := errors.AsType[*ProtocolError](err)
 	switch {
 	case ok:
@@ -224,6 +227,7 @@ func (c *Conn) drain() {
 		return
 	}
 	defer c.read.lock.Release()
+	c.read.frames.wait()
 	// What ends the application's reads is not meant for this.
 	c.read.frames.deadline.suspend()
 	defer c.read.frames.deadline.restore()

@@ -3,6 +3,7 @@ package websocket
 import (
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"net"
 
@@ -13,11 +14,27 @@ import (
 // payload is dealt with here: control frames by handleControl, errors by
 // readFailed.
 
+// errStarted is what read methods return after [Conn.Start].
+var errStarted = errors.New("websocket: the functions given to Start receive the messages")
+
+// acquireRead takes the lock of the messageReader for a read method. It returns
+// net.ErrClosed if giveUp has ended the wait.
+func (c *Conn) acquireRead(giveUp <-chan struct{}) error {
+	if !c.read.lock.TryAcquire() && !c.read.lock.Acquire(giveUp, c.closing.done()) {
+		return c.closing.cause()
+	}
+	if c.read.frames.ready.Load() != nil {
+		c.read.lock.Release()
+		return errStarted
+	}
+	return nil
+}
+
 // receive reads the next message, or the rest of one that was cut short, and
 // appends it to dst.
 func (c *Conn) receive(dst []byte) (messageType int, p []byte, err error) {
-	if !c.read.lock.TryAcquire() && !c.read.lock.Acquire(nil, c.closing.done()) {
-		return -1, dst, c.closing.cause()
+	if err := c.acquireRead(nil); err != nil {
+		return -1, dst, err
 	}
 	defer c.read.lock.Release() // also when a handler panics
 	kind, p := opcode(0), dst
@@ -34,8 +51,8 @@ func (c *Conn) receive(dst []byte) (messageType int, p []byte, err error) {
 // which the caller gives back. No buffer is held while there is nothing to
 // receive.
 func (c *Conn) receivePooled(size int) (kind opcode, p []byte, buf *bufpool.Buffer, err error) {
-	if !c.read.lock.TryAcquire() && !c.read.lock.Acquire(nil, c.closing.done()) {
-		return 0, nil, nil, c.closing.cause()
+	if err := c.acquireRead(nil); err != nil {
+		return 0, nil, nil, err
 	}
 	defer c.read.lock.Release()
 	if err := c.awaitMessage(); err != nil {
@@ -58,8 +75,8 @@ func (c *Conn) receiveUntil(ctx context.Context, dst []byte) (messageType int, p
 	if err := c.readContextError(ctx); err != nil {
 		return -1, dst, err
 	}
-	if !c.read.lock.TryAcquire() && !c.read.lock.Acquire(ctx.Done(), c.closing.done()) {
-		return -1, dst, cmp.Or(c.closing.readError(), ctx.Err())
+	if err := c.acquireRead(ctx.Done()); err != nil {
+		return -1, dst, c.contextError(ctx, err)
 	}
 	defer c.read.lock.Release()
 	defer c.read.frames.deadline.watch(ctx)()
@@ -201,8 +218,8 @@ func (c *Conn) contextError(ctx context.Context, err error) error {
 // nextReader is NextReader until ctx ends. giveUp ends the wait for another
 // reader.
 func (c *Conn) nextReader(ctx context.Context, giveUp <-chan struct{}) (*connReader, opcode, error) {
-	if !c.read.lock.TryAcquire() && !c.read.lock.Acquire(giveUp, c.closing.done()) {
-		return nil, 0, c.closing.cause()
+	if err := c.acquireRead(giveUp); err != nil {
+		return nil, 0, err
 	}
 	defer c.read.lock.Release()
 	defer c.read.frames.deadline.watch(ctx)()
@@ -232,8 +249,8 @@ func (r *connReader) Read(p []byte) (int, error) {
 // read is Read until ctx ends. giveUp ends the wait for another reader.
 func (r *connReader) read(ctx context.Context, p []byte, giveUp <-chan struct{}) (int, error) {
 	c, m := r.c, &r.c.read
-	if !m.lock.TryAcquire() && !m.lock.Acquire(giveUp, c.closing.done()) {
-		return 0, c.closing.cause()
+	if err := c.acquireRead(giveUp); err != nil {
+		return 0, err
 	}
 	defer m.lock.Release()
 	defer m.frames.deadline.watch(ctx)()

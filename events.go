@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"cmp"
 	"net"
 
 	"github.com/seed23105783/websocket/internal/bufpool"
@@ -29,6 +30,10 @@ type Events struct {
 	// those before.
 	ReuseData bool
 
+	// Limit bounds how many functions run at the same time where [Conn.Start] is
+	// used. The default, nil, is no limit. [Conn.Serve] does not use it.
+	Limit *CallLimit
+
 	// Error is called, like onerror in the browser, before Close if the connection
 	// failed: if it ended without a close frame from the peer, and not by
 	// [Conn.Close]. The error is the one that the read methods return.
@@ -41,12 +46,13 @@ type Events struct {
 
 // JoinEvents returns Events that call the functions of all listeners, in this
 // order. They share the data of a message, which is reused if ReuseData is set in
-// all that have a Message function.
+// all that have a Message function. The limit is the first there is.
 func JoinEvents(listeners ...Events) Events {
 	joined := Events{ReuseData: true}
 	for _, l := range listeners {
 		joined = Events{
 			ReuseData: joined.ReuseData && (l.ReuseData || l.Message == nil),
+			Limit:     cmp.Or(joined.Limit, l.Limit),
 			Open:      both1(joined.Open, l.Open),
 			Message:   both2(joined.Message, l.Message),
 			Error:     both2(joined.Error, l.Error),
@@ -104,15 +110,16 @@ func both2[T, U any](first, second func(T, U)) func(T, U) {
 // or 1001 or none, and otherwise the error of the read methods. No other reader may
 // be at work meanwhile. A read deadline that passes ends Serve.
 func (c *Conn) Serve(events Events) error {
+	if c.read.frames.ready.Load() != nil {
+		return errStarted
+	}
 	defer c.Close()
 	reuse := events.ReuseData
 	events = JoinEvents(events, noEvents)
 	events.Open(c)
 	err := c.serveMessages(events.Message, reuse)
 	c.Close()
-	// As in the browser an end by close frame is no error, whatever its code
-	// says, and neither is one that was asked for.
-	if !c.closing.has(closeReceived) && err != net.ErrClosed {
+	if c.hasFailed(err) {
 		events.Error(c, err)
 	}
 	events.Close(c, c.CloseInfo())
@@ -120,6 +127,13 @@ func (c *Conn) Serve(events Events) error {
 		return nil
 	}
 	return err
+}
+
+// hasFailed reports whether err, which ended the connection, is an error event. As
+// in the browser an end by close frame is none, whatever its code says, and neither
+// is one that was asked for.
+func (c *Conn) hasFailed(err error) bool {
+	return !c.closing.has(closeReceived) && err != net.ErrClosed
 }
 
 // serveMessages calls f with the messages and returns the error that ended that.

@@ -50,7 +50,8 @@ type frameReader struct {
 	burst      int32         // of the next one, where it can be chosen anew
 	waiter     socket.Reader // where the stream can be waited on without a buffer
 
-	status  *readStatus  // for KeepAlive; or nil
+	ready   atomic.Pointer[readiness] // set if it must not wait
+	status  *readStatus               // for KeepAlive; or nil
 	observe func(header) // called with each frame that was read; or nil
 
 	// The data frame under way. remaining is what of its payload has not been
@@ -58,7 +59,7 @@ type frameReader struct {
 	// buffered bytes have been unmasked where they are.
 	frame     header
 	remaining uint64
-	clear     int
+	clear     int32
 	pos       uint8
 	sequence  sequence
 	count     uint32 // of data frames so far; it may overflow
@@ -208,7 +209,7 @@ func (r *frameReader) read(p []byte) (int, error) {
 		// What would fill the buffer goes past it. Less than that goes through
 		// it, since the next frame may come with it in one system call.
 		if len(p) >= int(r.size) && r.head == nil {
-			n, err := r.await(r.transport.stream, p)
+			n, err := r.readStream(p)
 			r.unmask(p[:n], p[:n])
 			return n, err
 		}
@@ -232,15 +233,15 @@ func (r *frameReader) chunk() ([]byte, error) {
 				return nil, err
 			}
 		}
-		r.clear = int(min(uint64(r.end-r.start), r.remaining))
-		b := r.buf.B[r.start : r.start+r.clear]
+		r.clear = int32(min(uint64(r.end-r.start), r.remaining))
+		b := r.buf.B[r.start : r.start+int(r.clear)]
 		r.unmask(b, b)
 	}
-	return r.buf.B[r.start : r.start+r.clear], nil
+	return r.buf.B[r.start : r.start+int(r.clear)], nil
 }
 
 // used gives back n bytes of a chunk.
-func (r *frameReader) used(n int) { r.start, r.clear = r.start+n, r.clear-n }
+func (r *frameReader) used(n int) { r.start, r.clear = r.start+n, r.clear-int32(n) }
 
 // unmask moves payload of the frame under way from src to dst.
 func (r *frameReader) unmask(dst, src []byte) {
@@ -252,8 +253,24 @@ func (r *frameReader) unmask(dst, src []byte) {
 	}
 }
 
+// readStream reads some bytes that do not go through the buffer, which is empty.
+func (r *frameReader) readStream(p []byte) (int, error) {
+	ready := r.ready.Load()
+	if ready == nil || ready.waits {
+		return r.await(r.transport.stream, p)
+	}
+	n, err := ready.read(r.transport, p)
+	if n > 0 && r.status != nil {
+		r.status.recordRead()
+	}
+	return n, err
+}
+
 // fill reads at least one more byte behind those that are buffered.
 func (r *frameReader) fill() error {
+	if ready := r.ready.Load(); ready != nil && !ready.waits {
+		return r.fillReady(ready)
+	}
 	if r.start == r.end {
 		r.start, r.end = 0, 0
 		if r.transport.raw != nil && r.head == nil {
@@ -290,18 +307,23 @@ func (r *frameReader) fillIdle() error {
 		return unexpectedEOF(err)
 	}
 	r.buf, r.end = buf, n
-	// What fills a buffer is followed by more, and system calls are what many
-	// short messages cost most.
-	switch size := len(buf.B); {
+	r.adapt(n)
+	if r.status != nil {
+		r.status.recordRead()
+	}
+	return nil
+}
+
+// adapt chooses the size of the next buffer, after n bytes have come into one that
+// was empty. What fills a buffer is followed by more, and system calls are what
+// many short messages cost most.
+func (r *frameReader) adapt(n int) {
+	switch size := len(r.buf.B); {
 	case n == size:
 		r.burst = int32(min(2*size, maxBuffer))
 	case n < size/4:
 		r.burst = max(int32(size/2), r.size)
 	}
-	if r.status != nil {
-		r.status.recordRead()
-	}
-	return nil
 }
 
 // await reads at least one byte from src, which is the stream or goes before

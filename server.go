@@ -13,6 +13,8 @@ import (
 
 	"github.com/seed23105783/websocket/internal/bufpool"
 	"github.com/seed23105783/websocket/internal/httphead"
+	"github.com/seed23105783/websocket/internal/poller"
+	"github.com/seed23105783/websocket/internal/socket"
 )
 
 // An Upgrader upgrades HTTP requests to WebSocket connections. The zero value
@@ -107,6 +109,14 @@ type Upgrader struct {
 	// value does nothing.
 	KeepAlive KeepAlive
 
+	// Events are the functions that are called for each connection, as by
+	// [Conn.Start], which Upgrade calls: the handler need not stay with the
+	// connection. It must not be changed. The default, nil, is none.
+	//
+	// On Linux Upgrade takes the socket from package net for this: [Conn.NetConn] is
+	// not a *net.TCPConn then.
+	Events *Events
+
 	// Trace has functions that are called when something happens to a
 	// connection. The default, nil, is none.
 	Trace *Trace
@@ -125,6 +135,9 @@ type Upgrader struct {
 func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeader http.Header) (*Conn, error) {
 	c, err := u.upgrade(w, r, responseHeader)
 	u.Trace.handshakeDone(c, r, err)
+	if err == nil && u.Events != nil {
+		err = c.start(u.Events)
+	}
 	return c, err
 }
 
@@ -234,6 +247,9 @@ func (u *Upgrader) chooseSubprotocol(offered []string, responseHeader http.Heade
 //
 //go:noinline
 func (u *Upgrader) open(netConn net.Conn, early []byte, r *http.Request, hs *serverHandshake) *Conn {
+	if u.Events != nil && poller.Supported() {
+		netConn = socket.Detach(netConn)
+	}
 	c := newConn(netConn, connConfig{
 		subprotocol:      hs.subprotocol,
 		url:              requestedURL(r),

@@ -78,6 +78,12 @@ func (t *transport) whenReleased() <-chan struct{} {
 	return released
 }
 
+// conn returns the stream as a net.Conn, nil if it is none.
+func (t *transport) conn() net.Conn {
+	conn, _ := t.stream.(net.Conn)
+	return conn
+}
+
 // inner returns what carries the stream where that is TLS, nil otherwise.
 func (t *transport) inner() net.Conn {
 	if s, ok := t.stream.(interface{ NetConn() net.Conn }); ok {
@@ -158,6 +164,13 @@ func (d *deadline) set(t time.Time) error {
 		return nil
 	}
 	return d.apply()
+}
+
+// get returns the deadline as it was set last.
+func (d *deadline) get() time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.value
 }
 
 // interrupt ends the call under way and those that follow, until resume is

@@ -344,10 +344,19 @@ func (w *frameWriter) encodeVector(h header, payload []byte) (int, error) {
 	v := vectors.Get().(*vector)
 	v.slices = [2][]byte{appendHeader(v.header[:0], h), payload}
 	v.rest = v.slices[:]
-	n, err := v.rest.WriteTo(w.transport.stream)
+	n, err := w.transport.writeVector(v)
 	v.slices, v.rest = [2][]byte{}, nil
 	vectors.Put(v)
 	return int(n), err
+}
+
+// writeVector writes the slices of v with one call if it can.
+func (t *transport) writeVector(v *vector) (int64, error) {
+	if c, ok := t.stream.(*socket.Conn); ok {
+		n, err := c.WriteVector(&v.slices)
+		return int64(n), err
+	}
+	return v.rest.WriteTo(t.stream)
 }
 
 // appendFrame appends a frame: its header and the payload, masked if the

@@ -9,7 +9,6 @@
 package poller
 
 import (
-	"errors"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -31,16 +30,19 @@ type poller struct {
 	// has the lead: the leader, when the function has returned, or the watchdog.
 	turn atomic.Uint64
 
-	// The leader's: what has become readable, from which it has taken the first
-	// next, and what is to be run again after that.
+	// The leader's: what is to be run, the last first; what is to be run again after
+	// that; and ticks, when batch was filled.
 	ready []socket.Ready
 	batch []*Task
-	next  int
 	again []*Task
+	since uint32
 
-	watching atomic.Bool // the watchdog's timer runs
+	// Of the watchdog: whether its timer runs, how often it has looked, and what turn
+	// was when it looked last.
+	watching atomic.Bool
+	ticks    atomic.Uint32
 	timer    *time.Timer
-	seen     uint64 // turn, when the watchdog looked last
+	seen     uint64
 
 	mu    sync.Mutex // guards the rest
 	slots []slot
@@ -54,8 +56,9 @@ type slot struct {
 	generation uint32
 }
 
-// pollers has as many pollers as there are processors. They are made when they are
-// needed.
+// pollers has a poller for every two processors: the other half is for what the
+// kernel does with what is read and written, for functions that take long, and for
+// the rest of the program. They are made when they are needed.
 var pollers struct {
 	mu   sync.Mutex
 	all  []*poller // nil where there is none
@@ -67,7 +70,7 @@ func register(t *Task, raw syscall.RawConn) error {
 	pollers.mu.Lock()
 	defer pollers.mu.Unlock()
 	if pollers.all == nil {
-		pollers.all = make([]*poller, runtime.GOMAXPROCS(0))
+		pollers.all = make([]*poller, max(1, runtime.GOMAXPROCS(0)/2))
 	}
 	i := (pollers.last + 1) % len(pollers.all)
 	pollers.last = i
@@ -194,6 +197,7 @@ func (p *poller) begin() (turn uint64) {
 
 // watch is the watchdog. It looks as long as there is something to do.
 func (p *poller) watch() {
+	p.ticks.Add(1)
 	turn := p.turn.Load()
 	switch {
 	case turn != p.seen:
@@ -213,19 +217,32 @@ func (p *poller) watch() {
 
 // take returns the next task to run, nil after the end.
 func (p *poller) take() *Task {
-	for {
-		for p.next < len(p.batch) {
-			t := p.batch[p.next]
-			p.batch[p.next] = nil
-			p.next++
-			if t != nil {
-				return t
-			}
-		}
+	for len(p.batch) == 0 {
 		if err := p.fetch(); err != nil {
 			return nil
 		}
 	}
+	if p.ticks.Load()-p.since >= 2 {
+		p.share()
+	}
+	last := len(p.batch) - 1
+	t := p.batch[last]
+	p.batch[last] = nil
+	p.batch = p.batch[:last]
+	return t
+}
+
+// share leaves half of a batch that takes long to goroutines, which the other
+// processors can run.
+func (p *poller) share() {
+	p.since = p.ticks.Load()
+	half := len(p.batch) / 2
+	for _, t := range p.batch[:half] {
+		go t.work(false)
+	}
+	rest := copy(p.batch, p.batch[half:])
+	clear(p.batch[rest:])
+	p.batch = p.batch[:rest]
 }
 
 // fetch fills the batch. It waits if there is nothing to do.
@@ -235,10 +252,13 @@ func (p *poller) fetch() (err error) {
 	} else {
 		p.ready, err = p.queue.Poll(p.ready[:0])
 	}
-	if err != nil && !errors.Is(err, syscall.EINTR) {
+	if err != nil {
 		return err
 	}
-	p.next, p.batch = 0, p.batch[:0]
+	// The last to become readable is run first. A peer with many connections, which
+	// waits for the answers in order, is woken once for all of them that way.
+	p.batch, p.again = append(p.batch, p.again...), p.again[:0]
+	p.since = p.ticks.Load()
 	p.mu.Lock()
 	for _, r := range p.ready {
 		s := p.slots[r.Key.Index]
@@ -247,8 +267,5 @@ func (p *poller) fetch() (err error) {
 		}
 	}
 	p.mu.Unlock()
-	p.batch = append(p.batch, p.again...)
-	clear(p.again)
-	p.again = p.again[:0]
 	return nil
 }

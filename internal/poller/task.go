@@ -44,16 +44,16 @@ const (
 	stopped             // it does not run any more
 )
 
-// Start has a task run when the socket raw becomes readable. limit may be nil.
-func (t *Task) Start(raw syscall.RawConn, r Runner, limit *Limit) error {
+// Register has a task run, after Start, when the socket raw becomes readable. limit
+// may be nil.
+func (t *Task) Register(raw syscall.RawConn, r Runner, limit *Limit) error {
 	t.runner, t.limit = r, limit
-	t.state.Store(running) // nothing happens before it is complete
-	if err := register(t, raw); err != nil {
-		return err
-	}
-	go t.work(false)
-	return nil
+	t.state.Store(running) // by Start
+	return register(t, raw)
 }
+
+// Start has a task run for the first time.
+func (t *Task) Start() { go t.work(false) }
 
 // Stop ends a task. Only its Runner may call it, within Run.
 func (t *Task) Stop(raw syscall.RawConn) {

@@ -137,7 +137,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 
 // Write writes p.
 func (c *Conn) Write(p []byte) (int, error) {
-	n, err := c.tryWrite(p)
+	n, err := c.tryWrite(func() (int, error) { return write(c.fd, p) })
 	if err != nil || n == len(p) {
 		return n, err
 	}
@@ -149,9 +149,26 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return n + m, err
 }
 
-// tryWrite writes what can be written without waiting.
-func (c *Conn) tryWrite(p []byte) (n int, err error) {
-	if c.passed(func(w *waits) time.Time { return w.write }) {
+// WriteVector writes two slices, neither of which is empty, in one call if it can.
+func (c *Conn) WriteVector(slices *[2][]byte) (int, error) {
+	n, err := c.tryWrite(func() (int, error) { return writev(c.fd, slices) })
+	first := len(slices[0])
+	switch {
+	case err != nil || n == first+len(slices[1]):
+		return n, err
+	case n < first:
+		m, err := c.Write(slices[0][n:])
+		if n += m; err != nil {
+			return n, err
+		}
+	}
+	m, err := c.Write(slices[1][n-first:])
+	return n + m, err
+}
+
+// tryWrite calls write, which writes what can be written without waiting.
+func (c *Conn) tryWrite(write func() (int, error)) (n int, err error) {
+	if c.waits.Load() != nil && c.passed(func(w *waits) time.Time { return w.write }) {
 		return 0, c.failure("write", os.ErrDeadlineExceeded)
 	}
 	if !c.use() {
@@ -159,7 +176,7 @@ func (c *Conn) tryWrite(p []byte) (n int, err error) {
 	}
 	defer c.release()
 	for {
-		n, err = syscall.Write(c.fd, p)
+		n, err = write()
 		switch err {
 		case nil:
 			return n, nil

@@ -23,5 +23,8 @@ func Detach(conn net.Conn) net.Conn { return conn }
 // TryRead returns errors.ErrUnsupported.
 func TryRead(syscall.RawConn, net.Conn, []byte) (int, error) { return 0, errors.ErrUnsupported }
 
+// WriteVector returns errors.ErrUnsupported.
+func (*Conn) WriteVector(*[2][]byte) (int, error) { return 0, errors.ErrUnsupported }
+
 // HasUnread returns false.
 func HasUnread(syscall.RawConn) bool { return false }

@@ -32,7 +32,7 @@ func (o *once) read(fd uintptr) { o.n, o.err = tryRead(int(fd), o.p, o.flags) }
 func tryRead(fd int, p []byte, flags int) (n int, err error) {
 	for {
 		if flags == 0 {
-			n, err = syscall.Read(fd, p)
+			n, err = read(fd, p)
 		} else {
 			n, _, err = syscall.Recvfrom(fd, p, flags)
 		}

@@ -17,7 +17,7 @@ func ourServers() []*Server {
 		ourServer("websocket-send", echoSend, nil),
 	}
 	all[0].broadcast = ourBroadcast
-	return append(all, ourGroupServer())
+	return append(all, ourGroupServer(), ourEventServer())
 }
 
 // ourServer returns a server that echoes in one way, with what more its

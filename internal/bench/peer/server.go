@@ -117,6 +117,9 @@ func overHTTP(newUpgrade func(Options) upgrade) func(net.Listener, Options, *Hub
 				return // the client has the answer, and tells what is wrong with it
 			}
 			h.add(conn)
+			if echo == nil { // event functions do
+				return
+			}
 			if o.InHandler {
 				echo()
 				return

@@ -26,14 +26,14 @@ func window(conns, bytes int) int { return min(conns, max(1, inFlight/bytes)) }
 
 // echoScenarios are those with one message outstanding on each connection.
 func echoScenarios() []*scenario {
-	names := []string{"rawtcp", "websocket", "websocket-append", "gorilla", "gorilla-reader", "coder", "gobwas", "gws",
+	names := []string{"rawtcp", "websocket", "websocket-append", "websocket-events", "gorilla", "gorilla-reader", "coder", "gobwas", "gws",
 		"nbio", "nbio-blocking"}
 	return echoes("echo", 1, "rawtcp", names)
 }
 
 // pipelinedScenarios are those where several come at once.
 func pipelinedScenarios() []*scenario {
-	names := []string{"rawbatch", "rawtcp", "websocket", "websocket-append", "websocket-immediate", "websocket-send", "gorilla",
+	names := []string{"rawbatch", "rawtcp", "websocket", "websocket-append", "websocket-events", "websocket-immediate", "websocket-send", "gorilla",
 		"coder", "gobwas", "gws", "nbio", "nbio-blocking"}
 	return echoes("pipelined", 16, "rawbatch", names)
 }

@@ -16,7 +16,7 @@ const (
 	full      = 40
 )
 
-var idleServers = []string{"rawtcp", "websocket", "gorilla", "coder", "gobwas", "gobwas-unbuffered", "gws", "nbio", "nbio-blocking"}
+var idleServers = []string{"rawtcp", "websocket", "websocket-events", "gorilla", "coder", "gobwas", "gobwas-unbuffered", "gws", "nbio", "nbio-blocking"}
 
 func idleScenarios() []*scenario {
 	var all []*scenario

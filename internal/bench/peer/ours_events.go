@@ -1,0 +1,26 @@
+package peer
+
+import (
+	"net/http"
+
+	"github.com/seed23105783/websocket"
+)
+
+// ourEventServer echoes from event functions, without a goroutine for each
+// connection.
+func ourEventServer() *Server {
+	events := &websocket.Events{ReuseData: true, Message: func(c *websocket.Conn, m websocket.Message) {
+		if c.WriteMessage(m.Type, m.Data) != nil {
+			c.Close()
+		}
+	}}
+	return &Server{Name: "websocket-events", Ours: true, HTTP: true, Takes: func(o Options) bool { return !o.InHandler },
+		broadcast: ourBroadcast,
+		serve: overHTTP(func(o Options) upgrade {
+			u := websocket.Upgrader{Compression: ourCompression(o), Events: events}
+			return func(w http.ResponseWriter, r *http.Request) (any, func(), error) {
+				c, err := u.Upgrade(w, r, nil)
+				return c, nil, err
+			}
+		})}
+}

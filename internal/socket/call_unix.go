@@ -1,0 +1,14 @@
+//go:build unix && !linux
+
+package socket
+
+import "syscall"
+
+// read reads from a socket that does not block.
+func read(fd int, p []byte) (int, error) { return syscall.Read(fd, p) }
+
+// write writes to a socket that does not block.
+func write(fd int, p []byte) (int, error) { return syscall.Write(fd, p) }
+
+// writev writes the first of the slices. Package syscall has no writev.
+func writev(fd int, slices *[2][]byte) (int, error) { return syscall.Write(fd, slices[0]) }

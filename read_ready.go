@@ -1,0 +1,175 @@
+package websocket
+
+import (
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/seed23105783/websocket/internal/bufpool"
+	"github.com/seed23105783/websocket/internal/poller"
+	"github.com/seed23105783/websocket/internal/socket"
+)
+
+// A readiness says what a frameReader may read of a stream that it must not wait
+// for: a poller tells when there is something. Whoever uses it holds the lock of
+// the messageReader.
+type readiness struct {
+	task poller.Task
+	raw  syscall.RawConn // leads to the socket, also where the stream is TLS over it
+
+	// waits is set where there is no poller, and a goroutine waits in its place.
+	waits bool
+
+	reads  int8 // how many reads are left before others get their turn
+	hangup bool // the peer has closed its side: the end can be read
+	empty  bool // all has been read
+
+	// unread is for TLS: there may be something in the socket.
+	unread bool
+
+	timed atomic.Bool // there was a read deadline
+	mu    sync.Mutex  // guards timer
+	timer *time.Timer // of the read deadline, or nil
+}
+
+// errNotReady is returned in place of waiting. Like a timeout it loses nothing.
+var errNotReady error = notReadyError{}
+
+type notReadyError struct{ timeoutError }
+
+func (notReadyError) Error() string { return "websocket: nothing to read" }
+
+const (
+	// readsInTurn is how often a connection reads before others get their turn.
+	readsInTurn = 8
+
+	// recordWait is how long a read waits for the rest of a TLS record. If that takes
+	// longer the poller tells when there is more.
+	recordWait = 5 * time.Millisecond
+)
+
+// begin begins the turn of a connection.
+func (r *readiness) begin(hangup bool) {
+	r.reads, r.hangup, r.empty, r.unread = readsInTurn, hangup, false, true
+}
+
+// setTimer has the task run when the read deadline passes.
+func (r *readiness) setTimer(deadline time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.timer != nil:
+		r.timer.Stop()
+	case deadline.IsZero() || r.waits:
+		return
+	}
+	if !deadline.IsZero() {
+		r.timed.Store(true)
+		r.timer = time.AfterFunc(time.Until(deadline), r.task.Wake)
+	}
+}
+
+// hasMore reports whether the turn has ended with something left to read.
+func (r *readiness) hasMore() bool { return !r.empty }
+
+// read reads what is there, or returns errNotReady.
+func (r *readiness) read(t *transport, p []byte) (int, error) {
+	if r.empty || r.reads <= 0 {
+		return 0, errNotReady
+	}
+	r.reads--
+	if t.raw == nil {
+		return r.readRecord(t, p)
+	}
+	n, err := socket.TryRead(t.raw, t.conn(), p)
+	// What does not fill p was all there is, and the poller tells of more.
+	r.empty = n < len(p) && !(r.hangup && n > 0)
+	if n == 0 && err == nil {
+		return 0, errNotReady
+	}
+	return n, unexpectedEOF(err)
+}
+
+// readRecord is read where the stream is TLS. crypto/tls does not tell what it has
+// read and not decrypted. A read whose deadline has passed returns that and leaves
+// the socket alone.
+func (r *readiness) readRecord(t *transport, p []byte) (int, error) {
+	for {
+		deadline := longAgo
+		if r.unread {
+			deadline = time.Now().Add(recordWait)
+		}
+		t.SetReadDeadline(deadline)
+		n, err := t.Read(p)
+		waited := r.unread
+		r.unread = false
+		switch {
+		case n > 0:
+			return n, nil
+		case err == nil:
+			continue
+		case !os.IsTimeout(err):
+			return 0, unexpectedEOF(err)
+		case waited: // for the rest of a record, of which the poller tells
+			r.empty = true
+			return 0, errNotReady
+		case !socket.HasUnread(r.raw):
+			r.empty = true
+			return 0, errNotReady
+		}
+		r.unread = true
+	}
+}
+
+// fillReady is fill without waiting.
+func (r *frameReader) fillReady(ready *readiness) error {
+	if r.start == r.end {
+		r.start, r.end = 0, 0
+		if r.buf != nil && len(r.buf.B) < int(r.burst) {
+			r.release()
+		}
+	} else if r.start > 0 {
+		r.end = copy(r.buf.B, r.buf.B[r.start:r.end])
+		r.start = 0
+	}
+	if r.buf == nil {
+		r.buf = bufpool.Get(int(r.burst))
+	}
+	n, err := ready.read(r.transport, r.buf.B[r.end:])
+	if n == 0 {
+		if r.end == 0 {
+			r.release()
+		}
+		return err
+	}
+	if r.end == 0 {
+		r.adapt(n)
+	}
+	r.end += n
+	if r.status != nil {
+		r.status.recordRead()
+	}
+	return nil
+}
+
+// wait makes r wait from now on, although a poller tells when there is something.
+func (r *frameReader) wait() {
+	r.ready.Store(nil)
+}
+
+// takeHead takes what net/http has read ahead on a client, without waiting.
+func (r *frameReader) takeHead() {
+	if r.head == nil {
+		return
+	}
+	r.deadline.interrupt()
+	n, _ := r.head.Read(r.buf.B[r.end:]) // what ends the stream is found again
+	r.deadline.resume()
+	r.head = nil
+	r.end += n
+	if r.end == 0 {
+		r.release()
+	}
+}

@@ -1,0 +1,277 @@
+package websocket
+
+import (
+	"context"
+	"errors"
+	"log"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/seed23105783/websocket/internal/bufpool"
+	"github.com/seed23105783/websocket/internal/poller"
+	"github.com/seed23105783/websocket/internal/socket"
+)
+
+// Errors of [Conn.Start].
+var (
+	errStartTwice   = errors.New("websocket: Start was called before")
+	errStartReading = errors.New("websocket: Start while a read method is at work")
+)
+
+// A CallLimit bounds how many functions of [Events] run at the same time, for all
+// connections whose Events have it. Connections that have to wait take their turns
+// in order. They read nothing meanwhile, so that TCP holds up their peers and
+// nothing is kept in memory.
+type CallLimit struct{ limit *poller.Limit }
+
+// NewCallLimit returns a limit of n functions. It panics if n is not positive.
+func NewCallLimit(n int) *CallLimit {
+	if n <= 0 {
+		panic("websocket: NewCallLimit needs a positive number")
+	}
+	return &CallLimit{poller.NewLimit(n)}
+}
+
+// Start has the functions of events called until the connection ends, like
+// [Conn.Serve], but returns at once: no goroutine waits with the connection. The
+// functions are called one at a time, in the order that [Events] describes, by
+// goroutines of the package. They may block, which holds up no other connection.
+//
+// After Start the read methods, Serve and Start return an error. All other methods
+// may be used as before, also by the functions of events. The connection is closed
+// when it has ended; nobody has to call Close. A read deadline that passes ends it.
+//
+// If a function panics, the panic is logged with package log, as net/http does with
+// those of handlers, and the connection ends with close code 1011.
+//
+// On Linux a connection that waits has neither a goroutine nor a buffer, over TCP
+// and Unix sockets and over TLS. On other systems, and over other streams, it has
+// a goroutine.
+//
+// Start returns an error, and does nothing, if it was called before or if a read
+// method is at work.
+func (c *Conn) Start(events Events) error { return c.start(&events) }
+
+// start is Start. The connection keeps events.
+func (c *Conn) start(events *Events) error {
+	s := &started{conn: c, events: events}
+	s.raw = c.pollable()
+	if err := s.claim(); err != nil {
+		return err
+	}
+	if s.waits {
+		go s.wait()
+		return nil
+	}
+	c.closing.atEnd(s.task.Wake)
+	s.setTimer(c.read.frames.deadline.get())
+	s.task.Start()
+	return nil
+}
+
+// pollable returns the socket that carries the connection, itself or below TLS, and
+// nil if there is none or no poller.
+func (c *Conn) pollable() syscall.RawConn {
+	switch {
+	case !poller.Supported():
+		return nil
+	case c.transport.raw != nil:
+		return c.transport.raw
+	}
+	return socket.Raw(c.transport.inner())
+}
+
+// A started is a connection that Start was called for. It is what the poller runs.
+type started struct {
+	readiness
+	conn   *Conn
+	events *Events
+	part   part
+
+	opened   bool // Open has been called
+	panicked bool // a function of events has, and no other is called but Close
+	ended    bool // the last function has been called
+}
+
+// A part is what has come of a message while there is no more to read.
+type part struct {
+	buf     *bufpool.Buffer // what p is in at first, or nil
+	p       []byte
+	longest int32 // of the messages before
+	some    bool  // there is a message
+}
+
+// claim makes the poller, or a goroutine, the only one that reads.
+func (s *started) claim() error {
+	c := s.conn
+	if !c.read.lock.TryAcquire() {
+		return errStartReading
+	}
+	defer c.read.lock.Release()
+	if c.read.frames.ready.Load() != nil {
+		return errStartTwice
+	}
+	var limit *poller.Limit
+	if s.events.Limit != nil {
+		limit = s.events.Limit.limit
+	}
+	// Without room for another socket in the kernel's queue a goroutine does it too.
+	s.waits = s.raw == nil || s.task.Register(s.raw, s, limit) != nil
+	if !s.waits {
+		c.read.frames.takeHead()
+	}
+	c.read.frames.ready.Store(&s.readiness)
+	return nil
+}
+
+// wait is the goroutine of a connection without a poller.
+func (s *started) wait() {
+	for !s.ended {
+		s.Run(false)
+	}
+}
+
+// Run calls the functions for what there is. It reports whether there is more, and
+// others get their turn before that.
+func (s *started) Run(hangup bool) (more bool) {
+	defer s.recover()
+	if !s.opened {
+		s.opened = true
+		if f := s.events.Open; f != nil {
+			f(s.conn)
+		}
+	}
+	s.begin(hangup)
+	for !s.ended {
+		m, err := s.receive()
+		switch {
+		case err == errNotReady:
+			return s.hasMore()
+		case err != nil:
+			s.end(err)
+		case s.events.Message != nil && !s.panicked:
+			s.events.Message(s.conn, m)
+			fallthrough
+		default:
+			s.release()
+		}
+	}
+	return false
+}
+
+// recover ends a connection of which a function has panicked.
+func (s *started) recover() {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if v != http.ErrAbortHandler {
+		log.Printf("websocket: panic of an event function for %v: %v\n%s", s.conn.RemoteAddr(), v, debug.Stack())
+	}
+	s.release()
+	if !s.panicked && !s.ended {
+		s.panicked = true
+		go s.conn.Shutdown(context.Background(), CloseInternalServerErr, "")
+	}
+}
+
+// receive returns the next message. It is valid until release.
+func (s *started) receive() (Message, error) {
+	c := s.conn
+	if err := s.acquire(); err != nil {
+		return Message{}, err
+	}
+	defer c.read.lock.Release()
+	kind, err := s.receiveRest()
+	switch {
+	case err == nil:
+		return Message{int(kind), s.part.p}, nil
+	case err == errNotReady && s.timed.Load() && c.read.frames.deadline.passed():
+		err = os.ErrDeadlineExceeded
+	}
+	return Message{}, err
+}
+
+// acquire takes the lock of the messageReader. Shutdown reads in place of the poller.
+func (s *started) acquire() error {
+	c := s.conn
+	switch {
+	case s.waits || c.read.frames.ready.Load() != nil:
+		if c.read.lock.TryAcquire() || c.read.lock.Acquire(nil, c.closing.done()) {
+			return nil
+		}
+		return c.closing.cause()
+	case c.closing.hasEnded():
+		return c.closing.cause()
+	}
+	s.empty = true
+	return errNotReady // the end wakes the task
+}
+
+// receiveRest receives the rest of a message, or one that begins now.
+func (s *started) receiveRest() (opcode, error) {
+	c, m, part := s.conn, &s.conn.read, &s.part
+	if s.waits && !part.some {
+		if err := c.awaitMessage(); err != nil {
+			return 0, err
+		}
+	}
+	if err := c.beginMessage(); err != nil {
+		return 0, err
+	}
+	kind := m.kind
+	if !part.some {
+		part.some = true
+		if s.events.ReuseData {
+			part.buf = bufpool.Get(max(int(part.longest), int(min(m.frames.remaining, trustedLength))))
+			part.p = part.buf.B[:0]
+		}
+		part.p = m.resume(part.p)
+	}
+	p, err := m.appendRest(part.p, 0)
+	for err == errControlFrame {
+		if err = c.handleControl(); err == nil {
+			p, err = m.appendRest(p, 0)
+		}
+	}
+	part.p = p
+	if err != nil {
+		return 0, c.readFailed(err)
+	}
+	if p == nil {
+		part.p = []byte{}
+	}
+	c.messageRead()
+	return kind, nil
+}
+
+// release is called when a message is not needed any more.
+func (s *started) release() {
+	part := &s.part
+	part.longest = max(part.longest, int32(min(len(part.p), bufpool.Max)))
+	if part.buf != nil {
+		bufpool.Put(part.buf)
+	}
+	part.buf, part.p, part.some = nil, nil, false
+}
+
+// end calls the functions for the end of the connection, which err is the cause of.
+func (s *started) end(err error) {
+	c := s.conn
+	s.ended = true
+	c.Close()
+	if !s.waits {
+		s.task.Stop(s.raw)
+		s.setTimer(time.Time{})
+	}
+	s.release()
+	if f := s.events.Error; f != nil && c.hasFailed(err) && !s.panicked {
+		f(c, err)
+	}
+	if f := s.events.Close; f != nil {
+		f(c, c.CloseInfo())
+	}
+}
