@@ -150,7 +150,7 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 // that are no sockets, the connection ends too if writing has begun. The zero
 // value, the default, is no deadline.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
-	c.write.deadline.store(t)
+	c.write.storeDeadline(t)
 	return nil
 }
 

@@ -263,10 +263,8 @@ func (r *connReader) read(ctx context.Context, p []byte, giveUp <-chan struct{})
 		return 0, c.closing.readError()
 	case len(p) == 0:
 		return 0, nil
-	case len(m.partial) > 0:
-		n := copy(p, m.partial)
-		m.partial = m.partial[n:]
-		return n, nil
+	case m.partial != nil:
+		return m.readPartial(p), nil
 	}
 	n, err := m.readPiece(p)
 	for err == errControlFrame {

@@ -18,7 +18,7 @@ import (
 // While a writer of [Conn.NextWriter] has sent a part of its message,
 // WriteMessage waits until that is closed.
 func (c *Conn) WriteMessage(messageType int, data []byte) error {
-	if c.write.deadline.some.Load() {
+	if c.write.hasDeadline() {
 		return c.sendWithin(messageType, data)
 	}
 	return c.send(messageType, data, unlimited)
@@ -32,7 +32,7 @@ func (c *Conn) WriteMessageContext(ctx context.Context, messageType int, data []
 	if err := c.writeContextError(ctx); err != nil {
 		return err
 	}
-	return c.send(messageType, data, &waitLimit{ctx: ctx, deadline: c.write.deadline.load()})
+	return c.send(messageType, data, &waitLimit{ctx: ctx, deadline: c.write.loadDeadline()})
 }
 
 // writeContextError is readContextError for writes.
@@ -45,7 +45,7 @@ func (c *Conn) writeContextError(ctx context.Context) error {
 
 // writeLimit returns the limit of a write with no context of its own.
 func (c *Conn) writeLimit() waitLimit {
-	return waitLimit{ctx: context.Background(), deadline: c.write.deadline.load()}
+	return waitLimit{ctx: context.Background(), deadline: c.write.loadDeadline()}
 }
 
 // sendWithin is send with the write deadline.
@@ -191,7 +191,7 @@ func (c *Conn) WritePreparedMessageContext(ctx context.Context, pm *PreparedMess
 	if err := c.writeContextError(ctx); err != nil {
 		return err
 	}
-	return c.sendPrepared(pm, &waitLimit{ctx: ctx, deadline: c.write.deadline.load()})
+	return c.sendPrepared(pm, &waitLimit{ctx: ctx, deadline: c.write.loadDeadline()})
 }
 
 func (c *Conn) sendPrepared(pm *PreparedMessage, l *waitLimit) error {
@@ -218,7 +218,7 @@ type connWriter struct {
 
 // limit returns the limit of a call.
 func (w *connWriter) limit() waitLimit {
-	return waitLimit{ctx: w.ctx, deadline: w.c.write.deadline.load()}
+	return waitLimit{ctx: w.ctx, deadline: w.c.write.loadDeadline()}
 }
 
 // NextWriter returns a writer for a message of any type. The writer sends a

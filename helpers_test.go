@@ -338,6 +338,14 @@ func (m mode) connectSmallPipe(t *testing.T, config connConfig) (*Conn, *peer) {
 	return c, &peer{t: t, conn: b, masked: !m.client}
 }
 
+// partialBytes returns what was received of a message that was cut short.
+func (m *messageReader) partialBytes() []byte {
+	if m.partial == nil {
+		return nil
+	}
+	return m.partial.p
+}
+
 // isReleased reports whether the transport of c has been closed.
 func isReleased(c *Conn) bool {
 	select {

@@ -24,7 +24,7 @@ func (c *Conn) Ping(ctx context.Context) (rtt time.Duration, err error) {
 	pings := c.ownPings()
 	p := pings.begin(make(chan time.Duration, 1))
 	defer pings.forget(p)
-	if err := c.writeControl(opPing, p.payload[:], &waitLimit{ctx: ctx, deadline: c.write.deadline.load()}); err != nil {
+	if err := c.writeControl(opPing, p.payload[:], &waitLimit{ctx: ctx, deadline: c.write.loadDeadline()}); err != nil {
 		return 0, err
 	}
 	select {

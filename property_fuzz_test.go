@@ -32,7 +32,7 @@ func readResult(t *testing.T, s *scriptedStream, config connConfig) result {
 	for {
 		kind, data, err := c.ReadMessage()
 		if err != nil && isTimeout(err) {
-			require.LessOrEqual(t, cap(c.read.partial), 2*fuzzLimit, "memory is bounded")
+			require.LessOrEqual(t, cap(c.read.partialBytes()), 2*fuzzLimit, "memory is bounded")
 			continue
 		}
 		if err != nil {

@@ -120,7 +120,7 @@ func TestPeerThatStopsIsEndedByTheDeadline(t *testing.T) {
 				require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 				require.NotErrorIs(t, err, net.ErrClosed, "the application decides whether to close")
 				require.Equal(t, time.Minute, time.Since(start))
-				require.LessOrEqual(t, cap(c.read.partial), 128<<10)
+				require.LessOrEqual(t, cap(c.read.partialBytes()), 128<<10)
 			})
 		})
 	}

@@ -40,19 +40,19 @@ type frameReader struct {
 
 	// head is the connection as net/http hands it over to a client, with what
 	// it has read ahead in front. It is nil once that has been read.
-	head io.Reader
+	head *streamHead
 
 	// The bytes that were read and not used yet are buf.B[start:end]. While
 	// there are none, a socket needs no buffer.
 	buf        *bufpool.Buffer
 	start, end int
-	size       int32         // of buf, if not more comes at a time
-	burst      int32         // of the next one, where it can be chosen anew
-	waiter     socket.Reader // where the stream can be waited on without a buffer
+	size       int32          // of buf, if not more comes at a time
+	burst      int32          // of the next one, where it can be chosen anew
+	waiter     *socket.Reader // where the stream is waited on without a buffer; nil until then
 
 	ready   atomic.Pointer[readiness] // set if it must not wait
 	status  *readStatus               // for KeepAlive; or nil
-	observe func(header) // called with each frame that was read; or nil
+	observe func(header)              // called with each frame that was read; or nil
 
 	// The data frame under way. remaining is what of its payload has not been
 	// read, pos the position of that in the masking key. The first clear of the
@@ -64,6 +64,9 @@ type frameReader struct {
 	sequence  sequence
 	count     uint32 // of data frames so far; it may overflow
 }
+
+// A streamHead is the beginning of a stream, and what follows it.
+type streamHead struct{ io.Reader }
 
 // A readStatus is what a frameReader tells of what the peer sends.
 type readStatus struct {
@@ -79,10 +82,9 @@ func (r *frameReader) configure(t *transport, client bool, size int, head io.Rea
 	r.sequence.masked = !client
 	r.size = int32(bufferSize(size))
 	r.burst = r.size
-	r.waiter.Init()
-	r.head = head
 	switch {
 	case head != nil:
+		r.head = &streamHead{head}
 		r.buf = bufpool.Get(max(int(r.size), handOverSize))
 	case len(early) > 0:
 		r.buf = bufpool.Get(max(int(r.size), len(early)))
@@ -302,6 +304,9 @@ func (r *frameReader) fill() error {
 // while it waits.
 func (r *frameReader) fillIdle() error {
 	r.release()
+	if r.waiter == nil {
+		r.waiter = socket.NewReader()
+	}
 	buf, n, err := r.waiter.Read(r.transport.raw, r.transport.stream, int(r.burst))
 	if err != nil {
 		return unexpectedEOF(err)

@@ -43,7 +43,7 @@ type messageReader struct {
 	// Who gets the rest of the message: partial is what ReadMessage had of it
 	// when a deadline came, piecewise is the reader that NextReader returned, and
 	// without either it goes to nobody if skipping is set.
-	partial   []byte
+	partial   *partialMessage
 	piecewise *pieceReader
 	skipping  bool
 
@@ -60,6 +60,10 @@ type messageReader struct {
 type pieceReader struct {
 	cut bool // the rest was discarded
 }
+
+// A partialMessage is what was received of a message when its reading was cut short. It
+// is not empty.
+type partialMessage struct{ p []byte }
 
 // configure makes m ready for use.
 func (m *messageReader) configure(limit int64) {
@@ -119,7 +123,10 @@ func (m *messageReader) skip() error {
 // resume returns dst with what had been received of the message under way when
 // its reading was cut short.
 func (m *messageReader) resume(dst []byte) []byte {
-	partial := m.partial
+	if m.partial == nil {
+		return dst
+	}
+	partial := m.partial.p
 	m.partial = nil
 	if dst == nil {
 		return partial
@@ -130,10 +137,23 @@ func (m *messageReader) resume(dst []byte) []byte {
 // pause keeps what has been received of the message under way. It is copied
 // unless it is ours.
 func (m *messageReader) pause(received []byte, ours bool) {
+	if len(received) == 0 {
+		return
+	}
 	if !ours {
 		received = bytes.Clone(received)
 	}
-	m.partial = received
+	m.partial = &partialMessage{received}
+}
+
+// readPartial reads what had been received of the message under way when its
+// reading was cut short, which it has been.
+func (m *messageReader) readPartial(p []byte) int {
+	n := copy(p, m.partial.p)
+	if m.partial.p = m.partial.p[n:]; len(m.partial.p) == 0 {
+		m.partial = nil
+	}
+	return n
 }
 
 // appendRest appends what is left of the message under way to dst, of which

@@ -2,7 +2,6 @@ package websocket
 
 import (
 	"os"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -26,12 +25,13 @@ type readiness struct {
 	hangup bool // the peer has closed its side: the end can be read
 	empty  bool // all has been read
 
-	// unread is for TLS: there may be something in the socket.
-	unread bool
+	unread bool // there may be something in the socket below TLS
 
-	timed atomic.Bool // there was a read deadline
-	mu    sync.Mutex  // guards timer
-	timer *time.Timer // of the read deadline, or nil
+	// Where there is room for what a started connection has more.
+	stage   uint8 // see stageNew
+	longest uint8 // of the messages so far: see sizeClass
+
+	timer atomic.Pointer[time.Timer] // of the read deadline; nil until there is one
 }
 
 // errNotReady is returned in place of waiting. Like a timeout it loses nothing.
@@ -57,17 +57,12 @@ func (r *readiness) begin(hangup bool) {
 
 // setTimer has the task run when the read deadline passes.
 func (r *readiness) setTimer(deadline time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	switch {
-	case r.timer != nil:
-		r.timer.Stop()
-	case deadline.IsZero() || r.waits:
-		return
+	var next *time.Timer
+	if !deadline.IsZero() && !r.waits {
+		next = time.AfterFunc(time.Until(deadline), r.task.Wake)
 	}
-	if !deadline.IsZero() {
-		r.timed.Store(true)
-		r.timer = time.AfterFunc(time.Until(deadline), r.task.Wake)
+	if before := r.timer.Swap(next); before != nil {
+		before.Stop()
 	}
 }
 

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"log"
+	"math/bits"
 	"net/http"
 	"os"
 	"runtime/debug"
+	"sync"
 	"syscall"
 	"time"
 
@@ -89,20 +91,28 @@ type started struct {
 	readiness
 	conn   *Conn
 	events *Events
-	part   part
-
-	opened   bool // Open has been called
-	panicked bool // a function of events has, and no other is called but Close
-	ended    bool // the last function has been called
+	part   *part // nil while nothing of a message has come
 }
 
-// A part is what has come of a message while there is no more to read.
+// How far the functions of a connection have come.
+const (
+	stageNew      = iota
+	stageOpen     // Open has been called
+	stagePanicked // a function has panicked, and only Close is called
+	stageEnded    // the last function has been called, or is about to be
+)
+
+// sizeClass returns the binary logarithm of a length, rounded up, or that of the
+// largest buffers of the pool.
+func sizeClass(n int) uint8 { return uint8(bits.Len(uint(max(min(n, bufpool.Max), 1) - 1))) }
+
+// A part is what has come of a message, or all of it.
 type part struct {
-	buf     *bufpool.Buffer // what p is in at first, or nil
-	p       []byte
-	longest int32 // of the messages before
-	some    bool  // there is a message
+	buf *bufpool.Buffer // what p is in at first, or nil
+	p   []byte
 }
+
+var parts = sync.Pool{New: func() any { return new(part) }}
 
 // claim makes the poller, or a goroutine, the only one that reads.
 func (s *started) claim() error {
@@ -114,12 +124,8 @@ func (s *started) claim() error {
 	if c.read.frames.ready.Load() != nil {
 		return errStartTwice
 	}
-	var limit *poller.Limit
-	if s.events.Limit != nil {
-		limit = s.events.Limit.limit
-	}
 	// Without room for another socket in the kernel's queue a goroutine does it too.
-	s.waits = s.raw == nil || s.task.Register(s.raw, s, limit) != nil
+	s.waits = s.raw == nil || s.task.Register(s.raw, s) != nil
 	if !s.waits {
 		c.read.frames.takeHead()
 	}
@@ -127,9 +133,17 @@ func (s *started) claim() error {
 	return nil
 }
 
+// Limit returns the limit of the events.
+func (s *started) Limit() *poller.Limit {
+	if s.events.Limit == nil {
+		return nil
+	}
+	return s.events.Limit.limit
+}
+
 // wait is the goroutine of a connection without a poller.
 func (s *started) wait() {
-	for !s.ended {
+	for s.stage != stageEnded {
 		s.Run(false)
 	}
 }
@@ -138,21 +152,21 @@ func (s *started) wait() {
 // others get their turn before that.
 func (s *started) Run(hangup bool) (more bool) {
 	defer s.recover()
-	if !s.opened {
-		s.opened = true
+	if s.stage == stageNew {
+		s.stage = stageOpen
 		if f := s.events.Open; f != nil {
 			f(s.conn)
 		}
 	}
 	s.begin(hangup)
-	for !s.ended {
+	for s.stage != stageEnded {
 		m, err := s.receive()
 		switch {
 		case err == errNotReady:
 			return s.hasMore()
 		case err != nil:
 			s.end(err)
-		case s.events.Message != nil && !s.panicked:
+		case s.events.Message != nil && s.stage == stageOpen:
 			s.events.Message(s.conn, m)
 			fallthrough
 		default:
@@ -172,8 +186,8 @@ func (s *started) recover() {
 		log.Printf("websocket: panic of an event function for %v: %v\n%s", s.conn.RemoteAddr(), v, debug.Stack())
 	}
 	s.release()
-	if !s.panicked && !s.ended {
-		s.panicked = true
+	if s.stage == stageOpen {
+		s.stage = stagePanicked
 		go s.conn.Shutdown(context.Background(), CloseInternalServerErr, "")
 	}
 }
@@ -189,7 +203,7 @@ func (s *started) receive() (Message, error) {
 	switch {
 	case err == nil:
 		return Message{int(kind), s.part.p}, nil
-	case err == errNotReady && s.timed.Load() && c.read.frames.deadline.passed():
+	case err == errNotReady && s.timer.Load() != nil && c.read.frames.deadline.passed():
 		err = os.ErrDeadlineExceeded
 	}
 	return Message{}, err
@@ -213,8 +227,8 @@ func (s *started) acquire() error {
 
 // receiveRest receives the rest of a message, or one that begins now.
 func (s *started) receiveRest() (opcode, error) {
-	c, m, part := s.conn, &s.conn.read, &s.part
-	if s.waits && !part.some {
+	c, m := s.conn, &s.conn.read
+	if s.waits && s.part == nil {
 		if err := c.awaitMessage(); err != nil {
 			return 0, err
 		}
@@ -223,26 +237,26 @@ func (s *started) receiveRest() (opcode, error) {
 		return 0, err
 	}
 	kind := m.kind
-	if !part.some {
-		part.some = true
+	if s.part == nil {
+		s.part = parts.Get().(*part)
 		if s.events.ReuseData {
-			part.buf = bufpool.Get(max(int(part.longest), int(min(m.frames.remaining, trustedLength))))
-			part.p = part.buf.B[:0]
+			s.part.buf = bufpool.Get(max(1<<s.longest, int(min(m.frames.remaining, trustedLength))))
+			s.part.p = s.part.buf.B[:0]
 		}
-		part.p = m.resume(part.p)
+		s.part.p = m.resume(s.part.p)
 	}
-	p, err := m.appendRest(part.p, 0)
+	p, err := m.appendRest(s.part.p, 0)
 	for err == errControlFrame {
 		if err = c.handleControl(); err == nil {
 			p, err = m.appendRest(p, 0)
 		}
 	}
-	part.p = p
+	s.part.p = p
 	if err != nil {
 		return 0, c.readFailed(err)
 	}
 	if p == nil {
-		part.p = []byte{}
+		s.part.p = []byte{}
 	}
 	c.messageRead()
 	return kind, nil
@@ -250,25 +264,30 @@ func (s *started) receiveRest() (opcode, error) {
 
 // release is called when a message is not needed any more.
 func (s *started) release() {
-	part := &s.part
-	part.longest = max(part.longest, int32(min(len(part.p), bufpool.Max)))
+	part := s.part
+	if part == nil {
+		return
+	}
+	s.longest = max(s.longest, sizeClass(len(part.p)))
 	if part.buf != nil {
 		bufpool.Put(part.buf)
 	}
-	part.buf, part.p, part.some = nil, nil, false
+	part.buf, part.p = nil, nil
+	parts.Put(part)
+	s.part = nil
 }
 
 // end calls the functions for the end of the connection, which err is the cause of.
 func (s *started) end(err error) {
-	c := s.conn
-	s.ended = true
+	c, panicked := s.conn, s.stage == stagePanicked
+	s.stage = stageEnded
 	c.Close()
 	if !s.waits {
 		s.task.Stop(s.raw)
 		s.setTimer(time.Time{})
 	}
 	s.release()
-	if f := s.events.Error; f != nil && c.hasFailed(err) && !s.panicked {
+	if f := s.events.Error; f != nil && c.hasFailed(err) && !panicked {
 		f(c, err)
 	}
 	if f := s.events.Close; f != nil {

@@ -43,7 +43,7 @@ func (m *messageWriter) openFragments(f *fragmentWriter, op opcode, l *waitLimit
 	if err := m.frames.closing.writeError(); err != nil {
 		return err
 	}
-	*f = fragmentWriter{messages: m, op: op, control: op.isControl(), buf: m.frames.getBuffer(m.frames.size)}
+	*f = fragmentWriter{messages: m, op: op, control: op.isControl(), buf: m.frames.getBuffer(int(m.frames.size))}
 	m.fragments = f
 	return nil
 }
@@ -281,7 +281,7 @@ func (f *fragmentWriter) sendDeflated(first firstByte, l *waitLimit) error {
 		f.finished = true
 	}
 	f.n = 0
-	if !fin && len(out.b) < f.messages.frames.size {
+	if !fin && len(out.b) < int(f.messages.frames.size) {
 		return nil
 	}
 	if first.opcode() != opContinuation {

@@ -56,7 +56,6 @@ type frameWriter struct {
 	closing   *closing
 	observe   func(header)  // called with each frame that was written; or nil
 	pool      BufferPool    // where the buffers for small frames come from, or nil
-	size      int           // of small frames and fragments, which are copied to be written at once
 	timeout   time.Duration // as in Upgrader.WriteTimeout
 
 	// Guarded by lock.
@@ -65,7 +64,8 @@ type frameWriter struct {
 	timed    bool           // the stream's deadline is that of timeout and not the writer's
 	cut      bool           // a frame was written in part: nothing can follow
 
-	client bool // frames are masked
+	size   int32 // of small frames and fragments, which are copied to be written at once
+	client bool  // frames are masked
 
 	hurried atomic.Bool             // the connection is about to be closed
 	backlog atomic.Pointer[backlog] // nil until there is one
@@ -76,7 +76,7 @@ func (w *frameWriter) configure(t *transport, c *closing, config *connConfig) {
 	w.transport, w.closing = t, c
 	w.deadline.owner, w.deadline.writes = t, true
 	w.client = config.client
-	w.size = bufferSize(config.writeBufferSize)
+	w.size = int32(bufferSize(config.writeBufferSize))
 	w.pool = config.writeBufferPool
 	w.timeout = config.writeTimeout
 }
@@ -122,7 +122,7 @@ func (w *frameWriter) appendFrame(dst []byte, first firstByte, payload []byte) [
 }
 
 // isSmall reports whether a payload is short enough to be copied.
-func (w *frameWriter) isSmall(payload []byte) bool { return len(payload) <= w.size-maxHeaderSize }
+func (w *frameWriter) isSmall(payload []byte) bool { return len(payload) <= int(w.size)-maxHeaderSize }
 
 // write writes a frame with the given payload.
 func (w *frameWriter) write(first firstByte, payload []byte, l *waitLimit) error {
@@ -294,7 +294,7 @@ func (w *frameWriter) encodeLong(first firstByte, payload []byte) (int, error) {
 		return w.encodeVector(h, payload)
 	}
 	// The header is not a slice of its own: under TLS it would be a record.
-	buf := bufpool.Get(w.size)
+	buf := bufpool.Get(int(w.size))
 	defer bufpool.Put(buf)
 	b := appendHeader(buf.B[:0], h)
 	start := min(cap(b)-len(b), len(payload))
@@ -376,7 +376,7 @@ func (w *frameWriter) getBuffer(n int) *bufpool.Buffer {
 	if w.pool == nil {
 		return bufpool.Get(n)
 	}
-	if buf, ok := w.pool.Get().(*bufpool.Buffer); ok && len(buf.B) >= w.size {
+	if buf, ok := w.pool.Get().(*bufpool.Buffer); ok && len(buf.B) >= int(w.size) {
 		return buf
 	}
 	return &bufpool.Buffer{B: make([]byte, w.size)}

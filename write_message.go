@@ -18,8 +18,8 @@ import (
 type messageWriter struct {
 	lock     lock.Mutex
 	frames   frameWriter
-	deflater *deflater // nil unless compression was negotiated
-	deadline writeDeadline
+	deflater *deflater                     // nil unless compression was negotiated
+	deadline atomic.Pointer[writeDeadline] // nil until there was one
 
 	// queue is what somebody else than its sender is to write, nil until it is
 	// needed: see write_queue.go.
@@ -50,16 +50,30 @@ type writeDeadline struct {
 	t    time.Time
 }
 
-func (d *writeDeadline) load() time.Time {
-	if !d.some.Load() {
+// hasDeadline reports whether there is a write deadline.
+func (m *messageWriter) hasDeadline() bool {
+	d := m.deadline.Load()
+	return d != nil && d.some.Load()
+}
+
+// loadDeadline returns the write deadline.
+func (m *messageWriter) loadDeadline() time.Time {
+	if !m.hasDeadline() {
 		return time.Time{}
 	}
+	d := m.deadline.Load()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.t
 }
 
-func (d *writeDeadline) store(t time.Time) {
+// storeDeadline sets the write deadline.
+func (m *messageWriter) storeDeadline(t time.Time) {
+	d := m.deadline.Load()
+	if d == nil {
+		m.deadline.CompareAndSwap(nil, &writeDeadline{})
+		d = m.deadline.Load()
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.t = t

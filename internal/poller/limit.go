@@ -7,9 +7,9 @@ import "sync"
 type Limit struct {
 	max int
 
-	mu          sync.Mutex
-	running     int
-	first, last *Task // the queue
+	mu      sync.Mutex
+	running int
+	waiting []*Task
 }
 
 // NewLimit returns a limit of n tasks.
@@ -26,12 +26,7 @@ func (l *Limit) acquire(t *Task) bool {
 		l.running++
 		return true
 	}
-	if l.last == nil {
-		l.first = t
-	} else {
-		l.last.next = t
-	}
-	l.last = t
+	l.waiting = append(l.waiting, t)
 	return false
 }
 
@@ -42,14 +37,13 @@ func (l *Limit) release() {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	t := l.first
-	if t == nil {
+	if len(l.waiting) == 0 {
 		l.running--
+		l.waiting = nil
 		return
 	}
-	l.first, t.next = t.next, nil
-	if l.first == nil {
-		l.last = nil
-	}
+	t := l.waiting[0]
+	l.waiting[0] = nil
+	l.waiting = l.waiting[1:]
 	go t.work(true)
 }

@@ -161,13 +161,14 @@ func (p *poller) lead() {
 			go t.work(false)
 			continue
 		}
-		if !t.limit.acquire(t) {
+		limit := t.runner.Limit()
+		if !limit.acquire(t) {
 			continue
 		}
 		turn := p.begin()
 		more := t.runOnce()
 		leads := p.turn.CompareAndSwap(turn, turn+1)
-		t.limit.release()
+		limit.release()
 		if !leads {
 			t.slow, t.quick = true, 0
 		}

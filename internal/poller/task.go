@@ -19,14 +19,15 @@ type Runner interface {
 	// that there is more to do. hangup says that the peer has closed its side: only
 	// reading the end tells that all has been read.
 	Run(hangup bool) (more bool)
+
+	// Limit returns what bounds how many tasks run at the same time, nil for nothing.
+	Limit() *Limit
 }
 
 // A Task is what a poller runs for one socket. Its zero value has not been started.
 type Task struct {
 	runner Runner
 	poller *poller
-	limit  *Limit
-	next   *Task // in the queue of limit
 	key    socket.Key
 	state  atomic.Uint32
 
@@ -44,10 +45,9 @@ const (
 	stopped             // it does not run any more
 )
 
-// Register has a task run, after Start, when the socket raw becomes readable. limit
-// may be nil.
-func (t *Task) Register(raw syscall.RawConn, r Runner, limit *Limit) error {
-	t.runner, t.limit = r, limit
+// Register has a task run, after Start, when the socket raw becomes readable.
+func (t *Task) Register(raw syscall.RawConn, r Runner) error {
+	t.runner = r
 	t.state.Store(running) // by Start
 	return register(t, raw)
 }
@@ -109,8 +109,9 @@ const (
 // work runs a task until there is nothing to do. counted says that its limit
 // counts it already.
 func (t *Task) work(counted bool) {
+	limit := t.runner.Limit()
 	for {
-		if !counted && !t.limit.acquire(t) {
+		if !counted && !limit.acquire(t) {
 			return
 		}
 		start := time.Now()
@@ -121,7 +122,7 @@ func (t *Task) work(counted bool) {
 		} else if took >= patience {
 			t.slow, t.quick = true, 0
 		}
-		t.limit.release()
+		limit.release()
 		if !t.finish(more) {
 			return
 		}

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unique"
 )
 
 // A Conn is a TCP or Unix socket that the runtime does not wait for. It has less
@@ -20,9 +21,11 @@ type Conn struct {
 	fd    int
 	users atomic.Int32 // calls that use fd, and closedBit
 
-	local, remote netip.AddrPort
-	multipath     bool          // it may consist of several TCP connections
-	unix          *[2]net.Addr // local and remote of a Unix socket, or nil
+	multipath bool // it may consist of several TCP connections
+
+	local  unique.Handle[netip.AddrPort] // most connections of a program have the same
+	remote netip.AddrPort
+	unix   *[2]net.Addr // local and remote of a Unix socket, or nil
 
 	waits atomic.Pointer[waits] // nil until there is a deadline or a call had to wait
 }
@@ -52,7 +55,7 @@ func Detach(conn net.Conn) net.Conn {
 		if !ok {
 			return conn
 		}
-		c.local, c.remote = local.AddrPort(), remote.AddrPort()
+		c.local, c.remote = unique.Make(local.AddrPort()), remote.AddrPort()
 		c.multipath, _ = conn.(*net.TCPConn).MultipathTCP()
 	default:
 		c.unix = &[2]net.Addr{local, conn.RemoteAddr()}
@@ -285,7 +288,7 @@ func (c *Conn) LocalAddr() net.Addr {
 	if c.unix != nil {
 		return c.unix[0]
 	}
-	return net.TCPAddrFromAddrPort(c.local)
+	return net.TCPAddrFromAddrPort(c.local.Value())
 }
 
 // RemoteAddr returns the address of the peer.

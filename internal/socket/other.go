@@ -14,8 +14,8 @@ const supported = false
 // A Reader is not supported on this system: see Raw.
 type Reader struct{}
 
-// Init does nothing.
-func (*Reader) Init() {}
+// NewReader returns nil.
+func NewReader() *Reader { return nil }
 
 // Read returns errors.ErrUnsupported.
 func (*Reader) Read(syscall.RawConn, any, int) (*bufpool.Buffer, int, error) {

@@ -26,8 +26,12 @@ type Reader struct {
 	errno syscall.Errno
 }
 
-// Init makes r ready for use.
-func (r *Reader) Init() { r.ready = r.tryRead }
+// NewReader returns a Reader, for one socket at a time.
+func NewReader() *Reader {
+	r := &Reader{}
+	r.ready = r.tryRead
+	return r
+}
 
 // Read waits for bytes, takes a buffer of at least size bytes from the pool
 // and reads into it: the buffer and how many bytes are in it. On error, io.EOF
