@@ -5,6 +5,7 @@ import (
 	"net"
 
 	"github.com/seed23105783/websocket/internal/bufpool"
+	"github.com/seed23105783/websocket/internal/poller"
 )
 
 // Events are functions that are called when something happens to a connection, like
@@ -42,6 +43,20 @@ type Events struct {
 	// Close is called last, like onclose in the browser, when the connection has
 	// ended, with what [Conn.CloseInfo] returns: code, reason and wasClean.
 	Close func(c *Conn, info CloseInfo)
+}
+
+// A CallLimit bounds how many functions of [Events] run at the same time, for all
+// connections whose Events have it. Connections that have to wait take their turns
+// in order. They read nothing meanwhile, so that TCP holds up their peers and
+// nothing is kept in memory.
+type CallLimit struct{ limit *poller.Limit }
+
+// NewCallLimit returns a limit of n functions. It panics if n is not positive.
+func NewCallLimit(n int) *CallLimit {
+	if n <= 0 {
+		panic("websocket: NewCallLimit needs a positive number")
+	}
+	return &CallLimit{poller.NewLimit(n)}
 }
 
 // JoinEvents returns Events that call the functions of all listeners, in this

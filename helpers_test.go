@@ -272,6 +272,7 @@ var readMethods = []readMethod{
 		p, err := io.ReadAll(r)
 		return kind, p, err
 	}},
+	{"Start", readStarted},
 }
 
 // eachReadMethod runs a test with each method and in each mode.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed23105783/websocket/internal/bufpool"
+	"github.com/seed23105783/websocket/internal/mempipe"
 	"github.com/seed23105783/websocket/internal/poller"
 	"github.com/seed23105783/websocket/internal/socket"
 )
@@ -75,12 +76,25 @@ func (r *readiness) read(t *transport, p []byte) (int, error) {
 		return 0, errNotReady
 	}
 	r.reads--
+	if pipe, ok := t.stream.(*mempipe.Conn); ok {
+		return r.readPipe(pipe, p)
+	}
 	if t.raw == nil {
 		return r.readRecord(t, p)
 	}
 	n, err := socket.TryRead(t.raw, t.conn(), p)
 	// What does not fill p was all there is, and the poller tells of more.
 	r.empty = n < len(p) && !(r.hangup && n > 0)
+	if n == 0 && err == nil {
+		return 0, errNotReady
+	}
+	return n, unexpectedEOF(err)
+}
+
+// readPipe is read where the stream is a pipe.
+func (r *readiness) readPipe(pipe *mempipe.Conn, p []byte) (int, error) {
+	n, err := pipe.TryRead(p)
+	r.empty = n == 0
 	if n == 0 && err == nil {
 		return 0, errNotReady
 	}

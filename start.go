@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed23105783/websocket/internal/bufpool"
+	"github.com/seed23105783/websocket/internal/mempipe"
 	"github.com/seed23105783/websocket/internal/poller"
 	"github.com/seed23105783/websocket/internal/socket"
 )
@@ -22,20 +23,6 @@ var (
 	errStartTwice   = errors.New("websocket: Start was called before")
 	errStartReading = errors.New("websocket: Start while a read method is at work")
 )
-
-// A CallLimit bounds how many functions of [Events] run at the same time, for all
-// connections whose Events have it. Connections that have to wait take their turns
-// in order. They read nothing meanwhile, so that TCP holds up their peers and
-// nothing is kept in memory.
-type CallLimit struct{ limit *poller.Limit }
-
-// NewCallLimit returns a limit of n functions. It panics if n is not positive.
-func NewCallLimit(n int) *CallLimit {
-	if n <= 0 {
-		panic("websocket: NewCallLimit needs a positive number")
-	}
-	return &CallLimit{poller.NewLimit(n)}
-}
 
 // Start has the functions of events called until the connection ends, like
 // [Conn.Serve], but returns at once: no goroutine waits with the connection. The
@@ -60,13 +47,15 @@ func (c *Conn) Start(events Events) error { return c.start(&events) }
 // start is Start. The connection keeps events.
 func (c *Conn) start(events *Events) error {
 	s := &started{conn: c, events: events}
-	s.raw = c.pollable()
 	if err := s.claim(); err != nil {
 		return err
 	}
 	if s.waits {
 		go s.wait()
 		return nil
+	}
+	if pipe, ok := c.transport.stream.(*mempipe.Conn); ok {
+		pipe.Notify(s.task.Wake)
 	}
 	c.closing.atEnd(s.task.Wake)
 	s.setTimer(c.read.frames.deadline.get())
@@ -124,8 +113,10 @@ func (s *started) claim() error {
 	if c.read.frames.ready.Load() != nil {
 		return errStartTwice
 	}
+	s.raw = c.pollable()
+	_, isPipe := c.transport.stream.(*mempipe.Conn)
 	// Without room for another socket in the kernel's queue a goroutine does it too.
-	s.waits = s.raw == nil || s.task.Register(s.raw, s) != nil
+	s.waits = s.raw == nil && !isPipe || s.task.Register(s.raw, s) != nil
 	if !s.waits {
 		c.read.frames.takeHead()
 	}

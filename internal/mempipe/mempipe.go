@@ -32,6 +32,19 @@ type Conn struct {
 }
 
 func (c *Conn) Read(p []byte) (int, error)  { return c.in.read(p) }
+
+// TryRead reads without waiting. That there is nothing to read is no error: n is zero.
+// It heeds no deadline.
+func (c *Conn) TryRead(p []byte) (n int, err error) { return c.in.tryRead(p) }
+
+// Notify has f called whenever there may be something to read, the end and errors
+// included. f must not call methods of c.
+func (c *Conn) Notify(f func()) {
+	c.in.mu.Lock()
+	defer c.in.mu.Unlock()
+	c.in.readable = f
+}
+
 func (c *Conn) Write(p []byte) (int, error) { return c.out.write(p) }
 
 // Close closes both directions. The other end can still read what was written.
@@ -78,6 +91,8 @@ type queue struct {
 	size     int
 	chunking Chunking
 
+	readable func() // called when there may be something to read; or nil
+
 	writeClosed, readClosed bool // by that end
 	reader, writer          deadline
 }
@@ -92,22 +107,45 @@ func (q *queue) read(p []byte) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for {
-		switch {
-		case q.readClosed:
-			return 0, net.ErrClosed
-		case q.reader.passed:
+		if !q.readClosed && q.reader.passed {
 			return 0, os.ErrDeadlineExceeded
-		case len(p) == 0:
-			return 0, nil
-		case len(q.data) > 0:
-			n := copy(p, q.data[:q.chunking(min(len(p), len(q.data)))])
-			q.data = q.data[n:]
-			q.change.Broadcast()
-			return n, nil
-		case q.writeClosed:
-			return 0, io.EOF
+		}
+		if n, err := q.take(p); n > 0 || err != nil || len(p) == 0 {
+			return n, err
 		}
 		q.change.Wait()
+	}
+}
+
+func (q *queue) tryRead(p []byte) (int, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.take(p)
+}
+
+// take reads without waiting.
+func (q *queue) take(p []byte) (int, error) {
+	switch {
+	case q.readClosed:
+		return 0, net.ErrClosed
+	case len(p) == 0:
+		return 0, nil
+	case len(q.data) > 0:
+		n := copy(p, q.data[:q.chunking(min(len(p), len(q.data)))])
+		q.data = q.data[n:]
+		q.change.Broadcast()
+		return n, nil
+	case q.writeClosed:
+		return 0, io.EOF
+	}
+	return 0, nil
+}
+
+// changed is called when there may be something to read.
+func (q *queue) changed() {
+	q.change.Broadcast()
+	if q.readable != nil {
+		q.readable()
 	}
 }
 
@@ -131,7 +169,7 @@ func (q *queue) write(p []byte) (written int, err error) {
 			}
 			q.data = append(q.data, p[:n]...)
 			p, written = p[n:], written+n
-			q.change.Broadcast()
+			q.changed()
 			continue
 		}
 		q.change.Wait()
@@ -143,7 +181,7 @@ func (q *queue) closeWrite() {
 	defer q.mu.Unlock()
 	q.writeClosed = true
 	q.writer.stop()
-	q.change.Broadcast()
+	q.changed()
 }
 
 func (q *queue) closeRead() {
@@ -151,7 +189,7 @@ func (q *queue) closeRead() {
 	defer q.mu.Unlock()
 	q.readClosed = true
 	q.reader.stop()
-	q.change.Broadcast()
+	q.changed()
 }
 
 // A deadline is that of one end of a queue. The mutex of the queue guards it.

@@ -45,10 +45,14 @@ const (
 	stopped             // it does not run any more
 )
 
-// Register has a task run, after Start, when the socket raw becomes readable.
+// Register has a task run, after Start, when the socket raw becomes readable. Without
+// a socket it runs only when Wake is called.
 func (t *Task) Register(raw syscall.RawConn, r Runner) error {
 	t.runner = r
 	t.state.Store(running) // by Start
+	if raw == nil {
+		return nil
+	}
 	return register(t, raw)
 }
 
@@ -58,7 +62,9 @@ func (t *Task) Start() { go t.work(false) }
 // Stop ends a task. Only its Runner may call it, within Run.
 func (t *Task) Stop(raw syscall.RawConn) {
 	t.state.Or(stopped)
-	unregister(t, raw)
+	if t.poller != nil {
+		unregister(t, raw)
+	}
 }
 
 // Wake has the task run although its socket may not be readable.
