@@ -170,6 +170,11 @@ func (c *Conn) Shutdown(ctx context.Context, code int, reason string) error {
 	if err := checkShutdown(c.write.frames.client, code, reason); err != nil {
 		return err
 	}
+	return c.shutdown(ctx, code, reason)
+}
+
+// shutdown is Shutdown with a code and a reason that may be sent.
+func (c *Conn) shutdown(ctx context.Context, code int, reason string) error {
 	ctx, cancel := withShutdownTimeout(ctx)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { c.abort(net.ErrClosed) })()

@@ -92,7 +92,7 @@ func (c *Conn) receiveUntil(ctx context.Context, dst []byte) (messageType int, p
 // too, but this is where most connections are most of the time, and a goroutine
 // keeps a stack as deep as it once was.
 func (c *Conn) awaitMessage() error {
-	if c.transport.raw == nil || !c.read.isIdle() || c.closing.readError() != nil {
+	if c.transport.raw == nil && !c.transport.isTLS() || !c.read.isIdle() || c.closing.readError() != nil {
 		return nil
 	}
 	if c.write.hasQueued() {

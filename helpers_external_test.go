@@ -105,6 +105,7 @@ type options struct {
 	timeout     time.Duration // WriteTimeout
 	keepAlive   websocket.KeepAlive
 	trace       *websocket.Trace
+	events      *websocket.Events       // of a server
 	wrap        func(net.Conn) net.Conn // wraps the socket of the connection under test
 }
 
@@ -177,6 +178,7 @@ func (s *source) serve() {
 		WriteTimeout:      s.options.timeout,
 		KeepAlive:         s.options.keepAlive,
 		Trace:             s.options.trace,
+		Events:            s.options.events,
 	}
 	var listener net.Listener = preparingListener{s.listener, &s.options}
 	if s.route.tls {

@@ -56,7 +56,7 @@ func (p *rawPeer) frame(first byte, payload string) []byte {
 	b = append(b, key[:]...)
 	start := len(b)
 	b = append(b, payload...)
-	for i := range payload {
+	for i := range len(payload) { // not its runes
 		b[start+i] ^= key[i%4]
 	}
 	return b

@@ -61,6 +61,7 @@ var readers = []struct {
 		_, _, err := c.ReadMessage()
 		return err
 	}},
+	{"Start", startUntilEnd},
 	{"Messages", func(c *websocket.Conn) error {
 		for _, err := range c.Messages(context.Background()) {
 			if err != nil {

@@ -50,6 +50,8 @@ type frameReader struct {
 	burst      int32          // of the next one, where it can be chosen anew
 	waiter     *socket.Reader // where the stream is waited on without a buffer; nil until then
 
+	first [8]byte // the first bytes of a frame, where fillFirst waits for them
+
 	ready   atomic.Pointer[readiness] // set if it must not wait
 	status  *readStatus               // for KeepAlive; or nil
 	observe func(header)              // called with each frame that was read; or nil
@@ -275,8 +277,12 @@ func (r *frameReader) fill() error {
 	}
 	if r.start == r.end {
 		r.start, r.end = 0, 0
-		if r.transport.raw != nil && r.head == nil {
+		switch {
+		case r.head != nil:
+		case r.transport.raw != nil:
 			return r.fillIdle()
+		case r.remaining == 0 && r.transport.isTLS():
+			return r.fillFirst()
 		}
 	}
 	if r.buf == nil {
@@ -316,6 +322,20 @@ func (r *frameReader) fillIdle() error {
 	if r.status != nil {
 		r.status.recordRead()
 	}
+	return nil
+}
+
+// fillFirst is fill for TLS and an empty buffer, which it does not hold while it waits
+// for a frame: the first bytes come into r itself. crypto/tls has the rest of their
+// record in its own buffer then, and the next read does not wait for it.
+func (r *frameReader) fillFirst() error {
+	r.release()
+	n, err := r.await(r.transport.stream, r.first[:])
+	if err != nil {
+		return err
+	}
+	r.buf = bufpool.Get(int(r.size))
+	r.end = copy(r.buf.B, r.first[:n])
 	return nil
 }
 

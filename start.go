@@ -179,7 +179,7 @@ func (s *started) recover() {
 	s.release()
 	if s.stage == stageOpen {
 		s.stage = stagePanicked
-		go s.conn.Shutdown(context.Background(), CloseInternalServerErr, "")
+		go s.conn.shutdown(context.Background(), CloseInternalServerErr, "")
 	}
 }
 

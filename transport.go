@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"sync"
@@ -82,6 +83,12 @@ func (t *transport) whenReleased() <-chan struct{} {
 func (t *transport) conn() net.Conn {
 	conn, _ := t.stream.(net.Conn)
 	return conn
+}
+
+// isTLS reports whether the stream is a TLS connection.
+func (t *transport) isTLS() bool {
+	_, ok := t.stream.(*tls.Conn)
+	return ok
 }
 
 // inner returns what carries the stream where that is TLS, nil otherwise.

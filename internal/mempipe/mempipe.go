@@ -31,7 +31,7 @@ type Conn struct {
 	name    string
 }
 
-func (c *Conn) Read(p []byte) (int, error)  { return c.in.read(p) }
+func (c *Conn) Read(p []byte) (int, error) { return c.in.read(p) }
 
 // TryRead reads without waiting. That there is nothing to read is no error: n is zero.
 // It heeds no deadline.

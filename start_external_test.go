@@ -1,0 +1,680 @@
+package websocket_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed23105783/websocket"
+	"github.com/seed23105783/websocket/internal/wstest"
+)
+
+// startUntilEnd starts a connection and waits for its end. It returns the error that
+// read methods return after that.
+func startUntilEnd(c *websocket.Conn) error {
+	ended := make(chan error, 1)
+	var failure error
+	err := c.Start(websocket.Events{
+		Error: func(_ *websocket.Conn, err error) { failure = err },
+		Close: func(c *websocket.Conn, _ websocket.CloseInfo) {
+			if failure == nil {
+				failure = context.Cause(c.Context())
+			}
+			ended <- failure
+		},
+	})
+	if err != nil {
+		return err
+	}
+	return <-ended
+}
+
+// An eventLog has the events of a connection.
+type eventLog struct {
+	mu     sync.Mutex
+	events []string
+	closed chan struct{}
+}
+
+// recordTo returns Events that append to a log, and echo messages.
+func recordTo(l *eventLog) websocket.Events {
+	l.closed = make(chan struct{})
+	add := func(format string, args ...any) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.events = append(l.events, fmt.Sprintf(format, args...))
+	}
+	return websocket.Events{
+		ReuseData: true,
+		Open:      func(*websocket.Conn) { add("open") },
+		Message: func(c *websocket.Conn, m websocket.Message) {
+			add("message %d %.20s", m.Type, m.Data)
+			c.WriteMessage(m.Type, m.Data)
+		},
+		Error: func(_ *websocket.Conn, err error) { add("error %v", err) },
+		Close: func(_ *websocket.Conn, info websocket.CloseInfo) {
+			add("close %v", info)
+			close(l.closed)
+		},
+	}
+}
+
+// wait returns the events when the connection has ended.
+func (l *eventLog) wait(t *testing.T) []string {
+	t.Helper()
+	select {
+	case <-l.closed:
+	case <-time.After(20 * time.Second):
+		t.Fatal("there is no Close event; so far: ", l.events)
+	}
+	return l.events
+}
+
+// eachStart runs a test over all routes, where the connection is started by the
+// Upgrader and by Conn.Start.
+func eachStart(t *testing.T, test func(t *testing.T, r route, start starter)) {
+	eachRoute(t, func(t *testing.T, r route) {
+		t.Run("Start", func(t *testing.T) { test(t, r, startConn) })
+		if !r.client {
+			t.Run("Upgrader", func(t *testing.T) { test(t, r, startUpgraded) })
+		}
+	})
+}
+
+// A starter returns a connection that is started, and its peer.
+type starter func(t *testing.T, r route, o options, events websocket.Events) (*websocket.Conn, *rawPeer)
+
+func startConn(t *testing.T, r route, o options, events websocket.Events) (*websocket.Conn, *rawPeer) {
+	c, p := r.connect(t, o)
+	require.NoError(t, c.Start(events))
+	return c, p
+}
+
+func startUpgraded(t *testing.T, r route, o options, events websocket.Events) (*websocket.Conn, *rawPeer) {
+	o.events = &events
+	return r.connect(t, o)
+}
+
+// TestStartEvents: all events of a connection come, in order.
+func TestStartEvents(t *testing.T) {
+	long := longMessage("long", 300_000)
+	for _, test := range []struct {
+		name string
+		end  func(c *websocket.Conn, p *rawPeer)
+		want []string
+	}{
+		{"close frame", func(_ *websocket.Conn, p *rawPeer) { p.send(p.closeFrame(1001)) }, []string{"close {1001  true}"}},
+		{"violation", func(_ *websocket.Conn, p *rawPeer) { p.send(p.frame(0x83, "")) },
+			[]string{"error websocket: reserved opcode", "close {1006  false}"}},
+		{"lost", func(_ *websocket.Conn, p *rawPeer) { p.socket.Close() },
+			[]string{"error websocket: close 1006 (abnormal closure): unexpected EOF", "close {1006  false}"}},
+		{"Close", func(c *websocket.Conn, _ *rawPeer) { c.Close() }, []string{"close {1006  false}"}},
+		{"Shutdown", func(c *websocket.Conn, p *rawPeer) {
+			done := async(func() error { return c.Shutdown(context.Background(), 1000, "bye") })
+			f, err := p.next()
+			require.NoError(p.t, err)
+			require.Equal(p.t, 1000, f.closeCode())
+			p.send(p.closeFrame(1000))
+			p.closeWrite()
+			require.NoError(p.t, wait(p.t, done, "Shutdown"))
+		}, []string{"close {1000  true}"}},
+		{"deadline", func(c *websocket.Conn, _ *rawPeer) { c.SetReadDeadline(time.Now().Add(10 * time.Millisecond)) },
+			[]string{"error timeout", "close {1006  false}"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			eachStart(t, func(t *testing.T, r route, start starter) {
+				var l eventLog
+				c, p := start(t, r, options{}, recordTo(&l))
+				p.send(p.frame(finText, "one"), p.frame(finBinary, "two"), p.frame(finPing, "ping"), p.frame(finText, long))
+				var got []string
+				for range 4 {
+					f, err := p.next()
+					require.NoError(t, err)
+					got = append(got, f.payload)
+				}
+				slices.Sort(got) // a pong goes before messages that wait
+				require.Equal(t, []string{long, "one", "ping", "two"}, got)
+				test.end(c, p)
+				events := l.wait(t)
+				p.socket.Close()
+				for i, e := range events {
+					if strings.Contains(e, "i/o timeout") || strings.Contains(e, "deadline") {
+						events[i] = "error timeout"
+					}
+					if strings.HasPrefix(e, "error websocket: ") && strings.Contains(e, "reset") && test.name == "lost" {
+						events[i] = test.want[0]
+					}
+				}
+				require.Equal(t, append([]string{"open", "message 1 one", "message 2 two", "message 1 " + long[:20]}, test.want...), events)
+				wstest.Settle(t, "the socket", func() bool { return isClosed(socketOf(c)) })
+			})
+		})
+	}
+}
+
+// TestStartWithPieces: messages that come a few bytes at a time, with pings between
+// them, are as whole as others.
+func TestStartWithPieces(t *testing.T) {
+	eachStart(t, func(t *testing.T, r route, start starter) {
+		var l eventLog
+		c, p := start(t, r, options{}, recordTo(&l))
+		stream := slices.Concat(p.frame(0x01, "frag"), p.frame(finPing, "x"), p.frame(0x80, "ments"),
+			p.frame(finBinary, strings.Repeat("y", 200)), p.frame(finText, "last"))
+		for piece := range slices.Chunk(stream, 3) {
+			p.Write(piece)
+			if r.network == "tcp" && !r.tls {
+				time.Sleep(50 * time.Microsecond)
+			}
+		}
+		p.send(p.closeFrame(1000))
+		require.Equal(t, []string{"open", "message 1 fragments", "message 2 " + strings.Repeat("y", 20), "message 1 last",
+			"close {1000  true}"}, l.wait(t))
+		_ = c
+	})
+}
+
+// TestStartOnce: after Start nothing else reads.
+func TestStartOnce(t *testing.T) {
+	eachRoute(t, func(t *testing.T, r route) {
+		c, p := r.connect(t, options{})
+		var l eventLog
+		require.NoError(t, c.Start(recordTo(&l)))
+		for range 2 {
+			require.ErrorContains(t, c.Start(websocket.Events{}), "Start was called before")
+			_, _, err := c.ReadMessage()
+			require.ErrorContains(t, err, "given to Start")
+			_, _, err = c.AppendMessage(nil)
+			require.ErrorContains(t, err, "given to Start")
+			_, _, err = c.NextReader()
+			require.ErrorContains(t, err, "given to Start")
+			_, _, err = c.ReadMessageContext(t.Context())
+			require.ErrorContains(t, err, "given to Start")
+			require.ErrorContains(t, c.Serve(websocket.Events{}), "given to Start")
+		}
+		p.send(p.frame(finText, "still there"))
+		f, err := p.next()
+		require.NoError(t, err)
+		require.Equal(t, "still there", f.payload)
+
+		c, p = r.connect(t, options{})
+		reading := async(func() string {
+			_, m, _ := c.ReadMessage()
+			return string(m)
+		})
+		wstest.Settle(t, "an error of Start", func() bool {
+			// It works before the reader has begun; there is no way back then.
+			return len(reading) == 0 && isAtWork(c)
+		})
+		require.ErrorContains(t, c.Start(websocket.Events{}), "a read method is at work")
+		p.send(p.frame(finText, "for the reader"))
+		require.Equal(t, "for the reader", wait(t, reading, "the reader"))
+		require.NoError(t, c.Start(websocket.Events{}))
+	})
+}
+
+// isAtWork reports whether a read method of c is at work.
+func isAtWork(c *websocket.Conn) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	time.Sleep(20 * time.Millisecond)
+	_, _, err := c.ReadMessageContext(ctx)
+	return errors.Is(err, context.DeadlineExceeded)
+}
+
+// TestStartBehindAReader: what a read method left of a message is not lost.
+func TestStartBehindAReader(t *testing.T) {
+	eachRoute(t, func(t *testing.T, r route) {
+		c, p := r.connect(t, options{})
+		whole := p.frame(finText, longMessage("half", 10_000))
+		p.send(whole[:5000])
+		c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		_, _, err := c.ReadMessage()
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		c.SetReadDeadline(time.Time{})
+		got := make(chan string, 1)
+		require.NoError(t, c.Start(websocket.Events{Message: func(_ *websocket.Conn, m websocket.Message) { got <- string(m.Data) }}))
+		p.send(whole[5000:])
+		require.Equal(t, longMessage("half", 10_000), wait(t, got, "the message"))
+	})
+}
+
+// TestStartBlockingFunctions: functions that block hold up their own connections only.
+func TestStartBlockingFunctions(t *testing.T) {
+	eachStart(t, func(t *testing.T, r route, start starter) {
+		if r.client {
+			t.Skip("a server of its own for each")
+		}
+		release := make(chan struct{})
+		var blocked atomic.Int32
+		events := websocket.Events{ReuseData: true, Message: func(c *websocket.Conn, m websocket.Message) {
+			if string(m.Data) == "block" {
+				blocked.Add(1)
+				<-release
+			}
+			c.WriteMessage(m.Type, m.Data)
+		}}
+		const n = 20
+		var stuck []*rawPeer
+		for range n {
+			_, p := start(t, r, options{}, events)
+			p.send(p.frame(finText, "block"), p.frame(finText, "behind"))
+			stuck = append(stuck, p)
+		}
+		_, p := start(t, r, options{}, events)
+		for i := range 100 {
+			p.send(p.frame(finText, fmt.Sprint(i)))
+			f, err := p.next()
+			require.NoError(t, err)
+			require.Equal(t, fmt.Sprint(i), f.payload)
+		}
+		wstest.Settle(t, "blocked functions", func() bool { return blocked.Load() == n })
+		close(release)
+		for _, p := range stuck {
+			for _, want := range []string{"block", "behind"} {
+				f, err := p.next()
+				require.NoError(t, err)
+				require.Equal(t, want, f.payload)
+			}
+		}
+	})
+}
+
+// TestCallLimit: no more functions run than may, and everybody has a turn. Those who
+// wait read nothing, so that their peers have to wait.
+func TestCallLimit(t *testing.T) {
+	for _, r := range []route{{network: "tcp"}, {network: "tcp", tls: true}} {
+		t.Run(r.String(), func(t *testing.T) {
+			const limit, conns, messages = 3, 20, 10
+			var running, most, calls atomic.Int32
+			events := websocket.Events{Limit: websocket.NewCallLimit(limit), ReuseData: true, Message: func(c *websocket.Conn, m websocket.Message) {
+				now := running.Add(1)
+				for m := most.Load(); now > m && !most.CompareAndSwap(m, now); m = most.Load() {
+				}
+				calls.Add(1)
+				time.Sleep(time.Millisecond)
+				running.Add(-1)
+				c.WriteMessage(m.Type, m.Data)
+			}}
+			var peers []*rawPeer
+			for range conns {
+				_, p := startUpgraded(t, r, options{}, events)
+				peers = append(peers, p)
+			}
+			for i := range messages {
+				for _, p := range peers {
+					p.send(p.frame(finText, fmt.Sprint(i)))
+				}
+			}
+			for _, p := range peers {
+				for i := range messages {
+					f, err := p.next()
+					require.NoError(t, err)
+					require.Equal(t, fmt.Sprint(i), f.payload)
+				}
+			}
+			assert.EqualValues(t, conns*messages, calls.Load())
+			assert.LessOrEqual(t, most.Load(), int32(limit))
+		})
+	}
+	require.PanicsWithValue(t, "websocket: NewCallLimit needs a positive number", func() { websocket.NewCallLimit(0) })
+}
+
+// TestCallLimitHoldsUpPeers: the peer of a connection that has to wait can write no more
+// than fits into the sockets.
+func TestCallLimitHoldsUpPeers(t *testing.T) {
+	limit := websocket.NewCallLimit(1)
+	release := make(chan struct{})
+	_, p := startUpgraded(t, route{network: "tcp"}, narrow, websocket.Events{Limit: limit, Open: func(*websocket.Conn) { <-release }})
+	got := make(chan int, 1000)
+	_, q := startUpgraded(t, route{network: "tcp"}, narrow, websocket.Events{Limit: limit,
+		Message: func(_ *websocket.Conn, m websocket.Message) { got <- len(m.Data) }})
+	q.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
+	frame := q.frame(finBinary, longMessage("flood", 100_000))
+	n, err := q.Write(bytes.Repeat(frame, 100))
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	require.Less(t, n, 100*len(frame))
+	require.Empty(t, got)
+	close(release)
+	require.Equal(t, 100_000, wait(t, got, "a message"))
+	_ = p
+}
+
+// TestStartFairness: a peer that floods does not keep others from their turns.
+func TestStartFairness(t *testing.T) {
+	var flooded atomic.Int64
+	_, flood := startUpgraded(t, route{network: "tcp"}, options{}, websocket.Events{ReuseData: true,
+		Message: func(*websocket.Conn, websocket.Message) { flooded.Add(1) }})
+	done := make(chan struct{})
+	defer func() { <-done }()
+	go func() {
+		defer close(done)
+		frames := bytes.Repeat(flood.frame(finBinary, "flood"), 10_000)
+		for {
+			if _, err := flood.Write(frames); err != nil {
+				return
+			}
+		}
+	}()
+	defer flood.socket.Close()
+	var l eventLog
+	_, p := startUpgraded(t, route{network: "tcp"}, options{}, recordTo(&l))
+	for i := range 100 {
+		p.send(p.frame(finText, fmt.Sprint(i)))
+		f, err := p.next()
+		require.NoError(t, err)
+		require.Equal(t, fmt.Sprint(i), f.payload)
+	}
+	require.NotZero(t, flooded.Load())
+}
+
+// TestStartPanics: the panic of a function is logged and ends its connection only.
+func TestStartPanics(t *testing.T) {
+	var logged syncBuffer
+	log.SetOutput(&logged)
+	defer log.SetOutput(os.Stderr)
+	for _, where := range []string{"open", "message", "error", "close"} {
+		t.Run(where, func(t *testing.T) {
+			eachStart(t, func(t *testing.T, r route, start starter) {
+				panicAt := func(at string) {
+					if at == where {
+						panic("in " + at)
+					}
+				}
+				closed := make(chan websocket.CloseInfo, 1)
+				c, p := start(t, r, options{}, websocket.Events{
+					Open:    func(*websocket.Conn) { panicAt("open") },
+					Message: func(*websocket.Conn, websocket.Message) { panicAt("message") },
+					Error:   func(*websocket.Conn, error) { panicAt("error") },
+					Close: func(_ *websocket.Conn, info websocket.CloseInfo) {
+						closed <- info
+						panicAt("close")
+					},
+				})
+				switch where {
+				case "open", "message":
+					p.send(p.frame(finText, "x"))
+					f, err := p.next()
+					require.NoError(t, err)
+					require.Equal(t, 1011, f.closeCode())
+					p.send(p.frame(finText, "not delivered"), p.closeFrame(1011))
+					p.closeWrite()
+					require.Equal(t, websocket.CloseInfo{Code: 1011, WasClean: true}, wait(t, closed, "the Close event"))
+				case "close":
+					p.send(p.closeFrame(1000))
+					require.Equal(t, 1000, wait(t, closed, "the Close event").Code)
+				default:
+					p.socket.Close()
+				}
+				<-c.Done()
+				wstest.Settle(t, "the log", func() bool { return strings.Contains(logged.String(), "in "+where) })
+				require.Contains(t, logged.String(), "panic of an event function")
+				logged.Reset()
+			})
+		})
+	}
+}
+
+// A syncBuffer is a buffer that is safe for concurrent use.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func (b *syncBuffer) Reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.b.Reset()
+}
+
+// TestStartKeepAlive: a peer that is silent is given up, and one that answers is not.
+func TestStartKeepAlive(t *testing.T) {
+	eachStart(t, func(t *testing.T, r route, start starter) {
+		var l eventLog
+		o := options{keepAlive: websocket.KeepAlive{Interval: 50 * time.Millisecond, Timeout: 200 * time.Millisecond}}
+		_, p := start(t, r, o, recordTo(&l))
+		for range 3 {
+			f, err := p.next()
+			require.NoError(t, err)
+			require.EqualValues(t, finPing, f.first)
+			p.send(p.frame(finPong, f.payload))
+		}
+		events := l.wait(t)
+		require.Equal(t, []string{"open", "error " + websocket.ErrKeepAlive.Error(), "close {1006  false}"}, events)
+	})
+}
+
+// TestStartWithMethods: the other methods work beside Start, and within its functions.
+func TestStartWithMethods(t *testing.T) {
+	eachStart(t, func(t *testing.T, r route, start starter) {
+		var group websocket.Group
+		shut := make(chan error, 1)
+		c, p := start(t, r, options{}, websocket.Events{Message: func(c *websocket.Conn, m websocket.Message) {
+			switch string(m.Data) {
+			case "writer":
+				w, _ := c.NextWriter(websocket.TextMessage)
+				io.WriteString(w, "written")
+				w.Close()
+			case "send":
+				c.Send(websocket.TextMessage, []byte("sent"))
+			case "group":
+				group.Add(c)
+				group.BroadcastText("broadcast")
+			case "shutdown":
+				shut <- c.Shutdown(context.Background(), 1000, "done")
+			}
+		}})
+		for request, answer := range map[string]string{"writer": "written", "send": "sent", "group": "broadcast"} {
+			p.send(p.frame(finText, request))
+			f, err := p.next()
+			require.NoError(t, err)
+			require.Equal(t, answer, f.payload)
+		}
+		pinged := async(func() error {
+			_, err := c.Ping(t.Context())
+			return err
+		})
+		f, err := p.next()
+		require.NoError(t, err)
+		require.EqualValues(t, finPing, f.first)
+		p.send(p.frame(finPong, f.payload))
+		require.NoError(t, wait(t, pinged, "Ping"))
+		p.send(p.frame(finText, "shutdown"))
+		f, err = p.next()
+		require.NoError(t, err)
+		require.Equal(t, 1000, f.closeCode())
+		p.send(p.closeFrame(1000))
+		p.closeWrite()
+		require.NoError(t, wait(t, shut, "Shutdown"))
+		<-c.Done()
+	})
+}
+
+// TestStartedConnWithSlowPeer: a write that has to wait waits, and ends with the
+// connection, with its deadline and with WriteTimeout.
+func TestStartedConnWithSlowPeer(t *testing.T) {
+	big := []byte(longMessage("big", 4<<20))
+	for _, r := range []route{{network: "tcp"}, {network: "unix"}} {
+		t.Run(r.String(), func(t *testing.T) {
+			c, p := startUpgraded(t, r, narrow, websocket.Events{})
+			written := async(func() error { return c.WriteMessage(websocket.BinaryMessage, big) })
+			time.Sleep(20 * time.Millisecond)
+			f, err := p.next()
+			require.NoError(t, err)
+			require.Equal(t, string(big), f.payload)
+			require.NoError(t, wait(t, written, "the writer"))
+
+			written = async(func() error { return c.WriteMessage(websocket.BinaryMessage, big) })
+			time.Sleep(20 * time.Millisecond)
+			c.Close()
+			require.ErrorIs(t, wait(t, written, "the writer"), net.ErrClosed)
+
+			c, _ = startUpgraded(t, r, narrow, websocket.Events{})
+			c.SetWriteDeadline(time.Now().Add(30 * time.Millisecond))
+			require.ErrorIs(t, c.WriteMessage(websocket.BinaryMessage, big), os.ErrDeadlineExceeded)
+
+			var l eventLog
+			o := narrow
+			o.timeout = 50 * time.Millisecond
+			c, _ = startUpgraded(t, r, o, recordTo(&l))
+			require.ErrorIs(t, c.WriteMessage(websocket.BinaryMessage, big), websocket.ErrSlowPeer)
+			require.Contains(t, l.wait(t)[1], websocket.ErrSlowPeer.Error())
+		})
+	}
+}
+
+// TestStartedAddresses: they are those of the socket, also after the end.
+func TestStartedAddresses(t *testing.T) {
+	for _, r := range []route{{network: "tcp"}, {network: "unix"}, {network: "tcp", tls: true}} {
+		t.Run(r.String(), func(t *testing.T) {
+			c, p := startUpgraded(t, r, options{}, websocket.Events{})
+			for range 2 {
+				require.Equal(t, p.socket.LocalAddr().String(), c.RemoteAddr().String())
+				require.Equal(t, p.socket.RemoteAddr().String(), c.LocalAddr().String())
+				require.Equal(t, r.network, c.LocalAddr().Network())
+				c.Close()
+			}
+		})
+	}
+}
+
+// TestStartWithoutGoroutines: connections that wait have none, nor have those that have
+// ended anything left.
+func TestStartWithoutGoroutines(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("here they have")
+	}
+	for _, r := range []route{{network: "tcp"}, {network: "unix"}, {network: "tcp", tls: true}} {
+		t.Run(r.String(), func(t *testing.T) {
+			var l [30]eventLog
+			before := countDescriptors(t)
+			goroutines := runtime.NumGoroutine()
+			var peers []*rawPeer
+			for i := range l {
+				_, p := startUpgraded(t, r, options{}, recordTo(&l[i]))
+				p.send(p.frame(finText, "x"))
+				_, err := p.next()
+				require.NoError(t, err)
+				peers = append(peers, p)
+			}
+			// Those of the servers, the pollers, and what ends by itself.
+			wstest.Settle(t, "goroutines", func() bool { return runtime.NumGoroutine() <= goroutines+len(l)+runtime.GOMAXPROCS(0)+2 })
+			for i, p := range peers {
+				p.send(p.closeFrame(1000))
+				l[i].wait(t)
+				p.socket.Close()
+			}
+			wstest.Settle(t, "descriptors", func() bool { return countDescriptors(t) <= before+len(l) }) // the listeners
+		})
+	}
+}
+
+// TestStartStorm opens and closes connections, from both ends, while messages are under
+// way: no connection gets what is another's, and each gets all its events.
+func TestStartStorm(t *testing.T) {
+	for _, r := range []route{{network: "tcp"}, {network: "unix"}, {network: "tcp", tls: true}} {
+		t.Run(r.String(), func(t *testing.T) {
+			var opened, closed, foreign atomic.Int32
+			var owners sync.Map // *websocket.Conn → the first message
+			s := r.source(t, options{events: &websocket.Events{
+				ReuseData: true,
+				Open:      func(*websocket.Conn) { opened.Add(1) },
+				Message: func(c *websocket.Conn, m websocket.Message) {
+					id := string(m.Data)
+					if owner, _ := owners.LoadOrStore(c, id); owner != id {
+						foreign.Add(1)
+					}
+					if c.WriteMessage(m.Type, m.Data) != nil || strings.HasSuffix(id, "7") {
+						c.Close()
+					}
+				},
+				Close: func(c *websocket.Conn, _ websocket.CloseInfo) {
+					closed.Add(1)
+					owners.Delete(c)
+				},
+			}})
+			stop := make(chan struct{})
+			defer close(stop)
+			go func() {
+				for {
+					select {
+					case <-s.upgraded:
+					case <-stop:
+						return
+					}
+				}
+			}()
+			const workers, rounds = 8, 60
+			var done sync.WaitGroup
+			for w := range workers {
+				done.Go(func() {
+					for i := range rounds {
+						stormClient(t, s, fmt.Sprint("client ", w, " ", i), i)
+					}
+				})
+			}
+			done.Wait()
+			require.Zero(t, foreign.Load())
+			wstest.Settle(t, "events", func() bool { return closed.Load() == opened.Load() })
+			require.Greater(t, opened.Load(), int32(workers*rounds/2))
+		})
+	}
+}
+
+// stormClient opens a connection, sends its id some times, and closes the connection
+// whatever is under way.
+func stormClient(t *testing.T, s *source, id string, i int) {
+	conn, err := net.Dial(s.route.network, s.listener.Addr().String())
+	if !assert.NoError(t, err) {
+		return
+	}
+	defer conn.Close()
+	p := &rawPeer{t: t, Conn: conn, socket: conn, masked: true}
+	if s.route.tls {
+		p.Conn = tls.Client(conn, clientTLS())
+	}
+	io.WriteString(p, handshake)
+	answer := make([]byte, 1000)
+	if n, _ := p.Read(answer); !assert.Contains(t, string(answer[:n]), "101") {
+		return
+	}
+	for range i % 5 {
+		p.Write(p.frame(finText, id))
+		if i%3 == 0 {
+			p.Read(answer)
+		}
+	}
+	if i%4 == 0 {
+		p.Write(p.closeFrame(1000))
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok && i%7 == 0 {
+		tcp.SetLinger(0)
+	}
+}
