@@ -66,7 +66,24 @@ var soakClients = []func(c *Conn, r *rand.Rand){
 // checks that no goroutines and no file descriptors are left, and that nothing keeps a
 // connection from the garbage collector, as a timer could.
 func TestSoak(t *testing.T) {
-	s := &soak{}
+	t.Run("goroutines", func(t *testing.T) { runSoak(t, &soak{}) })
+	t.Run("events", func(t *testing.T) {
+		s := &soak{}
+		s.events = &Events{
+			ReuseData: true,
+			Open:      s.track,
+			Message: func(c *Conn, m Message) {
+				if string(m.Data) == "close" || c.WriteMessage(m.Type, m.Data) != nil {
+					c.Close()
+				}
+			},
+			Close: func(*Conn, CloseInfo) { s.handlers.Done() },
+		}
+		runSoak(t, s)
+	})
+}
+
+func runSoak(t *testing.T, s *soak) {
 	server := httptest.NewServer(http.HandlerFunc(s.serve))
 	address := server.Listener.Addr().String()
 	soakOnce(t, s, address, 0) // allocates what is allocated once
@@ -103,6 +120,7 @@ func TestSoak(t *testing.T) {
 // A soak records all connections.
 type soak struct {
 	mu       sync.Mutex
+	events   *Events // of the server; or nil
 	conns    []weak.Pointer[closing]
 	handlers sync.WaitGroup
 }
@@ -128,8 +146,11 @@ func (s *soak) alive() (n int) {
 // serve echoes messages, and closes the connection when it is asked to.
 func (s *soak) serve(w http.ResponseWriter, r *http.Request) {
 	s.handlers.Add(1)
+	c, err := (&Upgrader{EnableCompression: true, Events: s.events}).Upgrade(w, r, nil)
+	if err == nil && s.events != nil {
+		return
+	}
 	defer s.handlers.Done()
-	c, err := (&Upgrader{EnableCompression: true}).Upgrade(w, r, nil)
 	if err != nil {
 		return // the client has closed the connection
 	}

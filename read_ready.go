@@ -112,7 +112,6 @@ func (r *readiness) readRecord(t *transport, p []byte) (int, error) {
 		}
 		t.SetReadDeadline(deadline)
 		n, err := t.Read(p)
-		waited := r.unread
 		r.unread = false
 		switch {
 		case n > 0:
@@ -121,14 +120,13 @@ func (r *readiness) readRecord(t *transport, p []byte) (int, error) {
 			continue
 		case !os.IsTimeout(err):
 			return 0, unexpectedEOF(err)
-		case waited: // for the rest of a record, of which the poller tells
-			r.empty = true
-			return 0, errNotReady
-		case !socket.HasUnread(r.raw):
+		}
+		// The poller tells of the rest of a record. What is in the socket now it may
+		// have told of already: the deadline can have passed before the first byte.
+		if r.unread = socket.HasUnread(r.raw); !r.unread {
 			r.empty = true
 			return 0, errNotReady
 		}
-		r.unread = true
 	}
 }
 

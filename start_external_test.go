@@ -603,6 +603,8 @@ func TestStartStorm(t *testing.T) {
 		t.Run(r.String(), func(t *testing.T) {
 			var opened, closed, foreign atomic.Int32
 			var owners sync.Map // *websocket.Conn → the first message
+			stop := make(chan struct{})
+			t.Cleanup(func() { close(stop) }) // after that of the server
 			s := r.source(t, options{events: &websocket.Events{
 				ReuseData: true,
 				Open:      func(*websocket.Conn) { opened.Add(1) },
@@ -620,8 +622,6 @@ func TestStartStorm(t *testing.T) {
 					owners.Delete(c)
 				},
 			}})
-			stop := make(chan struct{})
-			defer close(stop)
 			go func() {
 				for {
 					select {
