@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"cmp"
 	"os"
 	"syscall"
 )
@@ -64,16 +65,13 @@ func (q *Queue) Remove(socket syscall.RawConn) error {
 }
 
 func (q *Queue) control(socket syscall.RawConn, op int, event *syscall.EpollEvent) error {
-	var failed error
+	var closed, failed error
 	err := socket.Control(func(fd uintptr) {
-		failed = q.raw.Control(func(queue uintptr) {
+		closed = q.raw.Control(func(queue uintptr) {
 			failed = os.NewSyscallError("epoll_ctl", syscall.EpollCtl(int(queue), op, int(fd), event))
 		})
 	})
-	if err != nil {
-		return err
-	}
-	return failed
+	return cmp.Or(err, closed, failed)
 }
 
 // Wait appends the sockets that have become readable to ready. It waits until there
