@@ -172,15 +172,15 @@ func TestTurns(t *testing.T) {
 		greedy.Add(1)
 		time.Sleep(10 * time.Microsecond)
 	}})
-	other.Write(make([]byte, 20_000))
+	other.Write(make([]byte, 2_000))
 	got := make(chan byte, 1)
 	_, modest := start(t, &testTask{function: func(b byte) { got <- b }})
 	for i := range byte(10) {
 		modest.Write([]byte{i})
 		require.Equal(t, i, <-got)
 	}
-	require.Less(t, greedy.Load(), int32(20_000), "there was more to do all the time")
-	wstest.Settle(t, "all of it", func() bool { return greedy.Load() == 20_000 })
+	require.Less(t, greedy.Load(), int32(2_000), "there was more to do all the time")
+	wstest.Settle(t, "all of it", func() bool { return greedy.Load() == 2_000 })
 }
 
 // TestShare: a batch that takes long is run by several goroutines.

@@ -3,6 +3,7 @@ package load
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,9 @@ type Target struct {
 
 	// Raw is set for a server that echoes bytes and knows no handshake.
 	Raw bool
+
+	// TLS is set for a server that speaks TLS. Its certificate is not checked.
+	TLS bool
 
 	// Offer is the Sec-WebSocket-Extensions header of the request.
 	Offer string
@@ -29,6 +33,7 @@ type Target struct {
 // A Conn is a connection of the generator.
 type Conn struct {
 	*socket
+	tls    *tls.Conn // over socket; or nil
 	index  int
 	at     int           // how many messages have been sent
 	seen   int           // how many have come back
@@ -49,10 +54,17 @@ func (t *Target) Dial() (*Conn, error) {
 		return nil, err
 	}
 	c := &Conn{socket: conn}
+	if t.TLS {
+		c.tls = tls.Client(netConn{conn}, &tls.Config{InsecureSkipVerify: true})
+		if err := c.tls.Handshake(); err != nil {
+			conn.Close()
+			return nil, err
+		}
+	}
 	if t.Raw {
 		return c, nil
 	}
-	extensions, err := Handshake(conn, t.Offer)
+	extensions, err := Handshake(c, t.Offer)
 	if err == nil && t.Agreed != nil && !t.Agreed(extensions) {
 		err = fmt.Errorf("the answer to the extensions %q is %q", t.Offer, extensions)
 	}
@@ -124,7 +136,7 @@ const longWrite = 32 << 10
 // the rest to Read.
 func (c *Conn) send(p []byte) error {
 	c.at++
-	if len(p) < longWrite {
+	if c.tls != nil || len(p) < longWrite {
 		_, err := c.Write(p)
 		return err
 	}
@@ -139,9 +151,20 @@ func (c *Conn) sendRest() error {
 	return err
 }
 
+// Write writes p.
+func (c *Conn) Write(p []byte) (int, error) {
+	if c.tls != nil {
+		return c.tls.Write(p)
+	}
+	return c.socket.Write(p)
+}
+
 // Read reads what is there, and waits for it to come. As long as there is a
 // rest to send it does both.
 func (c *Conn) Read(p []byte) (int, error) {
+	if c.tls != nil {
+		return c.tls.Read(p)
+	}
 	for len(c.rest) > 0 {
 		readable, err := c.wait()
 		if err != nil {

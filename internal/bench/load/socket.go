@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"time"
@@ -20,6 +21,15 @@ type socket struct{ fd int }
 const patience = 60 * time.Second
 
 var errPatience = fmt.Errorf("nothing happened for %v", patience)
+
+// A netConn is a socket as crypto/tls wants it.
+type netConn struct{ *socket }
+
+func (netConn) LocalAddr() net.Addr              { return &net.TCPAddr{} }
+func (netConn) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
+func (netConn) SetDeadline(time.Time) error      { return nil }
+func (netConn) SetReadDeadline(time.Time) error  { return nil }
+func (netConn) SetWriteDeadline(time.Time) error { return nil }
 
 // dial connects to a server on this machine, from the source address if that
 // is not zero.

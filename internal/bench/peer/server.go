@@ -4,9 +4,11 @@
 package peer
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"sync"
 	"time"
 )
@@ -23,6 +25,7 @@ type Options struct {
 	WindowBits  int    // with Takeover; 0 is 15
 	InHandler   bool   // read inside the HTTP handler, not from a goroutine of its own
 	Broadcast   bool   // keep the connections for Broadcast
+	TLS         bool   // speak TLS
 
 	// Frame is how long a client's frame is, and Depth how many of them come
 	// at once: for raw servers, which do not know frames.
@@ -99,8 +102,18 @@ func (s *Server) Broadcasts() bool { return s.broadcast != nil }
 // Start serves connections in the background. Whatever ends that goes to fail.
 func (s *Server) Start(l net.Listener, o Options, fail func(error)) *Hub {
 	h := &Hub{server: s, keeps: o.Broadcast}
+	if o.TLS {
+		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{certificate()}})
+	}
 	go func() { fail(s.serve(l, o, h)) }()
 	return h
+}
+
+// certificate returns the one of net/http/httptest.
+func certificate() tls.Certificate {
+	s := httptest.NewTLSServer(nil)
+	defer s.Close()
+	return s.TLS.Certificates[0]
 }
 
 // An upgrade makes a WebSocket connection of a request, and returns it and the

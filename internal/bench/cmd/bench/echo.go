@@ -38,6 +38,18 @@ func pipelinedScenarios() []*scenario {
 	return echoes("pipelined", 16, "rawbatch", names)
 }
 
+// tlsScenarios are echoes over TLS.
+func tlsScenarios() []*scenario {
+	var all []*scenario
+	for _, size := range sizes {
+		s := &scenario{name: "tls/text/100x" + inName(size), limit: "rawtcp"}
+		s.metrics = []metric{{table: "Echo over TLS, text", row: "100 × " + bytesName(size), unit: microseconds}}
+		s.columns = echoColumns(tlsServers, load.Text, 100, size, 1, true)
+		all = append(all, s)
+	}
+	return all
+}
+
 func echoes(family string, depth int, limit string, names []string) []*scenario {
 	var all []*scenario
 	for _, kind := range opcodes {
@@ -45,7 +57,7 @@ func echoes(family string, depth int, limit string, names []string) []*scenario 
 		if depth > 1 {
 			table = fmt.Sprintf("Echo with %d messages outstanding, %s", depth, kind.name)
 		}
-		for _, conns := range []int{1, 100, 1000} {
+		for _, conns := range []int{1, 100, 1000, 10000} {
 			for _, size := range sizes {
 				s := &scenario{name: fmt.Sprintf("%s/%s/%dx%s", family, kind.name, conns, inName(size)), limit: limit}
 				m := metric{table: table, row: thousands(conns) + " × " + bytesName(size), unit: microseconds}
@@ -54,7 +66,7 @@ func echoes(family string, depth int, limit string, names []string) []*scenario 
 					s.quick = size == 128 || size == 16<<10 && depth == 1
 				}
 				s.metrics = []metric{m}
-				s.columns = echoColumns(names, kind.opcode, conns, size, depth)
+				s.columns = echoColumns(names, kind.opcode, conns, size, depth, false)
 				all = append(all, s)
 			}
 		}
@@ -62,8 +74,8 @@ func echoes(family string, depth int, limit string, names []string) []*scenario 
 	return all
 }
 
-func echoColumns(names []string, opcode byte, conns, size, depth int) []column {
-	o := peer.Options{Frame: load.FrameSize(size), Depth: depth}
+func echoColumns(names []string, opcode byte, conns, size, depth int, overTLS bool) []column {
+	o := peer.Options{Frame: load.FrameSize(size), Depth: depth, TLS: overTLS}
 	// What goes over the wire is made when it is needed, and once.
 	traffic := map[bool]func() *load.Echo{}
 	for _, raw := range []bool{true, false} {
@@ -72,7 +84,7 @@ func echoColumns(names []string, opcode byte, conns, size, depth int) []column {
 	var columns []column
 	for _, s := range serversNamed(names, o) {
 		columns = append(columns, column{s.Name, s.Ours, s.Limit, func(run options) ([]float64, error) {
-			target := load.Target{Raw: s.Raw}
+			target := load.Target{Raw: s.Raw, TLS: overTLS}
 			cost, count, err := busy(run, s, o, target, conns, window(conns, size*depth), traffic[s.Raw]())
 			return []float64{each(cost.cpu, count.Messages)}, err
 		}})

@@ -18,6 +18,9 @@ const (
 
 var idleServers = []string{"rawtcp", "websocket", "websocket-events", "gorilla", "coder", "gobwas", "gobwas-unbuffered", "gws", "nbio", "nbio-blocking"}
 
+// tlsServers are those that take connections of any kind.
+var tlsServers = []string{"rawtcp", "websocket", "websocket-append", "websocket-events", "gorilla", "coder"}
+
 func idleScenarios() []*scenario {
 	var all []*scenario
 	for _, conns := range []int{1000, 10000} {
@@ -35,7 +38,8 @@ func idleScenarios() []*scenario {
 		all = append(all, idle(fmt.Sprintf("idle/takeover/%dKiB", size), fmt.Sprintf("2,000, takeover, %d KiB windows", size), 2000, true,
 			peer.Options{Compression: peer.Takeover, WindowBits: bits}))
 	}
-	return all
+	s := idle("idle/tls/1000", "1,000, TLS", 1000, false, peer.Options{TLS: true})
+	return append(all, s)
 }
 
 // idle returns the scenario of connections that wait after one message both
@@ -50,7 +54,11 @@ func idle(name, row string, conns int, again bool, o peer.Options) *scenario {
 		s.metrics[0].chart = "idle-1000"
 	}
 	o.Frame, o.Depth = load.FrameSize(plainSize), 1
-	for _, server := range serversNamed(idleServers, o) {
+	names := idleServers
+	if o.TLS {
+		names = tlsServers
+	}
+	for _, server := range serversNamed(names, o) {
 		s.columns = append(s.columns, idleColumn(server.Name, server, conns, again, o))
 		if server.Ours {
 			o := o
@@ -78,7 +86,7 @@ func idleColumn(name string, s *peer.Server, conns int, again bool, o peer.Optio
 			deflated = load.NewDeflated(jsonSize, false, o.Compression == peer.Takeover)
 			traffic = deflated
 		}
-		target := load.Target{Addr: p.addr, Raw: s.Raw}
+		target := load.Target{Addr: p.addr, Raw: s.Raw, TLS: o.TLS}
 		target.Offer, target.Agreed = offer(o)
 		g, err := load.New(target, conns, 1, traffic)
 		if err != nil {
