@@ -2,6 +2,7 @@ package peer
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/seed23105783/websocket"
 )
@@ -10,11 +11,14 @@ import (
 // connection.
 func ourEventServer() *Server {
 	events := &websocket.Events{ReuseData: true, Message: func(c *websocket.Conn, m websocket.Message) {
+		if string(m.Data) == SleepRequest {
+			time.Sleep(Sleep)
+		}
 		if c.WriteMessage(m.Type, m.Data) != nil {
 			c.Close()
 		}
 	}}
-	return &Server{Name: "websocket-events", Ours: true, HTTP: true, Takes: func(o Options) bool { return !o.InHandler },
+	return &Server{Name: "websocket-events", Ours: true, Sleeps: true, HTTP: true, Takes: func(o Options) bool { return !o.InHandler },
 		broadcast: ourBroadcast,
 		serve: overHTTP(func(o Options) upgrade {
 			u := websocket.Upgrader{Compression: ourCompression(o), Events: events}

@@ -39,6 +39,12 @@ func (o Options) windowBits() int {
 	return o.WindowBits
 }
 
+// A message that some servers answer after a while, for which its function sleeps.
+const (
+	SleepRequest = "sleep for a second"
+	Sleep        = time.Second
+)
+
 // A Server is an echo server.
 type Server struct {
 	Name  string
@@ -46,6 +52,9 @@ type Server struct {
 	Limit bool // what no server can do better
 	Raw   bool // takes connections without a handshake and echoes their bytes
 	HTTP  bool // behind net/http, and so has handlers to read in
+
+	// Sleeps is set for a server that answers SleepRequest after Sleep.
+	Sleeps bool
 
 	// Takes says whether the server does what the options want.
 	Takes func(Options) bool
