@@ -186,3 +186,62 @@ func ExampleNewStream() {
 	fmt.Printf("%s\n", b)
 	// Output: any bytes
 }
+
+// A server whose connections have no goroutines: event functions receive the messages.
+func ExampleConn_Start() {
+	upgrader := websocket.Upgrader{Events: &websocket.Events{
+		Message: func(c *websocket.Conn, m websocket.Message) { c.WriteMessage(m.Type, m.Data) },
+	}}
+	server := httptest.NewServer(upgrader.Handler(nil))
+	defer server.Close()
+
+	conn, _, err := websocket.DefaultDialer.Dial(server.URL, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	done := make(chan struct{})
+	conn.Start(websocket.Events{
+		Open: func(c *websocket.Conn) { c.WriteMessage(websocket.TextMessage, []byte("hello")) },
+		Message: func(c *websocket.Conn, m websocket.Message) {
+			fmt.Printf("%s\n", m.Data)
+			c.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""))
+		},
+		Close: func(_ *websocket.Conn, info websocket.CloseInfo) {
+			fmt.Println(info.Code, info.WasClean)
+			close(done)
+		},
+	})
+	<-done
+	// Output:
+	// hello
+	// 1000 true
+}
+
+// Functions that block, here on a database that takes two requests at a time. The
+// peers of the other connections have to wait.
+func ExampleNewCallLimit() {
+	upgrader := websocket.Upgrader{Events: &websocket.Events{
+		Limit: websocket.NewCallLimit(2),
+		Message: func(c *websocket.Conn, m websocket.Message) {
+			time.Sleep(time.Millisecond) // the database
+			c.WriteMessage(websocket.TextMessage, m.Data)
+		},
+	}}
+	server := httptest.NewServer(upgrader.Handler(nil))
+	defer server.Close()
+
+	for i := range 3 {
+		conn, _, err := websocket.DefaultDialer.Dial(server.URL, nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer conn.Close()
+		conn.WriteMessage(websocket.TextMessage, fmt.Appendf(nil, "request %d", i))
+		_, answer, _ := conn.ReadMessage()
+		fmt.Printf("%s\n", answer)
+	}
+	// Output:
+	// request 0
+	// request 1
+	// request 2
+}

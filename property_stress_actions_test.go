@@ -44,6 +44,9 @@ var stressActions = []struct {
 	{"Broadcast", func(s *stressConn, r *rand.Rand, n int) error { s.group.Broadcast(s.prepared); return nil }},
 	{"WriteJSON", func(s *stressConn, r *rand.Rand, n int) error { return s.c.WriteJSON(n) }},
 	{"SetReadDeadline", func(s *stressConn, r *rand.Rand, n int) error {
+		if s.started { // it would be the end
+			return s.c.SetReadDeadline(time.Now().Add(time.Hour))
+		}
 		return s.c.SetReadDeadline(time.Now().Add(stressPause(r) - time.Millisecond))
 	}},
 	{"no deadline", func(s *stressConn, r *rand.Rand, n int) error {
@@ -68,6 +71,11 @@ var stressActions = []struct {
 		return nil
 	}},
 	{"read", func(s *stressConn, r *rand.Rand, n int) error {
+		if s.started {
+			_, _, err := s.c.ReadMessage()
+			assert.Error(s.t, err)
+			return nil
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), stressPause(r))
 		defer cancel()
 		_, data, err := s.c.ReadMessageContext(ctx)

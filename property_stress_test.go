@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed23105783/websocket/internal/socket"
 	"github.com/seed23105783/websocket/internal/wstest"
 )
 
@@ -25,12 +26,13 @@ type stressTest struct {
 	client    bool
 	slow      bool // the peer does not read for a while
 	cut       bool // writes may end meanwhile, even inside a frame, which ends the connection
+	started   bool // Conn.Start receives the messages
 	writers   int
 	duration  time.Duration
 }
 
 func (test stressTest) String() string {
-	return fmt.Sprintf("%s/client=%v,slow=%v,cut=%v", test.transport, test.client, test.slow, test.cut)
+	return fmt.Sprintf("%s/client=%v,slow=%v,cut=%v,started=%v", test.transport, test.client, test.slow, test.cut, test.started)
 }
 
 // stressTimeout is how long a closing handshake may take.
@@ -42,7 +44,8 @@ const stressTimeout = 20 * time.Second
 // before a closing handshake arrive and no others, that every error is a documented
 // one, and that all goroutines come to an end. The race detector checks the rest.
 func TestStress(t *testing.T) {
-	for _, test := range []stressTest{{}, {client: true}, {slow: true}, {client: true, slow: true}, {slow: true, cut: true}} {
+	for _, test := range []stressTest{{}, {client: true}, {slow: true}, {client: true, slow: true}, {slow: true, cut: true},
+		{started: true}, {client: true, slow: true, started: true}} {
 		test.transport, test.writers, test.duration = "pipe", 50, 2*time.Second // in a bubble
 		for _, end := range stressEnds {
 			t.Run(test.String()+"/"+end.name, func(t *testing.T) {
@@ -63,15 +66,18 @@ func TestStressOverSockets(t *testing.T) {
 		t.Skip("real time: an emulated processor may be too slow")
 	}
 	duration := 600 * time.Millisecond
-	for _, test := range []stressTest{{}, {slow: true}, {slow: true, cut: true}} {
+	for _, test := range []stressTest{{}, {slow: true}, {slow: true, cut: true}, {started: true}, {slow: true, started: true}} {
 		for _, client := range []bool{false, true} {
 			test.client, test.writers, test.duration = client, 15, duration
-			t.Run(fmt.Sprintf("client=%v,slow=%v,cut=%v", test.client, test.slow, test.cut), func(t *testing.T) {
+			t.Run(test.String(), func(t *testing.T) {
 				var all sync.WaitGroup
 				defer all.Wait()
 				for _, transport := range []string{"tcp", "tls"} {
 					test := test
 					test.transport = transport
+					if test.started && transport == "tcp" && !client {
+						test.transport = "detached"
+					}
 					for _, end := range stressEnds {
 						all.Go(func() { // they sleep for the most part: t.Parallel would run too few of them
 							t.Run(test.transport+"/"+end.name, func(t *testing.T) {
@@ -93,8 +99,11 @@ func stressSockets(t *testing.T, transport string) (left, right net.Conn) {
 		require.NoError(t, c.SetReadBuffer(16<<10))
 		require.NoError(t, c.SetWriteBuffer(16<<10))
 	}
-	if transport == "tcp" {
+	switch transport {
+	case "tcp":
 		return a, b
+	case "detached":
+		return socket.Detach(a), b
 	}
 	return tlsPair(t, a, b)
 }
@@ -181,11 +190,18 @@ func stressMessage(r *rand.Rand, kind string, n int) []byte {
 }
 
 func (s *stressConn) run(end stressEnd) {
+	if s.started {
+		s.startReading()
+	}
 	for id := range s.writers {
 		s.loop(id, func(r *rand.Rand, n int) error { return stressActions[r.IntN(len(stressActions))].do(s, r, n) })
 	}
 	s.loop(100, s.stream) // only one goroutine may use NextWriter
 	s.loop(101, func(*rand.Rand, int) error {
+		if s.started {
+			<-s.c.Done()
+			return net.ErrClosed
+		}
 		_, data, err := s.c.ReadMessage()
 		if err != nil {
 			s.c.SetReadDeadline(time.Time{}) // the other goroutines may wait for this one
@@ -214,6 +230,20 @@ func (s *stressConn) run(end stressEnd) {
 	s.other.Close()
 	s.all.Wait()
 	s.check(end)
+}
+
+// startReading has the messages received by Conn.Start.
+func (s *stressConn) startReading() {
+	s.all.Add(1)
+	err := s.c.Start(Events{
+		ReuseData: true,
+		Message:   func(_ *Conn, m Message) { s.theirsRead.addMessage(s.t, m.Data, nil) },
+		Error: func(_ *Conn, err error) {
+			assert.ErrorIs(s.t, err, net.ErrClosed)
+		},
+		Close: func(*Conn, CloseInfo) { s.all.Done() },
+	})
+	assert.NoError(s.t, err)
 }
 
 // check checks the connection after all goroutines have ended.

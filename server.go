@@ -148,6 +148,8 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 // after that the panic continues to net/http, which logs it. A request that is
 // refused is answered as [Upgrader.Upgrade] does, and serve is not called.
 //
+// With Events serve may be nil: the handler leaves the connection to them and returns.
+//
 // If Group is set, [Group.Shutdown] waits, within its context, until the calls of
 // serve have returned.
 //
@@ -155,6 +157,10 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 // client leaves; use [Conn.Context].
 func (u *Upgrader) Handler(serve func(c *Conn, r *http.Request)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if serve == nil {
+			u.upgradeToEvents(w, r)
+			return
+		}
 		u.Group.addPending(1)
 		defer u.Group.addPending(-1)
 		c, err := u.Upgrade(w, r, nil)
@@ -166,6 +172,15 @@ func (u *Upgrader) Handler(serve func(c *Conn, r *http.Request)) http.Handler {
 		serve(c, r)
 		code = CloseNormalClosure
 	})
+}
+
+// upgradeToEvents upgrades a request for which there is nothing but Events.
+func (u *Upgrader) upgradeToEvents(w http.ResponseWriter, r *http.Request) {
+	if u.Events == nil {
+		u.refuse(w, r, refusal(http.StatusInternalServerError, "Upgrader.Handler needs a function, or Upgrader.Events"))
+		return
+	}
+	u.Upgrade(w, r, nil)
 }
 
 // upgrade goes through the steps of RFC 6455, Section 4.2.2.

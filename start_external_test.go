@@ -9,6 +9,8 @@ import (
 	"io"
 	"log"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"runtime"
 	"slices"
@@ -594,6 +596,34 @@ func TestStartWithoutGoroutines(t *testing.T) {
 			wstest.Settle(t, "descriptors", func() bool { return countDescriptors(t) <= before+len(l) }) // the listeners
 		})
 	}
+}
+
+// TestHandlerWithEvents: a handler without a function leaves the connection to Events,
+// and refuses requests if there are none.
+func TestHandlerWithEvents(t *testing.T) {
+	var group websocket.Group
+	upgrader := websocket.Upgrader{Group: &group}
+	server := httptest.NewServer(upgrader.Handler(nil))
+	defer server.Close()
+	_, response, err := websocket.DefaultDialer.Dial(server.URL, nil)
+	require.ErrorIs(t, err, websocket.ErrBadHandshake)
+	require.Equal(t, http.StatusInternalServerError, response.StatusCode)
+	body, _ := io.ReadAll(response.Body)
+	require.Contains(t, string(body), "needs a function, or Upgrader.Events")
+
+	upgrader.Events = &websocket.Events{Message: func(c *websocket.Conn, m websocket.Message) { c.WriteMessage(m.Type, m.Data) }}
+	c, _, err := websocket.DefaultDialer.Dial(server.URL, nil)
+	require.NoError(t, err)
+	require.NoError(t, c.WriteMessage(websocket.TextMessage, []byte("x")))
+	_, data, err := c.ReadMessage()
+	require.NoError(t, err)
+	require.Equal(t, "x", string(data))
+	ended := async(func() error {
+		_, _, err := c.ReadMessage()
+		return err
+	})
+	require.NoError(t, group.Shutdown(t.Context(), websocket.CloseGoingAway, ""))
+	require.True(t, websocket.IsCloseError(wait(t, ended, "the client"), websocket.CloseGoingAway))
 }
 
 // TestStartStorm opens and closes connections, from both ends, while messages are under

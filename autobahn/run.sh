@@ -4,7 +4,8 @@
 #
 #   autobahn/run.sh server   the suite's fuzzing client against our server
 #   autobahn/run.sh client   our client against the suite's fuzzing server
-#   autobahn/run.sh [all]    both, at the same time
+#   autobahn/run.sh events   the fuzzing client against our server with event functions
+#   autobahn/run.sh [all]    server and client, at the same time
 #
 # The suite is the first of these that there is: the wstest in $WSTEST; the image
 # below, if Docker runs; a wstest on PATH; the one that wstest.sh installs. The
@@ -23,9 +24,9 @@ fail() { echo "autobahn/run.sh: $*" >&2; exit 1; }
 cases=${AUTOBAHN_CASES:-'["*"]'}
 directions=${1:-all}
 case $directions in
-server | client) ;;
+server | client | events) ;;
 all) directions='server client' ;;
-*) fail "usage: $0 [server|client|all]" ;;
+*) fail "usage: $0 [server|client|events|all]" ;;
 esac
 
 # choose_wstest sets wstest to the program to run. It is empty for the image.
@@ -81,19 +82,26 @@ run_wstest() {
 write_spec() {
     local direction=$1 template=$2 url=$3
     sed -e "s|ws://127.0.0.1:9001|$url|" \
+        -e "s|\"reports/[a-z]*\"|\"reports/$direction\"|" \
         -e "s|\"cases\": .*|\"cases\": $cases,|" \
         "$template" >"reports/$direction/spec.json"
 }
 
-test_server() {
-    mkfifo "$work/url"
-    "$work/server" >"$work/url" 2>reports/server/testee.log &
-    local url
-    read -r url <"$work/url" || fail "our server did not start: $(cat reports/server/testee.log)"
+test_server() { fuzz_server server; }
 
-    write_spec server fuzzingclient.json "$url"
-    run_wstest server fuzzingclient
-    wait $! || fail "wstest failed: $(tail -n 1 reports/server/wstest.log)"
+test_events() { fuzz_server events -events; }
+
+# fuzz_server tests our server, with the given flags.
+fuzz_server() {
+    local direction=$1 url
+    shift
+    mkfifo "$work/url"
+    "$work/server" "$@" >"$work/url" 2>"reports/$direction/testee.log" &
+    read -r url <"$work/url" || fail "our server did not start: $(cat "reports/$direction/testee.log")"
+
+    write_spec "$direction" fuzzingclient.json "$url"
+    run_wstest "$direction" fuzzingclient
+    wait $! || fail "wstest failed: $(tail -n 1 "reports/$direction/wstest.log")"
 }
 
 test_client() {

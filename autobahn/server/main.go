@@ -17,7 +17,11 @@ import (
 
 func main() {
 	addr := flag.String("addr", "127.0.0.1:0", "`address` to listen on; port 0 takes a free one")
+	events := flag.Bool("events", false, "receive messages by event functions, without a goroutine for each connection")
 	flag.Parse()
+	if *events {
+		upgrader.Events = &echo.Events
+	}
 
 	listener, err := net.Listen("tcp", *addr)
 	if err != nil {
@@ -42,6 +46,9 @@ func serveEcho(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		log.Print(err) // Upgrade has answered the request
 		return
+	}
+	if upgrader.Events != nil {
+		return // the connection closes itself
 	}
 	defer conn.Close()
 

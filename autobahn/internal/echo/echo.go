@@ -23,6 +23,16 @@ func Messages(c *websocket.Conn) error {
 	}
 }
 
+// Events do the same as functions of events, with whole messages.
+var Events = websocket.Events{
+	ReuseData: true,
+	Message: func(c *websocket.Conn, m websocket.Message) {
+		if c.WriteMessage(m.Type, m.Data) != nil {
+			c.Close()
+		}
+	},
+}
+
 func message(c *websocket.Conn) error {
 	messageType, r, err := c.NextReader()
 	if err != nil {
