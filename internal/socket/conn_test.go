@@ -139,7 +139,7 @@ func TestDetachedInRaces(t *testing.T) {
 		var users sync.WaitGroup
 		for _, use := range []func(){
 			func() { d.Write([]byte("written")) },
-			func() { d.tryRead(make([]byte, 10)) },
+			func() { TryRead(rawOf(t, d), d, make([]byte, 10)) },
 			func() { d.SetReadDeadline(time.Now()); d.Read(make([]byte, 10)) },
 			func() { rawOf(t, d).Control(func(uintptr) {}) },
 			func() { d.CloseWrite() },

@@ -1,7 +1,7 @@
 package socket
 
 // CanQueue reports whether there are queues on this system.
-func CanQueue() bool { return canQueue }
+func CanQueue() bool { return canQueue() }
 
 // A Key is what a socket of a [Queue] goes by. A number that is used again has
 // another generation: the one that Wait returns may be that of a socket which was

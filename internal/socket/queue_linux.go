@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-const canQueue = true
+func canQueue() bool { return true }
 
 // queueSize is how many sockets Wait returns at most.
 const queueSize = 128

@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !(linux || darwin || dragonfly || freebsd || netbsd || openbsd)
 
 package socket
 
@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-const canQueue = false
+func canQueue() bool { return false }
 
 // A Queue is not supported on this system: see CanQueue.
 type Queue struct{}
