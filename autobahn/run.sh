@@ -5,7 +5,7 @@
 #   autobahn/run.sh server   the suite's fuzzing client against our server
 #   autobahn/run.sh client   our client against the suite's fuzzing server
 #   autobahn/run.sh events   the fuzzing client against our server with event functions
-#   autobahn/run.sh [all]    server and client, at the same time
+#   autobahn/run.sh [all]    all of them, at the same time
 #
 # The suite is the first of these that there is: the wstest in $WSTEST; the image
 # below, if Docker runs; a wstest on PATH; the one that wstest.sh installs. The
@@ -25,7 +25,7 @@ cases=${AUTOBAHN_CASES:-'["*"]'}
 directions=${1:-all}
 case $directions in
 server | client | events) ;;
-all) directions='server client' ;;
+all) directions='server client events' ;;
 *) fail "usage: $0 [server|client|events|all]" ;;
 esac
 

@@ -142,7 +142,7 @@ func TestDetachedInRaces(t *testing.T) {
 			func() { TryRead(rawOf(t, d), d, make([]byte, 10)) },
 			func() { d.SetReadDeadline(time.Now()); d.Read(make([]byte, 10)) },
 			func() { rawOf(t, d).Control(func(uintptr) {}) },
-			func() { d.CloseWrite() },
+			func() { net.Conn(d).(interface{ CloseWrite() error }).CloseWrite() },
 			func() { d.Close() },
 		} {
 			users.Go(use)
