@@ -92,6 +92,9 @@ type Dialer struct {
 	// KeepAlive is as in [Upgrader].
 	KeepAlive KeepAlive
 
+	// HTTP2 has the connections opened over HTTP/2. The default, nil, is HTTP/1.1.
+	HTTP2 *HTTP2
+
 	// Trace is as in [Upgrader].
 	Trace *Trace
 }
@@ -150,7 +153,11 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 	if err != nil {
 		return nil, nil, err
 	}
-	resp, err = hs.roundTrip()
+	if d.HTTP2 != nil {
+		resp, err = hs.roundTripHTTP2()
+	} else {
+		resp, err = hs.roundTrip()
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -159,15 +166,12 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 			d.Jar.SetCookies(hs.request.URL, cookies)
 		}
 	}
-	if resp.StatusCode != http.StatusSwitchingProtocols {
+	if resp.StatusCode != hs.success() {
 		truncateBody(resp)
 		hs.close()
 		return nil, resp, ErrBadHandshake
 	}
-	subprotocol, err := checkResponse(resp.Header, hs.key, hs.offered)
-	if _, ok := resp.Body.(io.Writer); err == nil && !ok {
-		err = badAnswer("net/http sees no switch of protocols in it")
-	}
+	subprotocol, err := hs.checkResponse(resp)
 	var agreed agreement
 	if err == nil {
 		agreed, err = checkExtensions(resp.Header, hs.wish)
@@ -177,7 +181,11 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 		resp.Body = http.NoBody
 		return nil, resp, err
 	}
-	conn = hs.open(resp, subprotocol, agreed)
+	if hs.stream != nil {
+		conn = hs.openHTTP2(subprotocol, agreed)
+	} else {
+		conn = hs.open(resp, subprotocol, agreed)
+	}
 	resp.Body = http.NoBody
 	return conn, resp, nil
 }
@@ -189,8 +197,30 @@ type clientHandshake struct {
 	request   *http.Request
 	key       string
 	offered   []string
-	wish      *Compression // nil for none
-	conn      net.Conn     // what the request went out on
+	wish      *Compression  // nil for none
+	conn      net.Conn      // what the request went out on
+	shared    bool          // conn has other streams, and is not ours to close
+	stream    *clientStream // over HTTP/2; nil otherwise
+}
+
+// success returns the status of a response that opens the connection.
+func (hs *clientHandshake) success() int {
+	if hs.stream != nil {
+		return http.StatusOK // RFC 8441, Section 5
+	}
+	return http.StatusSwitchingProtocols
+}
+
+// checkResponse checks a response and returns the subprotocol.
+func (hs *clientHandshake) checkResponse(resp *http.Response) (subprotocol string, err error) {
+	if hs.stream != nil { // there is no key
+		return checkSubprotocol(resp.Header, hs.offered)
+	}
+	subprotocol, err = checkResponse(resp.Header, hs.key, hs.offered)
+	if _, ok := resp.Body.(io.Writer); err == nil && !ok {
+		err = badAnswer("net/http sees no switch of protocols in it")
+	}
+	return subprotocol, err
 }
 
 // newHandshake returns a handshake with the request and the transport for it.
@@ -328,16 +358,26 @@ func (hs *clientHandshake) roundTrip() (*http.Response, error) {
 	if err == nil {
 		return resp, nil
 	}
+	return nil, hs.failed(err)
+}
+
+// failed closes the connection after an error, which it returns together with that of the
+// context.
+func (hs *clientHandshake) failed(err error) error {
 	hs.close()
 	if ctxErr := hs.request.Context().Err(); ctxErr != nil && !errors.Is(err, ctxErr) {
 		err = fmt.Errorf("%w: %w", ctxErr, err)
 	}
-	return nil, err
+	return err
 }
 
 // close closes the connection of a handshake that failed.
 func (hs *clientHandshake) close() {
-	if hs.conn != nil {
+	if hs.stream != nil {
+		hs.stream.Close() // the connection has other streams
+		return
+	}
+	if hs.conn != nil && !hs.shared {
 		hs.conn.Close()
 	}
 	hs.transport.CloseIdleConnections()
@@ -350,9 +390,14 @@ func (hs *clientHandshake) close() {
 // the Conn reads once from the body, into a buffer of at least that size, and
 // then from the connection.
 func (hs *clientHandshake) open(resp *http.Response, subprotocol string, agreed agreement) *Conn {
-	d := hs.dialer
 	hs.conn.SetDeadline(time.Time{}) // NetDial may have set one for the handshake
-	c := newConn(hs.conn, connConfig{
+	return hs.newConn(hs.conn, resp.Body, subprotocol, agreed)
+}
+
+// newConn returns a Conn on a stream. head is as in frameReader, or nil.
+func (hs *clientHandshake) newConn(s stream, head io.Reader, subprotocol string, agreed agreement) *Conn {
+	d := hs.dialer
+	c := newConn(s, connConfig{
 		client:           true,
 		subprotocol:      subprotocol,
 		url:              webSocketURL(hs.request.URL),
@@ -364,7 +409,7 @@ func (hs *clientHandshake) open(resp *http.Response, subprotocol string, agreed 
 		writeBufferSize:  d.WriteBufferSize,
 		writeBufferPool:  d.WriteBufferPool,
 		agreement:        agreed,
-		head:             resp.Body,
+		head:             head,
 	})
 	c.startTrace(d.Trace)
 	c.startKeepAlive(d.KeepAlive)

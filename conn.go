@@ -99,26 +99,26 @@ func (c *Conn) URL() string { return c.url }
 // [StateClosed] after the end.
 func (c *Conn) State() State { return c.closing.state() }
 
-// LocalAddr returns the local network address, nil if the connection has no
-// net.Conn.
+// LocalAddr returns the local network address, nil if the stream that carries the
+// connection has none.
 func (c *Conn) LocalAddr() net.Addr {
-	if conn := c.NetConn(); conn != nil {
-		return conn.LocalAddr()
+	if a := c.transport.addresses(); a != nil {
+		return a.LocalAddr()
 	}
 	return nil
 }
 
-// RemoteAddr returns the remote network address, nil if the connection has no
-// net.Conn.
+// RemoteAddr returns the remote network address, nil if the stream that carries the
+// connection has none.
 func (c *Conn) RemoteAddr() net.Addr {
-	if conn := c.NetConn(); conn != nil {
-		return conn.RemoteAddr()
+	if a := c.transport.addresses(); a != nil {
+		return a.RemoteAddr()
 	}
 	return nil
 }
 
-// NetConn returns the net.Conn that carries the connection, nil if there is
-// none. Reading from it, writing to it or changing its deadlines corrupts the
+// NetConn returns the net.Conn that carries the connection, nil if there is none, as
+// over HTTP/2. Reading from it, writing to it or changing its deadlines corrupts the
 // connection.
 func (c *Conn) NetConn() net.Conn { return c.transport.conn() }
 

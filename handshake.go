@@ -48,6 +48,10 @@ const (
 	headerVersion    = "Sec-Websocket-Version"
 )
 
+// headerPseudoProtocol is where net/http has the :protocol of an extended CONNECT
+// (RFC 8441, Section 4).
+const headerPseudoProtocol = ":protocol"
+
 // ErrBadHandshake is returned by [Dialer.Dial] if the server's response does not
 // open a WebSocket connection. If the status is not 101, it is returned as it
 // is. Otherwise it is wrapped in a [HandshakeError] that gives the reason. Dial
@@ -120,6 +124,9 @@ func acceptKey(key string) string { return string(appendAccept(nil, key)) }
 // (RFC 6455, Section 4.2.1), and returns the key and the offered subprotocols.
 func checkRequest(r *http.Request) (key string, offered []string, err error) {
 	switch {
+	case r.ProtoMajor >= 2:
+		return "", nil, refusal(http.StatusBadRequest, "over HTTP/2 a handshake is an extended CONNECT (RFC 8441): "+
+			"the server offers it if it imports github.com/seed23105783/websocket/http2")
 	case r.Method != http.MethodGet:
 		return "", nil, refusal(http.StatusMethodNotAllowed, "the method of a handshake is GET")
 	case !r.ProtoAtLeast(1, 1):
@@ -452,6 +459,11 @@ func checkResponse(h http.Header, key string, offered []string) (subprotocol str
 	case !slices.Equal(h[headerAccept], []string{acceptKey(key)}):
 		return "", badAnswer("the Sec-WebSocket-Accept is not the answer to the key")
 	}
+	return checkSubprotocol(h, offered)
+}
+
+// checkSubprotocol returns the subprotocol in a server's answer, "" for none.
+func checkSubprotocol(h http.Header, offered []string) (string, error) {
 	chosen, err := httphead.Subprotocols(h[headerProtocol], maxSubprotocols)
 	switch {
 	case err != nil || len(chosen) > 1:

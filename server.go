@@ -126,6 +126,11 @@ type Upgrader struct {
 // 4.2). The caller must close it. It no longer belongs to the http.Server, whose
 // timeouts and Shutdown do not affect it.
 //
+// Over HTTP/2 the request is an extended CONNECT (RFC 8441), which net/http accepts in
+// programs that import the package http2 of this module. The handler must not return
+// before the connection has ended, which it does with an error otherwise. [Upgrader.Handler]
+// sees to that, and with Events Upgrade itself returns only then.
+//
 // The fields of responseHeader, which may be nil, are added to the response.
 // They may not be those of the handshake, except for Sec-WebSocket-Protocol.
 //
@@ -137,6 +142,9 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 	u.Trace.handshakeDone(c, r, err)
 	if err == nil && u.Events != nil {
 		err = c.start(u.Events)
+		if isExtendedConnect(r) {
+			<-c.transport.whenReleased()
+		}
 	}
 	return c, err
 }
@@ -196,6 +204,13 @@ func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 	if u.ConnContext != nil {
 		hs.context = u.ConnContext(r)
 	}
+	if hs.connect {
+		s, err := u.acceptConnect(w, r, &hs, responseHeader)
+		if err != nil {
+			return nil, err
+		}
+		return u.open(s, nil, r, &hs), nil
+	}
 	netConn, early, err := hijack(w)
 	if err != nil {
 		return nil, u.refuse(w, r, err)
@@ -210,6 +225,7 @@ func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 // A serverHandshake is what was agreed on with a client.
 type serverHandshake struct {
 	key         string
+	connect     bool // it is an extended CONNECT
 	subprotocol string
 	agreement   agreement
 	context     context.Context // the parent of the Conn's, or nil
@@ -217,7 +233,14 @@ type serverHandshake struct {
 
 // check checks the request and sets what it is answered with.
 func (u *Upgrader) check(r *http.Request, responseHeader http.Header, hs *serverHandshake) error {
-	key, offered, err := checkRequest(r)
+	var key string
+	var offered []string
+	var err error
+	if hs.connect = isExtendedConnect(r); hs.connect {
+		offered, err = checkConnect(r)
+	} else {
+		key, offered, err = checkRequest(r)
+	}
 	if err == nil && u.Group.isEnding() {
 		err = refusal(http.StatusServiceUnavailable, "the server is shutting down")
 	}
@@ -261,11 +284,11 @@ func (u *Upgrader) chooseSubprotocol(offered []string, responseHeader http.Heade
 // stack while the response is written.
 //
 //go:noinline
-func (u *Upgrader) open(netConn net.Conn, early []byte, r *http.Request, hs *serverHandshake) *Conn {
-	if u.Events != nil && poller.Supported() {
-		netConn = socket.Detach(netConn)
+func (u *Upgrader) open(s stream, early []byte, r *http.Request, hs *serverHandshake) *Conn {
+	if conn, ok := s.(net.Conn); ok && u.Events != nil && poller.Supported() {
+		s = socket.Detach(conn)
 	}
-	c := newConn(netConn, connConfig{
+	c := newConn(s, connConfig{
 		subprotocol:      hs.subprotocol,
 		url:              requestedURL(r),
 		readLimit:        u.ReadLimit,

@@ -85,6 +85,27 @@ func (t *transport) conn() net.Conn {
 	return conn
 }
 
+// An addressed stream has addresses.
+type addressed interface {
+	LocalAddr() net.Addr
+	RemoteAddr() net.Addr
+}
+
+// addresses returns what has the stream's addresses, nil if nothing has.
+func (t *transport) addresses() addressed {
+	var s io.ReadWriteCloser = t.stream
+	for {
+		if a, ok := s.(addressed); ok {
+			return a
+		}
+		u, ok := s.(interface{ Unwrap() io.ReadWriteCloser })
+		if !ok {
+			return nil
+		}
+		s = u.Unwrap()
+	}
+}
+
 // isTLS reports whether the stream is a TLS connection.
 func (t *transport) isTLS() bool {
 	_, ok := t.stream.(*tls.Conn)

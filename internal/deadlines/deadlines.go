@@ -2,6 +2,7 @@
 package deadlines
 
 import (
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -96,6 +97,17 @@ func (s *Stream) Write(p []byte) (int, error) {
 		err = os.ErrDeadlineExceeded
 	}
 	return n, err
+}
+
+// Unwrap returns the stream.
+func (s *Stream) Unwrap() io.ReadWriteCloser { return s.stream }
+
+// CloseWrite closes the writing side of the stream, if that can be closed.
+func (s *Stream) CloseWrite() error {
+	if half, ok := s.stream.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
 }
 
 // Close closes the stream. A Read that waits returns net.ErrClosed, also where

@@ -1,0 +1,238 @@
+package websocket
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/seed23105783/websocket/internal/deadlines"
+)
+
+// WebSocket over HTTP/2 (RFC 8441), the client.
+
+// ErrHTTP2 is what a Dial error wraps if the server does not accept WebSocket
+// connections over HTTP/2, which [Dialer].HTTP2 asks for.
+var ErrHTTP2 = errors.New("websocket: the server does not accept WebSocket connections over HTTP/2 (RFC 8441)")
+
+// HTTP2 has a [Dialer] open connections over HTTP/2 (RFC 8441): each is a stream of
+// a TCP connection that many share. Dialers that have the same *HTTP2 share their TCP
+// connections, one for each host, TLSClientConfig and proxy, and more where a server
+// does not allow as many streams. The zero value is ready to use. An HTTP2 is safe for
+// concurrent use as long as its fields are not changed.
+//
+// The URL has to be wss.
+type HTTP2 struct {
+	// FallBack makes the Dialer use HTTP/1.1 if the server does not accept WebSocket
+	// connections over HTTP/2. If the server agrees to HTTP/2 itself, that takes a
+	// second TCP connection.
+	FallBack bool
+
+	// IdleTimeout is how long a TCP connection without streams is kept. Zero means 90
+	// seconds.
+	IdleTimeout time.Duration
+
+	mu    sync.Mutex
+	pools map[poolKey]*streamPool
+}
+
+// defaultIdleTimeout is the IdleTimeout of net/http's DefaultTransport.
+const defaultIdleTimeout = 90 * time.Second
+
+// A poolKey says which Dialers can share connections.
+type poolKey struct {
+	config *tls.Config
+	proxy  string
+}
+
+// CloseIdleConnections closes the TCP connections that have no streams.
+func (h *HTTP2) CloseIdleConnections() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, p := range h.pools {
+		p.transport.CloseIdleConnections()
+	}
+}
+
+// pool returns the pool for a key.
+func (h *HTTP2) pool(key poolKey) *streamPool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if p := h.pools[key]; p != nil {
+		return p
+	}
+	p := &streamPool{transport: &http.Transport{
+		ForceAttemptHTTP2:      true,
+		DisableCompression:     true,
+		IdleConnTimeout:        h.IdleTimeout,
+		MaxResponseHeaderBytes: maxResponseHeader,
+	}}
+	if h.IdleTimeout == 0 {
+		p.transport.IdleConnTimeout = defaultIdleTimeout
+	}
+	p.transport.CloseIdleConnections() // which sets TLSNextProto
+	if h.pools == nil {
+		h.pools = make(map[poolKey]*streamPool)
+	}
+	h.pools[key] = p
+	return p
+}
+
+// alpnHTTP2 is the protocol of HTTP/2 in ALPN: RFC 9113, Section 3.2.
+const alpnHTTP2 = "h2"
+
+// A streamPool has HTTP/2 connections. They are made by the transport of a Dial, which
+// knows proxies and TLS, and given to this one.
+type streamPool struct {
+	transport *http.Transport
+
+	mu     sync.Mutex
+	client http.RoundTripper // over the connections that there are; nil before the first
+}
+
+// add adds a connection, and returns what sends requests over those that there are.
+func (p *streamPool) add(authority string, conn *tls.Conn) http.RoundTripper {
+	client := p.transport.TLSNextProto[alpnHTTP2](authority, conn)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.client = client
+	return client
+}
+
+// current returns what sends requests over the connections that there are, nil before
+// the first.
+func (p *streamPool) current() http.RoundTripper {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.client
+}
+
+// roundTripHTTP2 sends the request over HTTP/2. The stream is set if the response is the
+// answer to an extended CONNECT.
+func (hs *clientHandshake) roundTripHTTP2() (*http.Response, error) {
+	h := hs.dialer.HTTP2
+	if hs.request.URL.Scheme != "https" {
+		if h.FallBack {
+			return hs.roundTrip()
+		}
+		return nil, HandshakeError{message: "Dialer.HTTP2 needs a wss URL, or FallBack", cause: ErrHTTP2}
+	}
+	pool := h.pool(poolKey{hs.dialer.TLSClientConfig, hs.proxyURL()})
+	if client := pool.current(); client != nil {
+		resp, err := hs.connect(client)
+		if err != http.ErrSkipAltProtocol { // there is a connection, with room for a stream
+			return hs.connected(resp, err)
+		}
+	}
+	protocols := []string{alpnHTTP2}
+	if h.FallBack {
+		protocols = append(protocols, "http/1.1")
+	}
+	hs.transport.TLSClientConfig.NextProtos = protocols
+	hs.transport.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{
+		alpnHTTP2: func(authority string, conn *tls.Conn) http.RoundTripper {
+			client := pool.add(authority, conn)
+			return roundTripper(func(*http.Request) (*http.Response, error) { return hs.connect(client) })
+		},
+	}
+	resp, err := hs.transport.RoundTrip(hs.request)
+	if err == nil && hs.stream == nil && !h.FallBack {
+		err = ErrHTTP2 // it has answered with HTTP/1.1, whatever that is
+		hs.close()
+	}
+	return hs.connected(resp, err)
+}
+
+// A roundTripper is a function as an http.RoundTripper.
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// connected returns the response, or tries HTTP/1.1 if the server does not know the
+// extended CONNECT and that is wanted.
+func (hs *clientHandshake) connected(resp *http.Response, err error) (*http.Response, error) {
+	switch {
+	case err == nil:
+		return resp, nil
+	case errors.Is(err, ErrHTTP2), isNoHTTP2(err):
+		if hs.dialer.HTTP2.FallBack {
+			hs.shared = false
+			hs.transport, err = hs.dialer.newTransport(hs.request)
+			if err != nil {
+				return nil, err
+			}
+			return hs.roundTrip()
+		}
+		return nil, HandshakeError{message: "HTTP/2: " + err.Error(), cause: ErrHTTP2}
+	}
+	return nil, hs.failed(err)
+}
+
+// isNoHTTP2 reports whether err says that the server knows no HTTP/2, or no extended
+// CONNECT (RFC 8441, Section 3: it has not sent SETTINGS_ENABLE_CONNECT_PROTOCOL).
+// net/http and crypto/tls have no other way to tell.
+func isNoHTTP2(err error) bool {
+	s := err.Error()
+	return strings.Contains(s, "extended connect not supported") || strings.Contains(s, "no application protocol")
+}
+
+// connect sends an extended CONNECT (RFC 8441, Section 5) in place of the request.
+func (hs *clientHandshake) connect(client http.RoundTripper) (*http.Response, error) {
+	// The context of a request ends its stream, and that of Dial must not.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(hs.request.Context()))
+	stop := context.AfterFunc(hs.request.Context(), cancel)
+	body, w := io.Pipe()
+	header := hs.request.Header.Clone()
+	for _, name := range []string{headerUpgrade, headerConnection, "Sec-WebSocket-Key", "Host"} {
+		delete(header, name)
+	}
+	header[headerPseudoProtocol] = []string{"websocket"}
+	hs.shared = true // what withTrace finds
+	resp, err := client.RoundTrip((&http.Request{
+		Method:        http.MethodConnect,
+		URL:           hs.request.URL,
+		Host:          hs.request.Host,
+		Header:        header,
+		Body:          body,
+		ContentLength: -1,
+	}).WithContext(ctx))
+	if err != nil || !stop() {
+		if err == nil {
+			resp.Body.Close()
+			err = hs.request.Context().Err()
+		}
+		cancel()
+		return nil, err
+	}
+	hs.stream = &clientStream{body: resp.Body, w: w, cancel: cancel}
+	if hs.conn != nil {
+		hs.stream.local, hs.stream.remote = hs.conn.LocalAddr(), hs.conn.RemoteAddr()
+	}
+	return resp, nil
+}
+
+// proxyURL returns the URL of the proxy, "" if there is none.
+func (hs *clientHandshake) proxyURL() string {
+	if hs.transport.Proxy == nil {
+		return ""
+	}
+	proxy, _ := hs.transport.Proxy(hs.request)
+	return proxy.String()
+}
+
+// openHTTP2 returns a Conn on the stream of the response.
+func (hs *clientHandshake) openHTTP2(subprotocol string, agreed agreement) *Conn {
+	return hs.newConn(deadlines.New(hs.stream), nil, subprotocol, agreed)
+}
+
+// CloseIdleConnections closes the TCP connections over HTTP/2 that have no streams, and
+// does nothing if HTTP2 is not set.
+func (d *Dialer) CloseIdleConnections() {
+	if d.HTTP2 != nil {
+		d.HTTP2.CloseIdleConnections()
+	}
+}
