@@ -8,6 +8,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/seed23105783/websocket/internal/deadlines"
 )
 
 // A Chunking returns how many of n available bytes a Read returns, from 1 to n.
@@ -56,12 +58,12 @@ func (c *Conn) SetDeadline(t time.Time) error {
 }
 
 func (c *Conn) SetReadDeadline(t time.Time) error {
-	c.in.reader.set(c.in, t)
+	c.in.reader.Set(&c.in.mu, t, c.in.change.Broadcast)
 	return nil
 }
 
 func (c *Conn) SetWriteDeadline(t time.Time) error {
-	c.out.writer.set(c.out, t)
+	c.out.writer.Set(&c.out.mu, t, c.out.change.Broadcast)
 	return nil
 }
 
@@ -79,7 +81,7 @@ type queue struct {
 	chunking Chunking
 
 	writeClosed, readClosed bool // by that end
-	reader, writer          deadline
+	reader, writer          deadlines.Deadline
 }
 
 func newQueue(size int, chunking Chunking) *queue {
@@ -95,7 +97,7 @@ func (q *queue) read(p []byte) (int, error) {
 		switch {
 		case q.readClosed:
 			return 0, net.ErrClosed
-		case q.reader.passed:
+		case q.reader.Passed():
 			return 0, os.ErrDeadlineExceeded
 		case len(p) == 0:
 			return 0, nil
@@ -118,7 +120,7 @@ func (q *queue) write(p []byte) (written int, err error) {
 		switch {
 		case q.writeClosed:
 			return written, net.ErrClosed
-		case q.writer.passed:
+		case q.writer.Passed():
 			return written, os.ErrDeadlineExceeded
 		case q.readClosed:
 			return written, io.ErrClosedPipe
@@ -142,7 +144,7 @@ func (q *queue) closeWrite() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.writeClosed = true
-	q.writer.stop()
+	q.writer.Stop()
 	q.change.Broadcast()
 }
 
@@ -150,43 +152,6 @@ func (q *queue) closeRead() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.readClosed = true
-	q.reader.stop()
+	q.reader.Stop()
 	q.change.Broadcast()
-}
-
-// A deadline is that of one end of a queue. The mutex of the queue guards it.
-type deadline struct {
-	timer  *time.Timer
-	passed bool
-}
-
-func (d *deadline) set(q *queue, t time.Time) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	d.stop()
-	d.passed = false
-	switch wait := time.Until(t); {
-	case t.IsZero():
-	case wait <= 0:
-		d.passed = true
-	default:
-		var timer *time.Timer
-		timer = time.AfterFunc(wait, func() {
-			q.mu.Lock()
-			defer q.mu.Unlock()
-			if d.timer == timer {
-				d.passed = true
-				q.change.Broadcast()
-			}
-		})
-		d.timer = timer
-	}
-	q.change.Broadcast()
-}
-
-func (d *deadline) stop() {
-	if d.timer != nil {
-		d.timer.Stop()
-		d.timer = nil
-	}
 }
