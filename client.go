@@ -139,6 +139,9 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 	if d == nil {
 		d = &nilDialer
 	}
+	if d.usesBrowser() {
+		return d.dialBrowser(ctx, urlStr, requestHeader)
+	}
 	var hs *clientHandshake
 	defer func() { d.Trace.handshakeDone(conn, hs.sent(), err) }()
 	if d.HandshakeTimeout != 0 {

@@ -97,7 +97,13 @@ func (c *Conn) URL() string { return c.url }
 // State returns the state of the connection, readyState in the browser:
 // [StateOpen] until a close frame is sent or received, then [StateClosing], and
 // [StateClosed] after the end.
-func (c *Conn) State() State { return c.closing.state() }
+func (c *Conn) State() State {
+	state := c.closing.state()
+	if state == StateOpen && c.transport.isClosing() {
+		return StateClosing
+	}
+	return state
+}
 
 // LocalAddr returns the local network address, nil if the connection has no
 // net.Conn.
