@@ -26,7 +26,6 @@ type Socket struct {
 	handlers map[string]js.Func // nil after Detach
 	opening  chan error         // has room for the result of Open
 	opened   bool
-	message  string // of the error event
 }
 
 // Open opens a connection. It is called once. If ctx ends before the connection is
@@ -87,12 +86,18 @@ func (s *Socket) Detach() {
 	s.handlers = nil
 }
 
-// onError keeps what the event says, which is nothing in a browser. The event
-// close follows.
+// onError ends the opening. In Node.js there is no close event if that fails.
+// After the opening there always is one, and this one says nothing.
 func (s *Socket) onError(event js.Value) {
-	if message := event.Get("message"); message.Type() == js.TypeString {
-		s.message = message.String()
+	if s.opened {
+		return
 	}
+	message := "its console says why, and a program is not told"
+	if m := event.Get("message"); m.Type() == js.TypeString && m.String() != "" {
+		message = m.String() // Node.js has one
+	}
+	s.Detach()
+	s.opening <- errors.New("the browser could not open the connection: " + message)
 }
 
 func (s *Socket) onMessage(event js.Value) {
@@ -107,21 +112,12 @@ func (s *Socket) onMessage(event js.Value) {
 }
 
 func (s *Socket) onClose(event js.Value) {
-	s.Detach()
 	if !s.opened {
-		s.opening <- openError(s.message)
+		s.onError(event)
 		return
 	}
+	s.Detach()
 	s.receiver.End(event.Get("code").Int(), event.Get("reason").String(), event.Get("wasClean").Bool())
-}
-
-// openError returns the error for a connection that was not opened. message is
-// that of the error event, which browsers leave empty.
-func openError(message string) error {
-	if message == "" {
-		message = "its console says why, and a program is not told"
-	}
-	return errors.New("the browser could not open the connection: " + message)
 }
 
 // Subprotocol returns the negotiated subprotocol: protocol in JavaScript.
