@@ -13,11 +13,11 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/seed23105783/websocket/internal/browser"
 	"github.com/seed23105783/websocket/internal/httphead"
 )
 
@@ -135,13 +135,18 @@ func (d *Dialer) Dial(urlStr string, requestHeader http.Header) (*Conn, *http.Re
 // [ErrBadHandshake] or wraps it, and the response is returned, too. Redirects
 // are not followed. The body of the response has at most 1 KiB and does not
 // have to be closed. With any other error the response is nil.
-func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader http.Header) (conn *Conn, resp *http.Response, err error) {
+func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader http.Header) (*Conn, *http.Response, error) {
 	if d == nil {
 		d = &nilDialer
 	}
-	if d.usesBrowser() {
+	if browser.Available {
 		return d.dialBrowser(ctx, urlStr, requestHeader)
 	}
+	return d.dialHTTP(ctx, urlStr, requestHeader)
+}
+
+// dialHTTP is DialContext by a request of net/http.
+func (d *Dialer) dialHTTP(ctx context.Context, urlStr string, requestHeader http.Header) (conn *Conn, resp *http.Response, err error) {
 	var hs *clientHandshake
 	defer func() { d.Trace.handshakeDone(conn, hs.sent(), err) }()
 	if d.HandshakeTimeout != 0 {
@@ -316,13 +321,7 @@ func (d *Dialer) netDial() func(ctx context.Context, network, addr string) (net.
 	case d.NetDial != nil:
 		return func(_ context.Context, network, addr string) (net.Conn, error) { return d.NetDial(network, addr) }
 	}
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
-		if err != nil && runtime.GOOS == "js" {
-			err = fmt.Errorf("%w: GOOS=js has no sockets: set Dialer.NetDialContext", err)
-		}
-		return conn, err
-	}
+	return new(net.Dialer).DialContext
 }
 
 // roundTrip sends the request and waits for the header of the response.

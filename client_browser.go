@@ -11,14 +11,16 @@ import (
 	"github.com/seed23105783/websocket/internal/httphead"
 )
 
-// usesBrowser reports whether the browser makes the connection: under GOOS=js,
-// where d has no function that does.
-func (d *Dialer) usesBrowser() bool {
-	return browser.Available && d.NetDial == nil && d.NetDialContext == nil && d.NetDialTLSContext == nil
-}
+// dialInTests is what tests under GOOS=js have in place of the browser if their
+// server is in the process itself, where package net reaches it. It is nil
+// otherwise, and programs do not contain net/http's client.
+var dialInTests func(d *Dialer, ctx context.Context, urlStr string, caller http.Header) (*Conn, *http.Response, error)
 
 // dialBrowser is DialContext by the WebSocket of the browser.
 func (d *Dialer) dialBrowser(ctx context.Context, urlStr string, caller http.Header) (conn *Conn, resp *http.Response, err error) {
+	if dialInTests != nil {
+		return dialInTests(d, ctx, urlStr, caller)
+	}
 	var request *http.Request
 	defer func() { d.Trace.handshakeDone(conn, request, err) }()
 	if d.HandshakeTimeout != 0 {
@@ -85,6 +87,8 @@ func (d *Dialer) checkBrowser(request *http.Request, caller http.Header) error {
 	switch {
 	case request.URL.User != nil:
 		return browserRefusal("the user in the URL", "browsers drop it or refuse it")
+	case d.NetDial != nil || d.NetDialContext != nil || d.NetDialTLSContext != nil:
+		return browserRefusal("a NetDial function of the Dialer", "it connects by itself; NewConn takes a stream of your own")
 	case d.TLSClientConfig != nil:
 		return browserRefusal("Dialer.TLSClientConfig", "TLS is the browser's, with the certificates that it trusts")
 	case d.Compression != nil:

@@ -42,6 +42,7 @@ type remote struct {
 
 // eachRemote runs a test over ws and over wss.
 func eachRemote(t *testing.T, test func(t *testing.T, r *remote)) {
+	t.Cleanup(websocket.DialWithBrowser())
 	server := jstest.Find()
 	if server == nil && inBrowser {
 		t.Skip("there is no server: see internal/jstest")
