@@ -280,7 +280,11 @@ func (s *browserStream) writeFrame(h *header, payload []byte) error {
 		payload = append(s.joined, payload...)
 		s.joined = nil
 	}
-	return s.socket.Send(s.kind == opText, payload)
+	err := s.socket.Send(s.kind == opText, payload)
+	if err != nil && err != browser.ErrNotOpen {
+		s.socket.Close(CloseNoStatusReceived, "") // nothing can follow, as on any other stream
+	}
+	return err
 }
 
 // writeClose begins the closing handshake, if the browser has not answered the

@@ -26,6 +26,22 @@ import (
 //
 // It connects through an http.Transport. Proxies, TLS, and the hooks of
 // net/http/httptrace work as they do there.
+//
+// # GOOS=js
+//
+// In a browser, in Node.js, and wherever else JavaScript has a WebSocket, Dial opens
+// that. What it decides by itself cannot be set. These fields make Dial fail with an
+// error that matches errors.ErrUnsupported: NetDial, NetDialContext,
+// NetDialTLSContext, TLSClientConfig, Compression, Jar, KeepAlive, and a Proxy that
+// returns one, except for http.ProxyFromEnvironment, which stands for the proxies of
+// the browser. So do a user in the URL, and fields of the request's header other than
+// Sec-WebSocket-Protocol. EnableCompression has no effect: the browser offers
+// compression, or not.
+//
+// The response that Dial returns has the status 101, and of the header the
+// subprotocol and the extensions. If the connection cannot be opened the response is
+// nil, and the error can tell no reason. If the server chooses none of the
+// subprotocols that it is offered, most browsers take that for a failure.
 type Dialer struct {
 	// NetDial connects to the server or the proxy. It is not used if
 	// NetDialContext is set. The default, nil, is the Dial method of net.Dialer.

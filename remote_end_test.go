@@ -177,13 +177,16 @@ func TestRemoteUnread(t *testing.T) {
 	})
 }
 
-// TestRemoteText checks that text which is not UTF-8 is not sent.
+// TestRemoteText checks that text which is not UTF-8 ends the connection. A browser
+// does not send it.
 func TestRemoteText(t *testing.T) {
 	eachRemote(t, func(t *testing.T, r *remote) {
 		c := r.dial("/echo")
 		err := c.WriteMessage(websocket.TextMessage, []byte("\xff"))
 		if inBrowser {
 			require.ErrorContains(t, err, "not UTF-8")
+			_, _, err := c.ReadMessage()
+			require.ErrorIs(t, err, net.ErrClosed)
 			return
 		}
 		require.NoError(t, err)
