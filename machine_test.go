@@ -32,7 +32,8 @@ func needsRawSockets(t *testing.T) {
 }
 
 // needsSockets skips a test under GOOS=js, where package net has connections in
-// memory only, which hold less of what was not read than those of a system do.
+// memory only. They hold less of what was not read than the sockets of a system, and
+// do not tell whether they are closed.
 func needsSockets(t *testing.T) {
 	t.Helper()
 	if runtime.GOOS == "js" {
