@@ -13,11 +13,11 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/seed23105783/websocket/internal/browser"
 	"github.com/seed23105783/websocket/internal/httphead"
 )
 
@@ -26,6 +26,22 @@ import (
 //
 // It connects through an http.Transport. Proxies, TLS, and the hooks of
 // net/http/httptrace work as they do there.
+//
+// # GOOS=js
+//
+// In a browser, in Node.js, and wherever else JavaScript has a WebSocket, Dial opens
+// that. What it decides by itself cannot be set. These fields make Dial fail with an
+// error that matches errors.ErrUnsupported: NetDial, NetDialContext,
+// NetDialTLSContext, TLSClientConfig, Compression, Jar, KeepAlive, and a Proxy that
+// returns one, except for http.ProxyFromEnvironment, which stands for the proxies of
+// the browser. So do a user in the URL, and fields of the request's header other than
+// Sec-WebSocket-Protocol. EnableCompression has no effect: the browser offers
+// compression, or not.
+//
+// The response that Dial returns has the status 101, and of the header the
+// subprotocol and the extensions. If the connection cannot be opened the response is
+// nil, and the error can tell no reason. If the server chooses none of the
+// subprotocols that it is offered, most browsers take that for a failure.
 type Dialer struct {
 	// NetDial connects to the server or the proxy. It is not used if
 	// NetDialContext is set. The default, nil, is the Dial method of net.Dialer.
@@ -138,10 +154,18 @@ func (d *Dialer) Dial(urlStr string, requestHeader http.Header) (*Conn, *http.Re
 // [ErrBadHandshake] or wraps it, and the response is returned, too. Redirects
 // are not followed. The body of the response has at most 1 KiB and does not
 // have to be closed. With any other error the response is nil.
-func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader http.Header) (conn *Conn, resp *http.Response, err error) {
+func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader http.Header) (*Conn, *http.Response, error) {
 	if d == nil {
 		d = &nilDialer
 	}
+	if browser.Available {
+		return d.dialBrowser(ctx, urlStr, requestHeader)
+	}
+	return d.dialHTTP(ctx, urlStr, requestHeader)
+}
+
+// dialHTTP is DialContext by a request of net/http.
+func (d *Dialer) dialHTTP(ctx context.Context, urlStr string, requestHeader http.Header) (conn *Conn, resp *http.Response, err error) {
 	var hs *clientHandshake
 	defer func() { d.Trace.handshakeDone(conn, hs.sent(), err) }()
 	if d.HandshakeTimeout != 0 {
@@ -343,13 +367,7 @@ func (d *Dialer) netDial() func(ctx context.Context, network, addr string) (net.
 	case d.NetDial != nil:
 		return func(_ context.Context, network, addr string) (net.Conn, error) { return d.NetDial(network, addr) }
 	}
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
-		if err != nil && runtime.GOOS == "js" {
-			err = fmt.Errorf("%w: GOOS=js has no sockets: set Dialer.NetDialContext", err)
-		}
-		return conn, err
-	}
+	return new(net.Dialer).DialContext
 }
 
 // roundTrip sends the request and waits for the header of the response.

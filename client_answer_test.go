@@ -53,6 +53,7 @@ func TestDialAcceptsAnswers(t *testing.T) {
 
 // TestEarlyBytesOnClient sends frames in one piece with the response.
 func TestEarlyBytesOnClient(t *testing.T) {
+	needsSockets(t)
 	for _, scheme := range []string{"ws", "wss"} {
 		t.Run(scheme, func(t *testing.T) {
 			b := newEarlyServer(t, scheme)

@@ -11,7 +11,6 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
-	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -210,17 +209,6 @@ func TestDialMisuse(t *testing.T) {
 			assert.Nil(t, resp)
 			assert.Empty(t, s.dialed())
 		})
-	}
-}
-
-// TestDialUnderJS checks that the error says why there is no connection.
-func TestDialUnderJS(t *testing.T) {
-	if runtime.GOOS != "js" {
-		t.Skip("other systems have sockets")
-	}
-	for _, url := range []string{"ws://127.0.0.1:1/", "wss://example.com/"} {
-		_, _, err := (&Dialer{}).Dial(url, nil)
-		require.ErrorContains(t, err, "GOOS=js has no sockets: set Dialer.NetDialContext")
 	}
 }
 

@@ -17,6 +17,7 @@ type BufferPool interface {
 // A connConfig is what the Upgrader and the Dialer say of a new connection.
 type connConfig struct {
 	client      bool
+	zeroKey     bool // the masking key of all frames is zero
 	subprotocol string
 	url         string
 	readLimit   int64 // as in Upgrader.ReadLimit

@@ -25,6 +25,27 @@ import (
 // An error that ends a connection matches net.ErrClosed, unless a handler has
 // returned it, and later calls return it too. Other errors, such as those of
 // deadlines and contexts, leave the connection as it was.
+//
+// # GOOS=js
+//
+// A connection from a Dialer is carried by the WebSocket of the browser. It has the
+// same methods, with these differences:
+//
+//   - The browser answers pings, and sends none for a program. Ping, and pings and
+//     pongs of WriteControl and others, are errors that match errors.ErrUnsupported.
+//     The handlers of pings and pongs are not called.
+//   - The codes of close frames are 1000 and 3000–4999, or none. Others, 1001 among
+//     them, are [ErrInvalidCloseCode]. The peer gets no code if the connection ends
+//     because of an error, such as [ErrReadLimit], nor by Close, which is not
+//     possible without a close frame.
+//   - A message is sent as one frame, when the writer of NextWriter is closed. Text
+//     that is not UTF-8 is not sent, and ends the connection.
+//   - Writing waits while the browser has more than 1 MiB to send. What it has is
+//     part of BufferedAmount.
+//   - The peer does not wait for a program that does not read. More than 32 MiB of
+//     messages, or ReadLimit of the Dialer if that is more, do not wait to be read:
+//     the connection is closed. Reads return what is there before the error.
+//   - The methods for compression have no effect. NetConn returns nil.
 type Conn struct {
 	transport  transport
 	closing    closing
@@ -97,7 +118,13 @@ func (c *Conn) URL() string { return c.url }
 // State returns the state of the connection, readyState in the browser:
 // [StateOpen] until a close frame is sent or received, then [StateClosing], and
 // [StateClosed] after the end.
-func (c *Conn) State() State { return c.closing.state() }
+func (c *Conn) State() State {
+	state := c.closing.state()
+	if state == StateOpen && c.transport.isClosing() {
+		return StateClosing
+	}
+	return state
+}
 
 // LocalAddr returns the local network address, nil if the stream that carries the
 // connection has none.

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -167,7 +168,7 @@ func (c *Conn) writeFailed(err error) error {
 // UTF-8; a longer one is [ErrCloseReasonTooLong]. After these errors the connection
 // is as it was.
 func (c *Conn) Shutdown(ctx context.Context, code int, reason string) error {
-	if err := checkShutdown(c.write.frames.client, code, reason); err != nil {
+	if err := c.checkShutdown(code, reason); err != nil {
 		return err
 	}
 	return c.shutdown(ctx, code, reason)
@@ -259,6 +260,11 @@ func checkShutdown(client bool, code int, reason string) error {
 		return errCloseReasonInvalid
 	}
 	return nil
+}
+
+// checkShutdown checks what is to go into the close frame of c.
+func (c *Conn) checkShutdown(code int, reason string) error {
+	return cmp.Or(checkShutdown(c.write.frames.client, code, reason), c.transport.checkCloseCode(code))
 }
 
 // isNormalClose reports whether err is the peer's close frame with a code for

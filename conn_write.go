@@ -141,6 +141,9 @@ func (c *Conn) writeControl(op opcode, payload []byte, l *waitLimit) error {
 	if err := checkControlPayload(op, payload); err != nil {
 		return err
 	}
+	if err := c.transport.checkControl(op, payload); err != nil {
+		return err
+	}
 	if op == opClose {
 		return c.sendClose(payload, false, l)
 	}
@@ -243,6 +246,11 @@ func (c *Conn) NextWriterContext(ctx context.Context, messageType int) (io.Write
 	}
 	if err := c.writeContextError(ctx); err != nil {
 		return nil, err
+	}
+	if op.isControl() {
+		if err := c.transport.checkControlWriter(); err != nil {
+			return nil, err
+		}
 	}
 	w := &connWriter{c: c, ctx: ctx}
 	l := w.limit()
@@ -362,11 +370,11 @@ func (c *Conn) Send(messageType int, data []byte) error {
 // counts until all of it has been handed over. The end of the connection does
 // not reset it.
 func (c *Conn) BufferedAmount() int64 {
-	q := c.write.queue.Load()
-	if q == nil {
-		return 0
+	n := c.transport.bufferedAmount()
+	if q := c.write.queue.Load(); q != nil {
+		n += q.buffered()
 	}
-	return q.buffered()
+	return n
 }
 
 // leaveToReader leaves a short message to the reader, which has the next message

@@ -405,9 +405,9 @@ func (g *Group) isEnding() bool {
 }
 
 // shutdownCode returns the code by which a group's shutdown ends c: a client
-// must not send the ones of servers.
+// must not send the ones of servers, and a browser not even that.
 func (c *Conn) shutdownCode(code int) int {
-	if checkShutdown(c.write.frames.client, code, "") != nil {
+	if c.checkShutdown(code, "") != nil {
 		return CloseNormalClosure
 	}
 	return code

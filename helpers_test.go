@@ -60,7 +60,10 @@ func maskByByte(dst, src []byte, key [4]byte, pos int) int {
 
 var maskKey = [4]byte{0x12, 0xFE, 0x00, 0x81}
 
-func TestMain(m *testing.M) { os.Exit(wstest.Main(m)) }
+func TestMain(m *testing.M) {
+	dialInTests = (*Dialer).dialHTTP
+	os.Exit(wstest.Main(m))
+}
 
 // A mode is a role of the connection, a way to cut its input into pieces and a size
 // of its buffers. A connection has to behave the same in all of them.

@@ -31,6 +31,16 @@ func needsRawSockets(t *testing.T) {
 	}
 }
 
+// needsSockets skips a test under GOOS=js, where package net has connections in
+// memory only. They hold less of what was not read than the sockets of a system, and
+// do not tell whether they are closed.
+func needsSockets(t *testing.T) {
+	t.Helper()
+	if runtime.GOOS == "js" {
+		t.Skip("GOOS=js has no sockets, and what package net has in their place does not do for this test")
+	}
+}
+
 // rerun runs a test in a process of its own, with additions to the environment,
 // and returns what it prints. It skips the caller where the system cannot run
 // the test's own binary: under an emulator that the kernel knows nothing of

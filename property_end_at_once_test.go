@@ -140,6 +140,7 @@ func TestEndIsReturnedAtOnce(t *testing.T) {
 // goroutine nor a descriptor of the connection, although the peer keeps its own
 // open, and although the application has called Close early.
 func TestNothingIsLeftAfterTheEnd(t *testing.T) {
+	websocket.NeedsSockets(t)
 	for _, end := range closings {
 		for _, closes := range []string{"", ", then Close"} {
 			t.Run(end.name+closes, func(t *testing.T) {

@@ -58,6 +58,7 @@ func TestStalledHandshakesDoNotBlockServer(t *testing.T) {
 
 // TestEarlyBytesOnServer sends frames in one piece with the request.
 func TestEarlyBytesOnServer(t *testing.T) {
+	needsSockets(t)
 	t.Run("plain", func(t *testing.T) { sendEarlyBytes(t, (*httptest.Server).Start) })
 	t.Run("TLS", func(t *testing.T) { sendEarlyBytes(t, (*httptest.Server).StartTLS) })
 }

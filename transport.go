@@ -33,7 +33,7 @@ type transport struct {
 
 	// socket is whether the stream is a socket, with nothing in between. A write
 	// to one that timed out before its first byte has changed nothing, and one
-	// of several slices is one system call.
+	// of several slices is one system call. The browser's WebSocket is like one.
 	socket bool
 
 	closed   atomic.Bool // close has been called
@@ -41,7 +41,8 @@ type transport struct {
 }
 
 func newTransport(s stream) transport {
-	return transport{stream: s, socket: socket.Is(s), raw: socket.Raw(s)}
+	_, browser := s.(*browserStream)
+	return transport{stream: s, socket: browser || socket.Is(s), raw: socket.Raw(s)}
 }
 
 // closeTimeout is how long closing a stream may take that is no socket: TLS

@@ -64,8 +64,9 @@ type frameWriter struct {
 	timed    bool           // the stream's deadline is that of timeout and not the writer's
 	cut      bool           // a frame was written in part: nothing can follow
 
-	size   int32 // of small frames and fragments, which are copied to be written at once
-	client bool  // frames are masked
+	size    int32 // of small frames and fragments, which are copied to be written at once
+	client  bool  // frames are masked
+	zeroKey bool  // with a key of zero: they do not go to the network as they are
 
 	hurried atomic.Bool             // the connection is about to be closed
 	backlog atomic.Pointer[backlog] // nil until there is one
@@ -75,7 +76,7 @@ type frameWriter struct {
 func (w *frameWriter) configure(t *transport, c *closing, config *connConfig) {
 	w.transport, w.closing = t, c
 	w.deadline.owner, w.deadline.writes = t, true
-	w.client = config.client
+	w.client, w.zeroKey = config.client, config.zeroKey
 	w.size = int32(bufferSize(config.writeBufferSize))
 	w.pool = config.writeBufferPool
 	w.timeout = config.writeTimeout
@@ -111,7 +112,9 @@ func (w *frameWriter) header(first firstByte, length int) header {
 	h := header{fin: first&finBit != 0, rsv: byte(first & rsvBits), opcode: first.opcode(), length: uint64(length)}
 	if w.client {
 		// RFC 6455, Section 5.3: a fresh key for each frame.
-		h.masked, h.key = true, newMaskingKey()
+		if h.masked = true; !w.zeroKey {
+			h.key = newMaskingKey()
+		}
 	}
 	return h
 }

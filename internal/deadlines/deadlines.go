@@ -28,11 +28,11 @@ type Stream struct {
 	err      error     // of the stream, behind unread
 	fetching bool      // a goroutine reads into buf
 	closed   bool
-	read     deadline
+	read     Deadline
 
 	writing bool
 	late    bool // the stream was closed because of the deadline of a Write
-	write   deadline
+	write   Deadline
 }
 
 // New returns a Stream over stream.
@@ -114,8 +114,8 @@ func (s *Stream) CloseWrite() error {
 // Close does not end that of the stream, and so does every later one.
 func (s *Stream) Close() error {
 	s.mu.Lock()
-	s.read.stop()
-	s.write.stop()
+	s.read.Stop()
+	s.write.Stop()
 	s.closed = true
 	s.change.Broadcast()
 	s.mu.Unlock()
@@ -124,53 +124,17 @@ func (s *Stream) Close() error {
 
 // SetReadDeadline sets the deadline of the Read under way and those to come.
 func (s *Stream) SetReadDeadline(t time.Time) error {
-	s.set(&s.read, t, s.change.Broadcast)
+	s.read.Set(&s.mu, t, s.change.Broadcast)
 	return nil
 }
 
 // SetWriteDeadline sets the deadline of the Write under way and those to come.
 func (s *Stream) SetWriteDeadline(t time.Time) error {
-	s.set(&s.write, t, func() {
+	s.write.Set(&s.mu, t, func() {
 		if s.writing && s.write.passed && !s.late {
 			s.late = true
 			go s.stream.Close()
 		}
 	})
 	return nil
-}
-
-// A deadline is one of a Stream's two. The mutex of the Stream guards it.
-type deadline struct {
-	timer  *time.Timer
-	passed bool
-}
-
-// set sets d to t. changed is called with mu held when d has passed or is not
-// passed any more.
-func (s *Stream) set(d *deadline, t time.Time, changed func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	d.stop()
-	wait := time.Until(t)
-	d.passed = !t.IsZero() && wait <= 0
-	if !t.IsZero() && wait > 0 {
-		var timer *time.Timer
-		timer = time.AfterFunc(wait, func() {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			if d.timer == timer { // or else it was stopped too late
-				d.passed = true
-				changed()
-			}
-		})
-		d.timer = timer
-	}
-	changed()
-}
-
-func (d *deadline) stop() {
-	if d.timer != nil {
-		d.timer.Stop()
-		d.timer = nil
-	}
 }

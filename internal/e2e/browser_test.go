@@ -12,8 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// startBrowser runs Chromium until the test ends, with a profile of its own.
-func startBrowser(t *testing.T) context.Context {
+// startBrowser runs Chromium until the test ends, with a profile of its own and
+// with additional options.
+func startBrowser(t *testing.T, additional ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	program, err := exec.LookPath("chromium")
 	require.NoError(t, err, "Chromium is missing: install it, for example with apt-get install chromium")
@@ -25,7 +26,7 @@ func startBrowser(t *testing.T) context.Context {
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
 	)
-	allocator, release := chromedp.NewExecAllocator(context.Background(), options...)
+	allocator, release := chromedp.NewExecAllocator(context.Background(), append(options, additional...)...)
 	t.Cleanup(release)
 	browser, cancel := chromedp.NewContext(allocator)
 	t.Cleanup(cancel)

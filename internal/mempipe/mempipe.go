@@ -8,6 +8,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/seed23105783/websocket/internal/deadlines"
 )
 
 // A Chunking returns how many of n available bytes a Read returns, from 1 to n.
@@ -69,12 +71,12 @@ func (c *Conn) SetDeadline(t time.Time) error {
 }
 
 func (c *Conn) SetReadDeadline(t time.Time) error {
-	c.in.reader.set(c.in, t)
+	c.in.reader.Set(&c.in.mu, t, c.in.change.Broadcast)
 	return nil
 }
 
 func (c *Conn) SetWriteDeadline(t time.Time) error {
-	c.out.writer.set(c.out, t)
+	c.out.writer.Set(&c.out.mu, t, c.out.change.Broadcast)
 	return nil
 }
 
@@ -94,7 +96,7 @@ type queue struct {
 	readable func() // called when there may be something to read; or nil
 
 	writeClosed, readClosed bool // by that end
-	reader, writer          deadline
+	reader, writer          deadlines.Deadline
 }
 
 func newQueue(size int, chunking Chunking) *queue {
@@ -107,7 +109,7 @@ func (q *queue) read(p []byte) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for {
-		if !q.readClosed && q.reader.passed {
+		if !q.readClosed && q.reader.Passed() {
 			return 0, os.ErrDeadlineExceeded
 		}
 		if n, err := q.take(p); n > 0 || err != nil || len(p) == 0 {
@@ -156,7 +158,7 @@ func (q *queue) write(p []byte) (written int, err error) {
 		switch {
 		case q.writeClosed:
 			return written, net.ErrClosed
-		case q.writer.passed:
+		case q.writer.Passed():
 			return written, os.ErrDeadlineExceeded
 		case q.readClosed:
 			return written, io.ErrClosedPipe
@@ -180,7 +182,7 @@ func (q *queue) closeWrite() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.writeClosed = true
-	q.writer.stop()
+	q.writer.Stop()
 	q.changed()
 }
 
@@ -188,43 +190,6 @@ func (q *queue) closeRead() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.readClosed = true
-	q.reader.stop()
+	q.reader.Stop()
 	q.changed()
-}
-
-// A deadline is that of one end of a queue. The mutex of the queue guards it.
-type deadline struct {
-	timer  *time.Timer
-	passed bool
-}
-
-func (d *deadline) set(q *queue, t time.Time) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	d.stop()
-	d.passed = false
-	switch wait := time.Until(t); {
-	case t.IsZero():
-	case wait <= 0:
-		d.passed = true
-	default:
-		var timer *time.Timer
-		timer = time.AfterFunc(wait, func() {
-			q.mu.Lock()
-			defer q.mu.Unlock()
-			if d.timer == timer {
-				d.passed = true
-				q.change.Broadcast()
-			}
-		})
-		d.timer = timer
-	}
-	q.change.Broadcast()
-}
-
-func (d *deadline) stop() {
-	if d.timer != nil {
-		d.timer.Stop()
-		d.timer = nil
-	}
 }
