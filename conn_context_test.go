@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -299,14 +298,11 @@ func TestContextCostsNothingUntilAskedFor(t *testing.T) {
 	}
 	parent := context.Background()
 	withParent := &websocket.Upgrader{ConnContext: func(*http.Request) context.Context { return parent }}
-	without := 3.0
-	if runtime.GOOS == "js" {
-		without = 2 // there is nothing to wait with
-	}
+	const without = 2.0
 	require.Equal(t, without, upgrade(new(websocket.Upgrader)))
 	require.Equal(t, without+1, upgrade(withParent))
 	if unsafe.Sizeof(uintptr(0)) == 8 {
-		require.LessOrEqual(t, unsafe.Sizeof(websocket.Conn{}), uintptr(704))
+		require.LessOrEqual(t, unsafe.Sizeof(websocket.Conn{}), uintptr(640-8))
 	}
 }
 

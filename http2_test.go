@@ -47,6 +47,7 @@ func (s *http2Server) tlsConfig() *tls.Config {
 }
 
 func serveHTTP2(t *testing.T, handler http.Handler) *http2Server {
+	websocket.NeedsSockets(t)
 	s := &http2Server{Server: httptest.NewUnstartedServer(handler)}
 	s.EnableHTTP2 = true
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -366,6 +367,7 @@ func TestHTTP2GroupShutdown(t *testing.T) {
 // TestHTTP2FallBack: a server without HTTP/2, or without RFC 8441, gets HTTP/1.1 if that is
 // wanted, and is an error otherwise.
 func TestHTTP2FallBack(t *testing.T) {
+	websocket.NeedsSockets(t)
 	without := httptest.NewUnstartedServer(echoHTTP2(&websocket.Upgrader{}))
 	without.StartTLS()
 	defer without.Close()

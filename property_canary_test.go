@@ -247,6 +247,7 @@ func TestDecompressorKeepsNoOtherWindow(t *testing.T) {
 					_, data, err := r.read(other)
 					require.NoError(t, err)
 					require.Equal(t, secret, string(data))
+					other.Close()
 				}
 				// "b" and a match of length 3. Distance 1 is valid, 2 and 101 refer to
 				// data before the "b".
@@ -254,7 +255,9 @@ func TestDecompressorKeepsNoOtherWindow(t *testing.T) {
 					"\x4A\x02\x02\x00\x00": nil, "\x4A\x02\x42\x00\x00": errDeflate, "\x4A\x02\x1A\x02\x00": errDeflate,
 				} {
 					s := &scriptedStream{in: p.compressedFrame(true, opBinary, payload), chunking: wstest.Whole}
-					_, data, err := r.read(newConn(s, connConfig{client: client, agreement: a}))
+					c := newConn(s, connConfig{client: client, agreement: a})
+					_, data, err := r.read(c)
+					c.Close()
 					if want == nil {
 						require.NoError(t, err)
 						require.Equal(t, "bbbb", string(data))

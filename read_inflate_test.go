@@ -235,6 +235,9 @@ func TestInvalidTextInHistory(t *testing.T) {
 // TestDeadlineInsideACompressedMessage has a deadline before every byte.
 func TestDeadlineInsideACompressedMessage(t *testing.T) {
 	eachReadMethod(t, func(t *testing.T, m mode, r readMethod) {
+		if r.name == "Start" {
+			return // a deadline ends it
+		}
 		if r.name == "NextReader" {
 			r.read = resumingReader()
 		}

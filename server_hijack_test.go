@@ -167,7 +167,7 @@ func TestUpgradeOverHTTP2(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
 	assert.Equal(t, 2, resp.ProtoMajor)
-	assert.Equal(t, http.StatusUpgradeRequired, resp.StatusCode)
+	assert.Equal(t, http.StatusBadRequest, resp.StatusCode) // it is no extended CONNECT
 	// RFC 9113, Section 8.2.2: fields of the connection must not be there.
 	assert.Empty(t, resp.Header.Values("Upgrade"))
 	assert.Empty(t, resp.Header.Values("Connection"))

@@ -91,6 +91,7 @@ func (l *eventLog) wait(t *testing.T) []string {
 // eachStart runs a test over all routes, where the connection is started by the
 // Upgrader and by Conn.Start.
 func eachStart(t *testing.T, test func(t *testing.T, r route, start starter)) {
+	websocket.NeedsSockets(t)
 	eachRoute(t, func(t *testing.T, r route) {
 		t.Run("Start", func(t *testing.T) { test(t, r, startConn) })
 		if !r.client {
@@ -193,6 +194,7 @@ func TestStartWithPieces(t *testing.T) {
 
 // TestStartOnce: after Start nothing else reads.
 func TestStartOnce(t *testing.T) {
+	websocket.NeedsSockets(t)
 	eachRoute(t, func(t *testing.T, r route) {
 		c, p := r.connect(t, options{})
 		var l eventLog
@@ -241,6 +243,7 @@ func isAtWork(c *websocket.Conn) bool {
 
 // TestStartBehindAReader: what a read method left of a message is not lost.
 func TestStartBehindAReader(t *testing.T) {
+	websocket.NeedsSockets(t)
 	eachRoute(t, func(t *testing.T, r route) {
 		c, p := r.connect(t, options{})
 		whole := p.frame(finText, longMessage("half", 10_000))
@@ -300,6 +303,7 @@ func TestStartBlockingFunctions(t *testing.T) {
 // TestCallLimit: no more functions run than may, and everybody has a turn. Those who
 // wait read nothing, so that their peers have to wait.
 func TestCallLimit(t *testing.T) {
+	websocket.NeedsSockets(t)
 	for _, r := range []route{{network: "tcp"}, {network: "tcp", tls: true}} {
 		t.Run(r.String(), func(t *testing.T) {
 			const limit, conns, messages = 3, 20, 10
@@ -340,6 +344,7 @@ func TestCallLimit(t *testing.T) {
 // TestCallLimitHoldsUpPeers: the peer of a connection that has to wait can write no more
 // than fits into the sockets.
 func TestCallLimitHoldsUpPeers(t *testing.T) {
+	websocket.NeedsSockets(t)
 	limit := websocket.NewCallLimit(1)
 	release := make(chan struct{})
 	_, p := startUpgraded(t, route{network: "tcp"}, narrow, websocket.Events{Limit: limit, Open: func(*websocket.Conn) { <-release }})
@@ -359,6 +364,7 @@ func TestCallLimitHoldsUpPeers(t *testing.T) {
 
 // TestStartFairness: a peer that floods does not keep others from their turns.
 func TestStartFairness(t *testing.T) {
+	websocket.NeedsSockets(t)
 	var flooded atomic.Int64
 	_, flood := startUpgraded(t, route{network: "tcp"}, options{}, websocket.Events{ReuseData: true,
 		Message: func(*websocket.Conn, websocket.Message) { flooded.Add(1) }})
@@ -522,6 +528,7 @@ func TestStartWithMethods(t *testing.T) {
 // TestStartedConnWithSlowPeer: a write that has to wait waits, and ends with the
 // connection, with its deadline and with WriteTimeout.
 func TestStartedConnWithSlowPeer(t *testing.T) {
+	websocket.NeedsSockets(t)
 	big := []byte(longMessage("big", 4<<20))
 	for _, r := range []route{{network: "tcp"}, {network: "unix"}} {
 		t.Run(r.String(), func(t *testing.T) {
@@ -554,6 +561,7 @@ func TestStartedConnWithSlowPeer(t *testing.T) {
 
 // TestStartedAddresses: they are those of the socket, also after the end.
 func TestStartedAddresses(t *testing.T) {
+	websocket.NeedsSockets(t)
 	for _, r := range []route{{network: "tcp"}, {network: "unix"}, {network: "tcp", tls: true}} {
 		t.Run(r.String(), func(t *testing.T) {
 			c, p := startUpgraded(t, r, options{}, websocket.Events{})
@@ -601,6 +609,7 @@ func TestStartWithoutGoroutines(t *testing.T) {
 // TestHandlerWithEvents: a handler without a function leaves the connection to Events,
 // and refuses requests if there are none.
 func TestHandlerWithEvents(t *testing.T) {
+	websocket.NeedsSockets(t)
 	var group websocket.Group
 	upgrader := websocket.Upgrader{Group: &group}
 	server := httptest.NewServer(upgrader.Handler(nil))
@@ -629,6 +638,7 @@ func TestHandlerWithEvents(t *testing.T) {
 // TestStartStorm opens and closes connections, from both ends, while messages are under
 // way: no connection gets what is another's, and each gets all its events.
 func TestStartStorm(t *testing.T) {
+	websocket.NeedsSockets(t)
 	for _, r := range []route{{network: "tcp"}, {network: "unix"}, {network: "tcp", tls: true}} {
 		t.Run(r.String(), func(t *testing.T) {
 			var opened, closed, foreign atomic.Int32
