@@ -5,7 +5,9 @@
 #   autobahn/run.sh server   the suite's fuzzing client against our server
 #   autobahn/run.sh client   our client against the suite's fuzzing server
 #   autobahn/run.sh events   the fuzzing client against our server with event functions
-#   autobahn/run.sh [all]    all of them, at the same time
+#   autobahn/run.sh http2    the fuzzing client against our server over HTTP/2, through a
+#                            tunnel, since the suite knows HTTP/1.1 only
+#   autobahn/run.sh [all]    server and client, at the same time
 #
 # The suite is the first of these that there is: the wstest in $WSTEST; the image
 # below, if Docker runs; a wstest on PATH; the one that wstest.sh installs. The
@@ -24,9 +26,9 @@ fail() { echo "autobahn/run.sh: $*" >&2; exit 1; }
 cases=${AUTOBAHN_CASES:-'["*"]'}
 directions=${1:-all}
 case $directions in
-server | client | events) ;;
-all) directions='server client events' ;;
-*) fail "usage: $0 [server|client|events|all]" ;;
+server | client | events | http2) ;;
+all) directions='server client' ;;
+*) fail "usage: $0 [server|client|events|http2|all]" ;;
 esac
 
 # choose_wstest sets wstest to the program to run. It is empty for the image.
@@ -78,6 +80,21 @@ run_wstest() {
     fi
 }
 
+# test_http2 has the fuzzing client speak HTTP/1.1 to the tunnel, and that HTTP/2 to our
+# server.
+test_http2() {
+    local target url
+    mkfifo "$work/http2.url" "$work/tunnel.url"
+    "$work/server" -http2 >"$work/http2.url" 2>reports/http2/testee.log &
+    read -r target <"$work/http2.url" || fail "our server did not start: $(cat reports/http2/testee.log)"
+    "$work/tunnel" "$target" >"$work/tunnel.url" 2>reports/http2/tunnel.log &
+    read -r url <"$work/tunnel.url" || fail "the tunnel did not start: $(cat reports/http2/tunnel.log)"
+
+    write_spec http2 fuzzingclient.json "$url"
+    run_wstest http2 fuzzingclient
+    wait $! || fail "wstest failed: $(tail -n 1 reports/http2/wstest.log)"
+}
+
 # write_spec writes the specification of a run.
 write_spec() {
     local direction=$1 template=$2 url=$3
@@ -95,9 +112,9 @@ test_events() { fuzz_server events -events; }
 fuzz_server() {
     local direction=$1 url
     shift
-    mkfifo "$work/url"
-    "$work/server" "$@" >"$work/url" 2>"reports/$direction/testee.log" &
-    read -r url <"$work/url" || fail "our server did not start: $(cat "reports/$direction/testee.log")"
+    mkfifo "$work/$direction.url"
+    "$work/server" "$@" >"$work/$direction.url" 2>"reports/$direction/testee.log" &
+    read -r url <"$work/$direction.url" || fail "our server did not start: $(cat "reports/$direction/testee.log")"
 
     write_spec "$direction" fuzzingclient.json "$url"
     run_wstest "$direction" fuzzingclient
@@ -139,7 +156,7 @@ trap 'stop; rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 
 choose_wstest
-(cd .. && go build -o "$work/" ./autobahn/server ./autobahn/client ./autobahn/internal/check)
+(cd .. && go build -o "$work/" ./autobahn/server ./autobahn/client ./autobahn/internal/tunnel ./autobahn/internal/check)
 shells=''
 for direction in $directions; do
     rm -rf "reports/$direction"
