@@ -124,7 +124,7 @@ func (hs *clientHandshake) roundTripHTTP2() (*http.Response, error) {
 	pool := h.pool(poolKey{hs.dialer.TLSClientConfig, hs.proxyURL()})
 	if client := pool.current(); client != nil {
 		resp, err := hs.connect(client)
-		if err != http.ErrSkipAltProtocol { // there is a connection, with room for a stream
+		if !isNoConnection(err) { // or else there is none, or none with room for a stream
 			return hs.connected(resp, err)
 		}
 	}
@@ -170,6 +170,15 @@ func (hs *clientHandshake) connected(resp *http.Response, err error) (*http.Resp
 		return nil, HandshakeError{message: "HTTP/2: " + err.Error(), cause: ErrHTTP2}
 	}
 	return nil, hs.failed(err)
+}
+
+// isNoConnection reports whether err says that there is no connection for a request.
+func isNoConnection(err error) bool {
+	_, ok := errors.AsType[interface {
+		error
+		IsHTTP2NoCachedConnError()
+	}](err)
+	return ok || err == http.ErrSkipAltProtocol
 }
 
 // isNoHTTP2 reports whether err says that the server knows no HTTP/2, or no extended

@@ -194,6 +194,32 @@ func TestHTTP2SharesAConnection(t *testing.T) {
 	require.EqualValues(t, 1, s.conns.Load())
 }
 
+// TestHTTP2ManyStreams: more streams than a server allows on one connection take another.
+func TestHTTP2ManyStreams(t *testing.T) {
+	s := serveHTTP2(t, echoHTTP2(&websocket.Upgrader{}))
+	d := s.dialer(t)
+	var conns []*websocket.Conn
+	defer func() {
+		for _, c := range conns {
+			c.Close()
+		}
+	}()
+	for range 300 { // net/http allows 250
+		c, _, err := d.Dial(s.url(), nil)
+		require.NoError(t, err)
+		conns = append(conns, c)
+	}
+	for i, c := range conns {
+		require.NoError(t, c.WriteMessage(websocket.TextMessage, fmt.Append(nil, i)))
+	}
+	for i, c := range conns {
+		_, data, err := c.ReadMessage()
+		require.NoError(t, err)
+		require.Equal(t, fmt.Sprint(i), string(data))
+	}
+	require.EqualValues(t, 2, s.conns.Load())
+}
+
 // TestHTTP2Ends: closing handshakes both ways, and ends without one.
 func TestHTTP2Ends(t *testing.T) {
 	for _, test := range []struct {

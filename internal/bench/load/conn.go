@@ -20,6 +20,10 @@ type Target struct {
 	// TLS is set for a server that speaks TLS. Its certificate is not checked.
 	TLS bool
 
+	// HTTP2 is set for connections that are streams of one HTTP/2 connection over TLS
+	// for each worker (RFC 8441).
+	HTTP2 *HTTP2
+
 	// Offer is the Sec-WebSocket-Extensions header of the request.
 	Offer string
 
@@ -33,7 +37,7 @@ type Target struct {
 // A Conn is a connection of the generator.
 type Conn struct {
 	*socket
-	tls    *tls.Conn // over socket; or nil
+	over   io.ReadWriteCloser // what carries the bytes if that is not the socket: TLS, or a stream; or nil
 	index  int
 	at     int           // how many messages have been sent
 	seen   int           // how many have come back
@@ -49,17 +53,22 @@ const (
 
 // Dial opens a connection and does the opening handshake if there is one.
 func (t *Target) Dial() (*Conn, error) {
+	if t.HTTP2 != nil {
+		over, err := t.HTTP2.open(t.Addr)
+		return &Conn{over: over}, err
+	}
 	conn, err := dial(t.Addr, t.source)
 	if err != nil {
 		return nil, err
 	}
 	c := &Conn{socket: conn}
 	if t.TLS {
-		c.tls = tls.Client(netConn{conn}, &tls.Config{InsecureSkipVerify: true})
-		if err := c.tls.Handshake(); err != nil {
+		client := tls.Client(netConn{conn}, &tls.Config{InsecureSkipVerify: true})
+		if err := client.Handshake(); err != nil {
 			conn.Close()
 			return nil, err
 		}
+		c.over = client
 	}
 	if t.Raw {
 		return c, nil
@@ -136,7 +145,7 @@ const longWrite = 32 << 10
 // the rest to Read.
 func (c *Conn) send(p []byte) error {
 	c.at++
-	if c.tls != nil || len(p) < longWrite {
+	if c.over != nil || len(p) < longWrite {
 		_, err := c.Write(p)
 		return err
 	}
@@ -151,10 +160,18 @@ func (c *Conn) sendRest() error {
 	return err
 }
 
+// Close closes the connection.
+func (c *Conn) Close() error {
+	if c.socket == nil {
+		return c.over.Close()
+	}
+	return c.socket.Close()
+}
+
 // Write writes p.
 func (c *Conn) Write(p []byte) (int, error) {
-	if c.tls != nil {
-		return c.tls.Write(p)
+	if c.over != nil {
+		return c.over.Write(p)
 	}
 	return c.socket.Write(p)
 }
@@ -162,8 +179,8 @@ func (c *Conn) Write(p []byte) (int, error) {
 // Read reads what is there, and waits for it to come. As long as there is a
 // rest to send it does both.
 func (c *Conn) Read(p []byte) (int, error) {
-	if c.tls != nil {
-		return c.tls.Read(p)
+	if c.over != nil {
+		return c.over.Read(p)
 	}
 	for len(c.rest) > 0 {
 		readable, err := c.wait()

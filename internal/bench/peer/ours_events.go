@@ -18,7 +18,7 @@ func ourEventServer() *Server {
 			c.Close()
 		}
 	}}
-	return &Server{Name: "websocket-events", Ours: true, Sleeps: true, HTTP: true, Takes: func(o Options) bool { return !o.InHandler },
+	return &Server{Name: "websocket-events", Ours: true, Sleeps: true, HTTP: true, Takes: func(o Options) bool { return !o.InHandler && !o.HTTP2 },
 		broadcast: ourBroadcast,
 		serve: overHTTP(func(o Options) upgrade {
 			u := websocket.Upgrader{Compression: ourCompression(o), Events: events}

@@ -11,6 +11,8 @@ import (
 	"net/http/httptest"
 	"sync"
 	"time"
+
+	_ "github.com/seed23105783/websocket/http2"
 )
 
 // The kinds of compression.
@@ -26,6 +28,7 @@ type Options struct {
 	InHandler   bool   // read inside the HTTP handler, not from a goroutine of its own
 	Broadcast   bool   // keep the connections for Broadcast
 	TLS         bool   // speak TLS
+	HTTP2       bool   // over HTTP/2, with TLS
 
 	// Frame is how long a client's frame is, and Depth how many of them come
 	// at once: for raw servers, which do not know frames.
@@ -112,7 +115,11 @@ func (s *Server) Broadcasts() bool { return s.broadcast != nil }
 func (s *Server) Start(l net.Listener, o Options, fail func(error)) *Hub {
 	h := &Hub{server: s, keeps: o.Broadcast}
 	if o.TLS {
-		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{certificate()}})
+		config := &tls.Config{Certificates: []tls.Certificate{certificate()}}
+		if o.HTTP2 {
+			config.NextProtos = []string{"h2"}
+		}
+		l = tls.NewListener(l, config)
 	}
 	go func() { fail(s.serve(l, o, h)) }()
 	return h
@@ -142,7 +149,7 @@ func overHTTP(newUpgrade func(Options) upgrade) func(net.Listener, Options, *Hub
 			if echo == nil { // event functions do
 				return
 			}
-			if o.InHandler {
+			if o.InHandler || r.ProtoMajor == 2 {
 				echo()
 				return
 			}

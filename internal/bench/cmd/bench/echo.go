@@ -50,6 +50,30 @@ func tlsScenarios() []*scenario {
 	return all
 }
 
+// http2Scenarios are echoes over HTTP/2, next to the same over TLS alone.
+func http2Scenarios() []*scenario {
+	var all []*scenario
+	for _, depth := range []int{1, 16} {
+		for _, size := range []int{128, 1 << 10, 16 << 10} {
+			s := &scenario{name: fmt.Sprintf("http2/%d/100x%s", depth, inName(size))}
+			s.metrics = []metric{{table: "Echo over HTTP/2, text", row: fmt.Sprintf("100 × %s, %d outstanding", bytesName(size), depth), unit: microseconds}}
+			for _, c := range echoColumns([]string{"websocket-append"}, load.Text, 100, size, depth, true) {
+				c.name += ", HTTP/1.1"
+				s.columns = append(s.columns, c)
+			}
+			o := peer.Options{TLS: true, HTTP2: true}
+			for _, server := range serversNamed([]string{"websocket-append"}, o) {
+				s.columns = append(s.columns, column{server.Name + ", HTTP/2", true, false, func(run options) ([]float64, error) {
+					cost, count, err := busy(run, server, o, load.Target{HTTP2: new(load.HTTP2)}, 100, 100, load.NewEcho(load.Text, size, depth, false))
+					return []float64{each(cost.cpu, count.Messages)}, err
+				}})
+			}
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
 func echoes(family string, depth int, limit string, names []string) []*scenario {
 	var all []*scenario
 	for _, kind := range opcodes {

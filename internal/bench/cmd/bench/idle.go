@@ -39,7 +39,8 @@ func idleScenarios() []*scenario {
 			peer.Options{Compression: peer.Takeover, WindowBits: bits}))
 	}
 	s := idle("idle/tls/1000", "1,000, TLS", 1000, false, peer.Options{TLS: true})
-	return append(all, s)
+	all = append(all, s)
+	return append(all, idle("idle/http2/1000", "1,000, HTTP/2", 1000, false, peer.Options{TLS: true, HTTP2: true}))
 }
 
 // idle returns the scenario of connections that wait after one message both
@@ -55,7 +56,10 @@ func idle(name, row string, conns int, again bool, o peer.Options) *scenario {
 	}
 	o.Frame, o.Depth = load.FrameSize(plainSize), 1
 	names := idleServers
-	if o.TLS {
+	switch {
+	case o.HTTP2:
+		names = []string{"websocket", "websocket-append"}
+	case o.TLS:
 		names = tlsServers
 	}
 	for _, server := range serversNamed(names, o) {
@@ -86,8 +90,11 @@ func idleColumn(name string, s *peer.Server, conns int, again bool, o peer.Optio
 			deflated = load.NewDeflated(jsonSize, false, o.Compression == peer.Takeover)
 			traffic = deflated
 		}
-		target := load.Target{Addr: p.addr, Raw: s.Raw, TLS: o.TLS}
+		target := load.Target{Addr: p.addr, Raw: s.Raw, TLS: o.TLS && !o.HTTP2}
 		target.Offer, target.Agreed = offer(o)
+		if o.HTTP2 {
+			target.HTTP2 = new(load.HTTP2)
+		}
 		g, err := load.New(target, conns, 1, traffic)
 		if err != nil {
 			return nil, err

@@ -58,7 +58,7 @@ func (o options) profile(subject string) string {
 
 // scenarios are all there are, in the order of the report.
 func scenarios() []*scenario {
-	return slices.Concat(echoScenarios(), pipelinedScenarios(), tlsScenarios(), latencyScenarios(), clientScenarios(), idleScenarios(),
+	return slices.Concat(echoScenarios(), pipelinedScenarios(), tlsScenarios(), http2Scenarios(), latencyScenarios(), clientScenarios(), idleScenarios(),
 		compressedScenarios(), broadcastScenarios(), handshakeScenarios(), inMemoryScenarios(), maskScenarios())
 }
 
