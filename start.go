@@ -106,12 +106,15 @@ var parts = sync.Pool{New: func() any { return new(part) }}
 // claim makes the poller, or a goroutine, the only one that reads.
 func (s *started) claim() error {
 	c := s.conn
-	if !c.read.lock.TryAcquire() {
-		return errStartReading
+	locked := c.read.lock.TryAcquire()
+	if locked {
+		defer c.read.lock.Release()
 	}
-	defer c.read.lock.Release()
-	if c.read.frames.ready.Load() != nil {
+	switch {
+	case c.read.frames.ready.Load() != nil:
 		return errStartTwice
+	case !locked:
+		return errStartReading
 	}
 	s.raw = c.pollable()
 	_, isPipe := c.transport.stream.(*mempipe.Conn)
