@@ -95,6 +95,8 @@ func (d *Dialer) checkBrowser(request *http.Request, caller http.Header) error {
 		return browserRefusal("Dialer.Compression", "the browser offers what it wants to; EnableCompression is allowed")
 	case d.Jar != nil:
 		return browserRefusal("Dialer.Jar", "the browser sends and keeps its own cookies")
+	case d.HTTP2 != nil && !d.HTTP2.FallBack:
+		return browserRefusal("Dialer.HTTP2", "the browser chooses the version of HTTP; set FallBack to let it")
 	case d.KeepAlive.Interval > 0:
 		return browserRefusal("Dialer.KeepAlive", "the browser sends no pings for a program; let the server do it")
 	}

@@ -274,6 +274,7 @@ func TestRemoteUnsupported(t *testing.T) {
 			"Dialer.Compression":     {Compression: &websocket.Compression{}},
 			"Dialer.Jar":             {Jar: jar},
 			"Dialer.KeepAlive":       {KeepAlive: websocket.KeepAlive{Interval: time.Minute}},
+			"Dialer.HTTP2":           {HTTP2: &websocket.HTTP2{}},
 			"Dialer.Proxy":           {Proxy: http.ProxyURL(proxy)},
 			"NetDial":                {NetDial: net.Dial},
 		} {
