@@ -92,19 +92,18 @@ type addressed interface {
 	RemoteAddr() net.Addr
 }
 
+// wrapped returns the stream, or what it gives deadlines to.
+func (t *transport) wrapped() io.ReadWriteCloser {
+	if u, ok := t.stream.(interface{ Unwrap() io.ReadWriteCloser }); ok {
+		return u.Unwrap()
+	}
+	return t.stream
+}
+
 // addresses returns what has the stream's addresses, nil if nothing has.
 func (t *transport) addresses() addressed {
-	var s io.ReadWriteCloser = t.stream
-	for {
-		if a, ok := s.(addressed); ok {
-			return a
-		}
-		u, ok := s.(interface{ Unwrap() io.ReadWriteCloser })
-		if !ok {
-			return nil
-		}
-		s = u.Unwrap()
-	}
+	a, _ := t.wrapped().(addressed)
+	return a
 }
 
 // isTLS reports whether the stream is a TLS connection.
@@ -126,6 +125,9 @@ func (t *transport) inner() net.Conn {
 const (
 	lingerTime = time.Second
 	lingerSize = 1 << 20
+
+	// streamLingerTime is lingerTime for a server's HTTP/2 stream.
+	streamLingerTime = 100 * time.Millisecond
 )
 
 // linger waits until the peer has closed its side, discarding what it sends,
@@ -138,9 +140,15 @@ func (t *transport) linger(halfClose bool) {
 	// Not a deadline: CloseWrite under TLS waits for a Write that is stuck.
 	stop := time.AfterFunc(lingerTime, t.abort)
 	defer stop.Stop()
-	if halfClose {
-		half, ok := t.stream.(interface{ CloseWrite() error })
-		if !ok || half.CloseWrite() != nil {
+	switch s := t.wrapped().(type) {
+	case *serverStream:
+		// The stream ends when the handler returns, together with what the client has
+		// not read yet if it has not ended its side, which it may be about to.
+		stop.Reset(streamLingerTime)
+	case *clientStream:
+		s.CloseWrite() // there is no TIME_WAIT to leave to the server
+	default:
+		if half, ok := t.stream.(interface{ CloseWrite() error }); halfClose && (!ok || half.CloseWrite() != nil) {
 			return
 		}
 	}
