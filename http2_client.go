@@ -25,11 +25,12 @@ var ErrHTTP2 = errors.New("websocket: the server does not accept WebSocket conne
 // does not allow as many streams. The zero value is ready to use. An HTTP2 is safe for
 // concurrent use as long as its fields are not changed.
 //
-// The URL has to be wss.
+// A ws URL means unencrypted HTTP/2, of which the client has to know beforehand that the
+// server speaks it.
 type HTTP2 struct {
 	// FallBack makes the Dialer use HTTP/1.1 if the server does not accept WebSocket
-	// connections over HTTP/2. If the server agrees to HTTP/2 itself, that takes a
-	// second TCP connection.
+	// connections over HTTP/2, and for all ws URLs. If the server agrees to HTTP/2
+	// itself, that takes a second TCP connection.
 	FallBack bool
 
 	// IdleTimeout is how long a TCP connection without streams is kept. Zero means 90
@@ -66,7 +67,7 @@ func (h *HTTP2) pool(key poolKey) *streamPool {
 		return p
 	}
 	p := &streamPool{transport: &http.Transport{
-		ForceAttemptHTTP2:      true,
+		Protocols:              new(http.Protocols),
 		DisableCompression:     true,
 		IdleConnTimeout:        h.IdleTimeout,
 		MaxResponseHeaderBytes: maxResponseHeader,
@@ -74,6 +75,8 @@ func (h *HTTP2) pool(key poolKey) *streamPool {
 	if h.IdleTimeout == 0 {
 		p.transport.IdleConnTimeout = defaultIdleTimeout
 	}
+	p.transport.Protocols.SetHTTP2(true)
+	p.transport.Protocols.SetUnencryptedHTTP2(true)
 	p.transport.CloseIdleConnections() // which sets TLSNextProto
 	if h.pools == nil {
 		h.pools = make(map[poolKey]*streamPool)
@@ -82,8 +85,12 @@ func (h *HTTP2) pool(key poolKey) *streamPool {
 	return p
 }
 
-// alpnHTTP2 is the protocol of HTTP/2 in ALPN: RFC 9113, Section 3.2.
-const alpnHTTP2 = "h2"
+// What HTTP/2 is called in the TLSNextProto of an http.Transport: over TLS its name in
+// ALPN (RFC 9113, Section 3.2), and without TLS a name of net/http's own.
+const (
+	alpnHTTP2        = "h2"
+	unencryptedHTTP2 = "unencrypted_http2"
+)
 
 // A streamPool has HTTP/2 connections. They are made by the transport of a Dial, which
 // knows proxies and TLS, and given to this one.
@@ -95,8 +102,8 @@ type streamPool struct {
 }
 
 // add adds a connection, and returns what sends requests over those that there are.
-func (p *streamPool) add(authority string, conn *tls.Conn) http.RoundTripper {
-	client := p.transport.TLSNextProto[alpnHTTP2](authority, conn)
+func (p *streamPool) add(protocol, authority string, conn *tls.Conn) http.RoundTripper {
+	client := p.transport.TLSNextProto[protocol](authority, conn)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.client = client
@@ -115,11 +122,9 @@ func (p *streamPool) current() http.RoundTripper {
 // answer to an extended CONNECT.
 func (hs *clientHandshake) roundTripHTTP2() (*http.Response, error) {
 	h := hs.dialer.HTTP2
-	if hs.request.URL.Scheme != "https" {
-		if h.FallBack {
-			return hs.roundTrip()
-		}
-		return nil, HandshakeError{message: "Dialer.HTTP2 needs a wss URL, or FallBack", cause: ErrHTTP2}
+	encrypted := hs.request.URL.Scheme == "https"
+	if !encrypted && h.FallBack {
+		return hs.roundTrip()
 	}
 	pool := h.pool(poolKey{hs.dialer.TLSClientConfig, hs.proxyURL()})
 	if client := pool.current(); client != nil {
@@ -128,23 +133,34 @@ func (hs *clientHandshake) roundTripHTTP2() (*http.Response, error) {
 			return hs.connected(resp, err)
 		}
 	}
-	protocols := []string{alpnHTTP2}
-	if h.FallBack {
-		protocols = append(protocols, "http/1.1")
-	}
-	hs.transport.TLSClientConfig.NextProtos = protocols
-	hs.transport.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{
-		alpnHTTP2: func(authority string, conn *tls.Conn) http.RoundTripper {
-			client := pool.add(authority, conn)
-			return roundTripper(func(*http.Request) (*http.Response, error) { return hs.connect(client) })
-		},
-	}
+	hs.useHTTP2(pool, encrypted, h.FallBack)
 	resp, err := hs.transport.RoundTrip(hs.request)
 	if err == nil && hs.stream == nil && !h.FallBack {
 		err = ErrHTTP2 // it has answered with HTTP/1.1, whatever that is
 		hs.close()
 	}
 	return hs.connected(resp, err)
+}
+
+// useHTTP2 makes the transport of the handshake give its connection to pool, and send an
+// extended CONNECT in place of the request.
+func (hs *clientHandshake) useHTTP2(pool *streamPool, encrypted, fallBack bool) {
+	switch {
+	case !encrypted:
+		hs.transport.Protocols = new(http.Protocols)
+		hs.transport.Protocols.SetUnencryptedHTTP2(true)
+	case fallBack:
+		hs.transport.TLSClientConfig.NextProtos = []string{alpnHTTP2, "http/1.1"}
+	default:
+		hs.transport.TLSClientConfig.NextProtos = []string{alpnHTTP2}
+	}
+	hs.transport.TLSNextProto = make(map[string]func(string, *tls.Conn) http.RoundTripper)
+	for _, protocol := range []string{alpnHTTP2, unencryptedHTTP2} {
+		hs.transport.TLSNextProto[protocol] = func(authority string, conn *tls.Conn) http.RoundTripper {
+			client := pool.add(protocol, authority, conn)
+			return roundTripper(func(*http.Request) (*http.Response, error) { return hs.connect(client) })
+		}
+	}
 }
 
 // A roundTripper is a function as an http.RoundTripper.

