@@ -224,6 +224,7 @@ type clientHandshake struct {
 	wish      *Compression  // nil for none
 	conn      net.Conn      // what the request went out on
 	shared    bool          // conn has other streams, and is not ours to close
+	opened    func(bool)    // ends an opening of a streamPool; nil if it is not ours
 	stream    *clientStream // over HTTP/2; nil otherwise
 }
 
@@ -299,7 +300,12 @@ func (hs *clientHandshake) sent() *http.Request {
 // deadlines and NetConn; net/http returns an io.ReadWriteCloser only.
 func (hs *clientHandshake) withTrace(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(info httptrace.GotConnInfo) { hs.conn = info.Conn },
+		GotConn: func(info httptrace.GotConnInfo) {
+			hs.conn = info.Conn
+			if hs.opened != nil {
+				hs.opened(false) // over HTTP/2 it has been called before
+			}
+		},
 	})
 }
 

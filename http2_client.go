@@ -97,8 +97,42 @@ const (
 type streamPool struct {
 	transport *http.Transport
 
-	mu     sync.Mutex
-	client http.RoundTripper // over the connections that there are; nil before the first
+	mu      sync.Mutex
+	client  http.RoundTripper   // over the connections that there are; nil before the first
+	opening map[string]*opening // by host
+}
+
+// An opening is a connection that is being made, for which others wait.
+type opening struct {
+	done  chan struct{} // closed when there is a connection, or will be none over HTTP/2
+	http2 bool          // there is one over HTTP/2; set before done is closed
+}
+
+// open returns the opening for a host, and whether it is new: then the caller makes the
+// connection and calls opened.
+func (p *streamPool) open(host string) (o *opening, isNew bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if o = p.opening[host]; o != nil {
+		return o, false
+	}
+	if p.opening == nil {
+		p.opening = make(map[string]*opening)
+	}
+	o = &opening{done: make(chan struct{})}
+	p.opening[host] = o
+	return o, true
+}
+
+// opened ends an opening. Only the first call has an effect.
+func (p *streamPool) opened(host string, o *opening, http2 bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.opening[host] == o {
+		delete(p.opening, host)
+		o.http2 = http2
+		close(o.done)
+	}
 }
 
 // add adds a connection, and returns what sends requests over those that there are.
@@ -126,11 +160,27 @@ func (hs *clientHandshake) roundTripHTTP2() (*http.Response, error) {
 	if !encrypted && h.FallBack {
 		return hs.roundTrip()
 	}
-	pool := h.pool(poolKey{hs.dialer.TLSClientConfig, hs.proxyURL()})
-	if client := pool.current(); client != nil {
-		resp, err := hs.connect(client)
-		if !isNoConnection(err) { // or else there is none, or none with room for a stream
-			return hs.connected(resp, err)
+	pool, host := h.pool(poolKey{hs.dialer.TLSClientConfig, hs.proxyURL()}), hs.request.URL.Host
+	for {
+		if client := pool.current(); client != nil {
+			resp, err := hs.connect(client)
+			if !isNoConnection(err) { // or else there is none, or none with room for a stream
+				return hs.connected(resp, err)
+			}
+		}
+		o, isNew := pool.open(host)
+		if isNew {
+			hs.opened = func(http2 bool) { pool.opened(host, o, http2) }
+			defer hs.opened(false)
+			break
+		}
+		select { // a connection that another Dial makes has room for many streams
+		case <-o.done:
+		case <-hs.request.Context().Done():
+			return nil, hs.failed(hs.request.Context().Err())
+		}
+		if !o.http2 {
+			break
 		}
 	}
 	hs.useHTTP2(pool, encrypted, h.FallBack)
@@ -158,6 +208,9 @@ func (hs *clientHandshake) useHTTP2(pool *streamPool, encrypted, fallBack bool) 
 	for _, protocol := range []string{alpnHTTP2, unencryptedHTTP2} {
 		hs.transport.TLSNextProto[protocol] = func(authority string, conn *tls.Conn) http.RoundTripper {
 			client := pool.add(protocol, authority, conn)
+			if hs.opened != nil {
+				hs.opened(true)
+			}
 			return roundTripper(func(*http.Request) (*http.Response, error) { return hs.connect(client) })
 		}
 	}

@@ -37,10 +37,10 @@ func checkConnect(r *http.Request) (offered []string, err error) {
 
 // acceptConnect answers an extended CONNECT with 200 and returns its stream.
 func (u *Upgrader) acceptConnect(w http.ResponseWriter, r *http.Request, hs *serverHandshake, header http.Header) (stream, error) {
-	s := newServerStream(w, r)
-	// The timeouts of the http.Server are for requests that end.
-	s.control.SetReadDeadline(time.Time{})
-	s.control.SetWriteDeadline(time.Time{})
+	s, err := newServerStream(w, r)
+	if err != nil {
+		return nil, u.refuse(w, r, HandshakeError{err.Error(), http.StatusInternalServerError, err})
+	}
 	if u.HandshakeTimeout > 0 {
 		s.control.SetWriteDeadline(time.Now().Add(u.HandshakeTimeout))
 		defer s.control.SetWriteDeadline(time.Time{})

@@ -3,6 +3,7 @@ package websocket
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -30,7 +31,8 @@ func (streamEndedError) Unwrap() error {
 }
 
 // A serverStream is an extended CONNECT request and its response. After the end of
-// the HTTP handler it uses neither.
+// the HTTP handler it uses neither. Since nothing can hold up that end, it can come during
+// a call, and what net/http does then is an error of the call.
 type serverStream struct {
 	body          io.ReadCloser
 	w             http.ResponseWriter
@@ -42,7 +44,8 @@ type serverStream struct {
 	closed  bool
 }
 
-func newServerStream(w http.ResponseWriter, r *http.Request) *serverStream {
+// newServerStream returns the stream of a request that has not been answered.
+func newServerStream(w http.ResponseWriter, r *http.Request) (*serverStream, error) {
 	for { // what is wrapped around the writer is made for ordinary responses
 		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
 		if !ok {
@@ -55,7 +58,15 @@ func newServerStream(w http.ResponseWriter, r *http.Request) *serverStream {
 	if addr, err := net.ResolveTCPAddr("tcp", r.RemoteAddr); err == nil { // no name is looked up: it is an address
 		s.remote = addr
 	}
-	return s
+	// The timeouts of the http.Server are for requests that end.
+	err := s.control.SetReadDeadline(time.Time{})
+	if err == nil {
+		err = s.control.SetWriteDeadline(time.Time{})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the HTTP/2 stream: %T has neither deadlines nor an Unwrap method: %w", w, err)
+	}
+	return s, nil
 }
 
 func (s *serverStream) LocalAddr() net.Addr  { return s.local }
@@ -68,39 +79,63 @@ func (s *serverStream) Read(p []byte) (int, error) {
 	if n > 0 {
 		return n, nil
 	}
-	if err != nil && err != io.EOF && s.ctx.Err() != nil {
+	if err != nil && err != io.EOF && s.ended() {
 		err = errStreamEnded
 	}
 	return 0, err
 }
 
 // Write writes p and does not leave it in net/http's buffer.
-func (s *serverStream) Write(p []byte) (int, error) {
+func (s *serverStream) Write(p []byte) (n int, err error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	switch {
-	case s.closed:
+	if s.closed {
 		return 0, net.ErrClosed
-	case s.ctx.Err() != nil:
-		return 0, errStreamEnded
 	}
-	n, err := s.w.Write(p)
+	err = s.use(func() (err error) {
+		n, err = s.w.Write(p)
+		return err
+	})
 	if err == nil {
-		err = s.control.Flush()
+		err = s.use(s.control.Flush)
 	}
 	return n, err
 }
 
-// Close ends the stream as far as that is possible before the handler returns. A Write
-// that waits for the peer's flow control ends with it.
+// use calls f, which uses the response, unless the handler has returned. If it returns
+// meanwhile, net/http panics or returns some error.
+func (s *serverStream) use(f func() error) (err error) {
+	if s.ended() {
+		return errStreamEnded
+	}
+	defer func() {
+		if recover() != nil || err != nil && s.ended() {
+			err = errStreamEnded
+		}
+	}()
+	return f()
+}
+
+// ended reports whether the handler has returned or the client has gone. A context with a
+// timeout, which a middleware may have made, says neither.
+func (s *serverStream) ended() bool { return s.ctx.Err() == context.Canceled }
+
+// reset ends the stream, with RST_STREAM.
+func (s *serverStream) reset() {
+	s.use(func() error { return s.control.SetWriteDeadline(longAgo) })
+}
+
+// Close ends the stream: RFC 8441, Section 5. The handler's return does so with END_STREAM.
+// If it does not return, or a Write waits for the peer's flow control, the stream is reset.
 func (s *serverStream) Close() error {
 	if !s.writing.TryLock() {
-		if s.ctx.Err() == nil {
-			s.control.SetWriteDeadline(time.Unix(1, 0)) // which resets the stream
-		}
+		s.reset()
 		s.writing.Lock()
 	}
-	s.closed = true
+	if !s.closed {
+		s.closed = true
+		time.AfterFunc(streamLingerTime, s.reset)
+	}
 	s.writing.Unlock()
 	return s.body.Close()
 }
