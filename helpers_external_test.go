@@ -31,11 +31,15 @@ type route struct {
 	network string // tcp or unix
 	tls     bool
 	client  bool
+	http2   bool // a stream of HTTP/2
 }
 
 func (r route) String() string {
 	name := r.network
-	if r.tls {
+	switch {
+	case r.http2:
+		name = "http2"
+	case r.tls:
 		name = "tls"
 	}
 	if r.client {
@@ -48,12 +52,15 @@ var (
 	tcpRoutes  = []route{{network: "tcp"}, {network: "tcp", client: true}}
 	unixRoutes = []route{{network: "unix"}, {network: "unix", client: true}}
 	tlsRoutes  = []route{{network: "tcp", tls: true}, {network: "tcp", tls: true, client: true}}
+
+	// A connection over HTTP/2 has no socket of its own: Conn.NetConn returns nil.
+	http2Routes = []route{{network: "tcp", tls: true, http2: true}, {network: "tcp", tls: true, http2: true, client: true}}
 )
 
 // eachRoute runs a test over all routes, or over those that are given.
 func eachRoute(t *testing.T, test func(t *testing.T, r route), routes ...[]route) {
 	if routes == nil {
-		routes = [][]route{tcpRoutes, tlsRoutes, unixRoutes}
+		routes = [][]route{tcpRoutes, tlsRoutes, unixRoutes, http2Routes}
 	}
 	for _, some := range routes {
 		for _, r := range some {
@@ -86,7 +93,7 @@ func together(t *testing.T, tests []subtest) {
 // are given.
 func overRoutes(test func(t *testing.T, r route), routes ...[]route) (tests []subtest) {
 	if routes == nil {
-		routes = [][]route{tcpRoutes, tlsRoutes, unixRoutes}
+		routes = [][]route{tcpRoutes, tlsRoutes, unixRoutes, http2Routes}
 	}
 	for _, some := range routes {
 		for _, r := range some {
@@ -123,6 +130,14 @@ func (o *options) setBuffers(conn net.Conn) {
 	})
 	s.SetReadBuffer(o.buffer)
 	s.SetWriteBuffer(o.buffer)
+}
+
+// window is the size of an HTTP/2 peer's windows.
+func (o *options) window() int {
+	if o.buffer == 0 {
+		return 1 << 20
+	}
+	return o.buffer
 }
 
 // prepare makes a socket that of a connection under test.
@@ -182,7 +197,7 @@ func (s *source) serve() {
 	}
 	var listener net.Listener = preparingListener{s.listener, &s.options}
 	if s.route.tls {
-		listener = tls.NewListener(listener, serverTLS())
+		listener = tls.NewListener(listener, s.tlsConfig(serverTLS()))
 	}
 	server := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -190,6 +205,9 @@ func (s *source) serve() {
 			s.upgraded <- c
 		}),
 		ErrorLog: log.New(io.Discard, "", 0),
+	}
+	if s.route.http2 {
+		server.Handler = s.http2Handler(&upgrader)
 	}
 	ended := make(chan struct{})
 	go func() {
@@ -200,6 +218,31 @@ func (s *source) serve() {
 		server.Close()
 		<-ended
 	})
+}
+
+// http2Handler returns a handler that stays with its connection.
+func (s *source) http2Handler(u *websocket.Upgrader) http.Handler {
+	if u.Events == nil {
+		return u.Handler(func(c *websocket.Conn, _ *http.Request) {
+			s.upgraded <- c
+			<-c.Done()
+		})
+	}
+	var trace websocket.Trace
+	if u.Trace != nil {
+		trace = *u.Trace
+	}
+	trace.HandshakeDone = func(c *websocket.Conn, _ *http.Request, _ error) { s.upgraded <- c }
+	u.Trace = &trace
+	return u.Handler(nil)
+}
+
+// tlsConfig returns config with the protocol of the route.
+func (s *source) tlsConfig(config *tls.Config) *tls.Config {
+	if s.route.http2 {
+		config.NextProtos = []string{"h2"}
+	}
+	return config
 }
 
 // A preparingListener prepares what it accepts.
@@ -243,7 +286,15 @@ func (s *source) connectServer() (*websocket.Conn, *rawPeer) {
 	s.options.setBuffers(conn)
 	p := &rawPeer{t: s.t, Conn: conn, socket: conn, masked: true}
 	if s.route.tls {
-		p.Conn = tls.Client(conn, clientTLS())
+		p.Conn = tls.Client(conn, s.tlsConfig(clientTLS()))
+	}
+	if s.route.http2 {
+		frames, err := newFrameConn(p.Conn, false, s.options.window())
+		require.NoError(s.t, err)
+		require.NoError(s.t, frames.connect("sec-websocket-extensions", "permessage-deflate; client_no_context_takeover"))
+		p.Conn = newStreamConn(frames)
+		p.r = bufio.NewReader(p.Conn)
+		return <-s.upgraded, p
 	}
 	_, err = io.WriteString(p, handshake)
 	require.NoError(s.t, err)
@@ -279,6 +330,10 @@ func (s *source) connectClient() (*websocket.Conn, *rawPeer) {
 			return s.options.prepare(conn), nil
 		},
 	}
+	if s.route.http2 {
+		dialer.HTTP2 = &websocket.HTTP2{}
+		s.t.Cleanup(dialer.CloseIdleConnections)
+	}
 	scheme := "ws"
 	if s.route.tls {
 		scheme = "wss"
@@ -297,7 +352,10 @@ func (s *source) accept() (*rawPeer, error) {
 	s.options.setBuffers(conn)
 	p := &rawPeer{t: s.t, Conn: conn, socket: conn}
 	if s.route.tls {
-		p.Conn = tls.Server(conn, serverTLS())
+		p.Conn = tls.Server(conn, s.tlsConfig(serverTLS()))
+	}
+	if s.route.http2 {
+		return p, s.acceptHTTP2(p)
 	}
 	p.r = bufio.NewReader(p.Conn)
 	request, err := http.ReadRequest(p.r)
@@ -312,6 +370,21 @@ func (s *source) accept() (*rawPeer, error) {
 	}
 	_, err = io.WriteString(p, response+"\r\n")
 	return p, err
+}
+
+// acceptHTTP2 is accept over HTTP/2.
+func (s *source) acceptHTTP2(p *rawPeer) error {
+	frames, err := newFrameConn(p.Conn, true, s.options.window())
+	if err != nil {
+		return err
+	}
+	p.Conn = newStreamConn(frames)
+	p.r = bufio.NewReader(p.Conn)
+	if s.options.compression {
+		return frames.accept("sec-websocket-extensions",
+			"permessage-deflate; server_no_context_takeover; client_no_context_takeover")
+	}
+	return frames.accept()
 }
 
 // socketOf returns the socket of a connection.

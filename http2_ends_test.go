@@ -2,6 +2,7 @@ package websocket_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -146,3 +147,160 @@ type unwrappingWriter struct {
 }
 
 func (w unwrappingWriter) Unwrap() http.ResponseWriter { return w.inner }
+
+// TestHTTP2Reset: RST_STREAM ends a connection, with either code and on either side: RFC 8441,
+// Section 5. What came before it is read first.
+func TestHTTP2Reset(t *testing.T) {
+	for _, code := range []byte{2, h2CodeCancel} { // INTERNAL_ERROR is what net/http sends
+		t.Run(fmt.Sprint(code), func(t *testing.T) {
+			eachRoute(t, func(t *testing.T, r route) {
+				c, p := r.connect(t, options{})
+				p.send(p.frame(finText, "before"))
+				require.NoError(t, p.Conn.(streamConn).reset(code))
+				_, data, err := c.ReadMessage()
+				require.NoError(t, err)
+				require.Equal(t, "before", string(data))
+				_, _, err = c.ReadMessage()
+				requireLost(t, c, err)
+				require.ErrorIs(t, c.WriteMessage(websocket.TextMessage, []byte("x")), net.ErrClosed)
+			}, http2Routes)
+		})
+	}
+}
+
+// TestHTTP2EndStream: END_STREAM without a close frame is the end of TCP without one.
+func TestHTTP2EndStream(t *testing.T) {
+	eachRoute(t, func(t *testing.T, r route) {
+		c, p := r.connect(t, options{})
+		p.send(p.frame(finText, "before"))
+		p.closeWrite()
+		_, data, err := c.ReadMessage()
+		require.NoError(t, err)
+		require.Equal(t, "before", string(data))
+		_, _, err = c.ReadMessage()
+		requireLost(t, c, err)
+	}, http2Routes)
+}
+
+// TestHTTP2EndOfOurs: what the peer of a stream gets to see of its end.
+func TestHTTP2EndOfOurs(t *testing.T) {
+	eachRoute(t, func(t *testing.T, r route) {
+		s := r.source(t, options{})
+		c, p := s.connect()
+		closed := async(func() error { return c.Shutdown(t.Context(), 4000, "") })
+		f, err := p.next()
+		require.NoError(t, err)
+		require.Equal(t, 4000, f.closeCode())
+		p.send(p.closeFrame(4000))
+		p.expectEOF() // END_STREAM, of both roles
+		p.closeWrite()
+		require.NoError(t, wait(t, closed, "Shutdown"))
+
+		if c, p = s.connect(); r.client {
+			c.Close()
+			_, err = p.next()
+			require.ErrorIs(t, err, errReset)
+			require.ErrorContains(t, err, fmt.Sprint("code ", h2CodeCancel))
+		}
+	}, http2Routes)
+}
+
+// TestHTTP2GoAway: a stream goes on after a GOAWAY that allows it, until the connection ends.
+// It ends with one that does not.
+func TestHTTP2GoAway(t *testing.T) {
+	r := http2Routes[1]
+	require.True(t, r.client)
+	s := r.source(t, options{})
+	c, p := s.connect()
+	frames := p.Conn.(streamConn).frameConn
+	require.NoError(t, frames.goAway(frames.stream))
+	p.send(p.frame(finText, "after"))
+	_, data, err := c.ReadMessage()
+	require.NoError(t, err)
+	require.Equal(t, "after", string(data))
+	require.NoError(t, c.WriteMessage(websocket.TextMessage, []byte("answer")))
+	f, err := p.next()
+	require.NoError(t, err)
+	require.Equal(t, "answer", f.payload)
+	p.socket.Close()
+	_, _, err = c.ReadMessage()
+	requireLost(t, c, err)
+
+	c, p = s.connect()
+	require.NoError(t, p.Conn.(streamConn).goAway(0))
+	read := async(func() error {
+		_, _, err := c.ReadMessage()
+		return err
+	})
+	requireLost(t, c, wait(t, read, "the read"))
+}
+
+// TestHTTP2ServerShutdown: http.Server.Shutdown waits for connections over HTTP/2, whose
+// handlers run, and Group.Shutdown ends them.
+func TestHTTP2ServerShutdown(t *testing.T) {
+	var group websocket.Group
+	s := serveHTTP2(t, echoHTTP2(&websocket.Upgrader{Group: &group}))
+	d := s.dialer(t)
+	c, _, err := d.Dial(s.url(), nil)
+	require.NoError(t, err)
+	defer c.Close()
+	down := async(func() error { return s.Config.Shutdown(t.Context()) })
+	for range 3 {
+		require.NoError(t, c.WriteMessage(websocket.TextMessage, []byte("x")))
+		_, _, err = c.ReadMessage()
+		require.NoError(t, err)
+	}
+	require.Empty(t, down)
+	read := async(func() error {
+		_, _, err := c.ReadMessage()
+		return err
+	})
+	require.NoError(t, group.Shutdown(t.Context(), websocket.CloseGoingAway, ""))
+	require.True(t, websocket.IsCloseError(wait(t, read, "the read"), websocket.CloseGoingAway))
+	require.NoError(t, wait(t, down, "http.Server.Shutdown"))
+}
+
+// requireLost checks the error of a read from a stream that ended without a close frame.
+func requireLost(t *testing.T, c *websocket.Conn, err error) {
+	t.Helper()
+	require.ErrorIs(t, err, net.ErrClosed)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	require.True(t, websocket.IsCloseError(err, websocket.CloseAbnormalClosure), "%v", err)
+	require.Equal(t, websocket.CloseInfo{Code: websocket.CloseAbnormalClosure}, c.CloseInfo())
+	<-c.Done()
+}
+
+// TestHTTP2StuckWriter: a peer that does not read holds up its own stream's writers, and no
+// other stream's.
+func TestHTTP2StuckWriter(t *testing.T) {
+	const streams = 100
+	conns := make(chan *websocket.Conn, streams)
+	u := &websocket.Upgrader{}
+	s := serveHTTP2(t, u.Handler(func(c *websocket.Conn, _ *http.Request) {
+		conns <- c
+		<-c.Done()
+	}))
+	d := s.dialer(t)
+	var clients []*websocket.Conn
+	var servers []*websocket.Conn
+	for range streams {
+		c, _, err := d.Dial(s.url(), nil)
+		require.NoError(t, err)
+		defer c.Close()
+		clients, servers = append(clients, c), append(servers, <-conns)
+	}
+	stuck := servers[0]
+	written := async(func() error { return stuck.WriteMessage(websocket.BinaryMessage, make([]byte, 64<<20)) })
+	message := []byte(longMessage("x", 200_000))
+	for i := 1; i < streams; i++ {
+		sent := async(func() error { return servers[i].WriteMessage(websocket.TextMessage, message) })
+		_, data, err := clients[i].ReadMessage()
+		require.NoError(t, err)
+		require.Equal(t, len(message), len(data))
+		require.NoError(t, wait(t, sent, "a writer"))
+	}
+	require.Empty(t, written, "64 MiB fit into the windows")
+	require.EqualValues(t, 1, s.conns.Load())
+	require.NoError(t, stuck.Close())
+	require.ErrorIs(t, wait(t, written, "the writer"), net.ErrClosed)
+}

@@ -63,7 +63,7 @@ func TestEndsAgree(t *testing.T) {
 					c.Close()
 					p.socket.Close()
 				}
-			}, tcpRoutes, tlsRoutes)
+			}, tcpRoutes, tlsRoutes, http2Routes)
 		})
 	}
 }
@@ -110,7 +110,7 @@ func TestCloseEventAgrees(t *testing.T) {
 					require.Equal(t, []websocket.CloseInfo{{Code: websocket.CloseAbnormalClosure}}, told)
 					wait(t, ended, "the end")
 				}
-			}, tcpRoutes, tlsRoutes)
+			}, tcpRoutes, tlsRoutes, http2Routes)
 		})
 	}
 }

@@ -184,8 +184,12 @@ func TestNothingIsLeftAfterTheEnd(t *testing.T) {
 	}
 }
 
-// isClosed reports whether a socket has been closed on this side.
+// isClosed reports whether a socket has been closed on this side. For an HTTP/2 stream,
+// which has none, it returns true.
 func isClosed(conn net.Conn) bool {
+	if conn == nil {
+		return true
+	}
 	raw, err := conn.(syscall.Conn).SyscallConn()
 	return err != nil || raw.Control(func(uintptr) {}) != nil
 }

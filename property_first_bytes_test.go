@@ -51,7 +51,7 @@ func TestFirstBytesAreEnough(t *testing.T) {
 				}
 				p.send(b)
 				requireRefused(t, c, p, test.code)
-			}, tcpRoutes, tlsRoutes)
+			}, tcpRoutes, tlsRoutes, http2Routes)
 		})
 	}
 	t.Run("mask bit", func(t *testing.T) {
@@ -63,7 +63,7 @@ func TestFirstBytesAreEnough(t *testing.T) {
 			}
 			p.send(b)
 			requireRefused(t, c, p, 1002)
-		}, tcpRoutes, tlsRoutes)
+		}, tcpRoutes, tlsRoutes, http2Routes)
 	})
 }
 

@@ -139,7 +139,7 @@ func TestCloseFrameFollowsBroadcasts(t *testing.T) {
 			require.Equal(t, 1000, got.code, "%v", got.err)
 			p.answerClose(1000)
 			require.NoError(t, wait(t, written, way.name))
-		}, tcpRoutes, tlsRoutes) {
+		}, tcpRoutes, tlsRoutes, http2Routes) {
 			tests = append(tests, subtest{way.name + "/" + test.name, test.run})
 		}
 	}
@@ -194,7 +194,7 @@ func TestCloseFrameFollowsBatch(t *testing.T) {
 					require.NoError(t, wait(t, written, w.name))
 					c.Close()
 				}
-			}, tcpRoutes, tlsRoutes)
+			}, tcpRoutes, tlsRoutes, http2Routes)
 		})
 	}
 }

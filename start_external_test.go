@@ -160,7 +160,8 @@ func TestStartEvents(t *testing.T) {
 					if strings.Contains(e, "i/o timeout") || strings.Contains(e, "deadline") {
 						events[i] = "error timeout"
 					}
-					if strings.HasPrefix(e, "error websocket: ") && strings.Contains(e, "reset") && test.name == "lost" {
+					lost := strings.Contains(e, "reset") || strings.Contains(e, "the HTTP/2 stream has ended")
+					if strings.HasPrefix(e, "error websocket: ") && lost && test.name == "lost" {
 						events[i] = test.want[0]
 					}
 				}
