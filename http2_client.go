@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -263,7 +262,7 @@ func (hs *clientHandshake) connect(client http.RoundTripper) (*http.Response, er
 	// The context of a request ends its stream, and that of Dial must not.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(hs.request.Context()))
 	stop := context.AfterFunc(hs.request.Context(), cancel)
-	body, w := io.Pipe()
+	body := newRequestBody()
 	header := hs.request.Header.Clone()
 	for _, name := range []string{headerUpgrade, headerConnection, "Sec-WebSocket-Key", "Host"} {
 		delete(header, name)
@@ -286,7 +285,7 @@ func (hs *clientHandshake) connect(client http.RoundTripper) (*http.Response, er
 		cancel()
 		return nil, err
 	}
-	hs.stream = &clientStream{body: resp.Body, w: w, cancel: cancel}
+	hs.stream = &clientStream{body: resp.Body, w: body, cancel: cancel}
 	if hs.conn != nil {
 		hs.stream.local, hs.stream.remote = hs.conn.LocalAddr(), hs.conn.RemoteAddr()
 	}

@@ -287,7 +287,9 @@ func TestHTTP2StuckWriter(t *testing.T) {
 		c, _, err := d.Dial(s.url(), nil)
 		require.NoError(t, err)
 		defer c.Close()
-		clients, servers = append(clients, c), append(servers, <-conns)
+		server := <-conns
+		defer server.Close() // which nothing reads from
+		clients, servers = append(clients, c), append(servers, server)
 	}
 	stuck := servers[0]
 	written := async(func() error { return stuck.WriteMessage(websocket.BinaryMessage, make([]byte, 64<<20)) })

@@ -2,7 +2,6 @@ package websocket
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,9 +10,9 @@ import (
 	"time"
 )
 
-// HTTP/2 streams as transports: RFC 8441, Section 5. Neither net/http's nor io.Pipe's
-// deadlines can be used: one that has passed would end the stream for good. So both
-// streams are used through deadlines.Stream.
+// HTTP/2 streams as transports: RFC 8441, Section 5. The deadlines of net/http cannot be
+// used: one that has passed would end the stream for good. So both streams are used through
+// deadlines.Stream.
 
 // errStreamEnded is the error of a stream that net/http has ended.
 var errStreamEnded error = streamEndedError{}
@@ -142,8 +141,8 @@ func (s *serverStream) Close() error {
 
 // A clientStream is an extended CONNECT request of ours and its response.
 type clientStream struct {
-	body          io.ReadCloser  // of the response
-	w             *io.PipeWriter // to the body of the request
+	body          io.ReadCloser // of the response
+	w             *requestBody
 	cancel        context.CancelFunc
 	local, remote net.Addr
 }
@@ -159,22 +158,91 @@ func (s *clientStream) Read(p []byte) (int, error) {
 	return 0, err
 }
 
-func (s *clientStream) Write(p []byte) (int, error) {
-	n, err := s.w.Write(p)
-	if errors.Is(err, io.ErrClosedPipe) {
-		err = net.ErrClosed
-	}
-	return n, err
-}
+func (s *clientStream) Write(p []byte) (int, error) { return s.w.Write(p) }
 
 // CloseWrite sends END_STREAM.
-func (s *clientStream) CloseWrite() error { return s.w.Close() }
+func (s *clientStream) CloseWrite() error {
+	s.w.end(io.EOF)
+	return nil
+}
 
 // Close ends the stream: with RST_STREAM and CANCEL unless both sides have ended it
 // (RFC 8441, Section 5).
 func (s *clientStream) Close() error {
-	s.w.CloseWithError(net.ErrClosed)
+	s.w.Close()
 	err := s.body.Close()
 	s.cancel()
 	return err
+}
+
+// A requestBody is the body of a request, which net/http reads what Write writes from. When
+// net/http reads again it has written to the TCP connection what it has read before. Write
+// returns only then, and not when that has been read as with io.Pipe: Close would discard it.
+type requestBody struct {
+	mu      sync.Mutex
+	change  sync.Cond
+	unread  []byte // of the Write under way
+	reading bool   // a Read waits
+	err     error  // of Read: io.EOF, or net.ErrClosed
+}
+
+func newRequestBody() *requestBody {
+	b := &requestBody{}
+	b.change.L = &b.mu
+	return b
+}
+
+// Read is called by net/http.
+func (b *requestBody) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for b.err == nil && len(b.unread) == 0 {
+		b.reading = true
+		b.change.Broadcast()
+		b.change.Wait()
+	}
+	b.reading = false
+	if b.err != nil {
+		return 0, b.err
+	}
+	n := copy(p, b.unread)
+	b.unread = b.unread[n:]
+	return n, nil
+}
+
+// Write hands p over to net/http and waits until that has written it. There must be one
+// Write at a time.
+func (b *requestBody) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err != nil {
+		return 0, net.ErrClosed
+	}
+	b.unread, b.reading = p, false
+	b.change.Broadcast()
+	for b.err == nil && !b.reading {
+		b.change.Wait()
+	}
+	n := len(p) - len(b.unread)
+	b.unread = nil
+	if b.err != nil {
+		return n, net.ErrClosed
+	}
+	return n, nil
+}
+
+// Close is called by net/http too, when the stream has ended.
+func (b *requestBody) Close() error {
+	b.end(net.ErrClosed)
+	return nil
+}
+
+// end gives Read an error. A Write under way ends.
+func (b *requestBody) end(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err == nil || err != io.EOF {
+		b.err = err
+	}
+	b.change.Broadcast()
 }

@@ -85,7 +85,11 @@ func TestCloseAfterWrites(t *testing.T) {
 					want := last.write(t, c, p)
 					got := p.receive(0)
 					require.Equal(t, want, got.messages)
-					require.Equal(t, io.EOF, got.err)
+					if r.http2 && r.client { // RFC 8441, Section 5
+						require.ErrorIs(t, got.err, errReset)
+					} else {
+						require.Equal(t, io.EOF, got.err)
+					}
 					p.socket.Close()
 				}
 			})
