@@ -1,11 +1,11 @@
 // Package e2e tests the library from end to end against other implementations
-// of the protocol: the Chromium browser, Node.js with its ws package, and Python
+// of the protocol: the browsers Chromium and Firefox, Node.js with its ws package, and Python
 // with its packages websockets and tornado. Chromium is driven through the page
 // of examples/echo and, for compression, a page of its own; ws and websockets are
 // client as well as server. TestStream runs the tests of golang.org/x/net/nettest
 // for implementations of net.Conn, and needs nothing else.
 //
-// The rest needs the programs chromium, node and python3, the ws package that
+// The rest needs the programs chromium, firefox-esr, haproxy, nginx, node and python3, the ws package that
 // package-lock.json pins, and the packages of requirements.txt:
 //
 //	npm ci
