@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed23105783/websocket/internal/deadlines"
@@ -43,7 +44,7 @@ const h2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 // Read opens the windows by what it has read.
 type frameConn struct {
 	net.Conn
-	server bool
+	deaf atomic.Bool // pings are not answered
 
 	writing sync.Mutex // held while a frame is written
 
@@ -64,7 +65,7 @@ var errReset = errors.New("RST_STREAM")
 // newFrameConn does the start of an HTTP/2 connection, with a window of this size for the
 // stream and for the connection.
 func newFrameConn(conn net.Conn, server bool, window int) (*frameConn, error) {
-	c := &frameConn{Conn: conn, server: server, initial: h2DefaultWindow, windows: [2]int{h2DefaultWindow, h2DefaultWindow}}
+	c := &frameConn{Conn: conn, initial: h2DefaultWindow, windows: [2]int{h2DefaultWindow, h2DefaultWindow}}
 	c.change.L = &c.mu
 	if server {
 		preface := make([]byte, len(h2Preface))
@@ -116,7 +117,7 @@ func (c *frameConn) readFrames() {
 		if err != nil {
 			return
 		}
-		if ack := head[4]&1 == 0; ack && (head[3] == h2Settings || head[3] == h2Ping) {
+		if head[4]&1 == 0 && (head[3] == h2Settings || head[3] == h2Ping) && !c.deaf.Load() {
 			if head[3] == h2Settings {
 				payload = nil
 			}

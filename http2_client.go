@@ -21,8 +21,11 @@ var ErrHTTP2 = errors.New("websocket: the server does not accept WebSocket conne
 // HTTP2 has a [Dialer] open connections over HTTP/2 (RFC 8441): each is a stream of
 // a TCP connection that many share. Dialers that have the same *HTTP2 share their TCP
 // connections, one for each host, TLSClientConfig and proxy, and more where a server
-// does not allow as many streams. The zero value is ready to use. An HTTP2 is safe for
-// concurrent use as long as its fields are not changed.
+// does not allow as many streams, whatever NetDial functions they have. The zero value is
+// ready to use. An HTTP2 is safe for concurrent use as long as its fields are not changed.
+//
+// A TCP connection on which nothing arrives for 30 seconds is tested with a PING frame, and
+// if that is not answered within 15 seconds its streams end.
 //
 // A ws URL means unencrypted HTTP/2, of which the client has to know beforehand that the
 // server speaks it.
@@ -42,6 +45,14 @@ type HTTP2 struct {
 
 // defaultIdleTimeout is the IdleTimeout of net/http's DefaultTransport.
 const defaultIdleTimeout = 90 * time.Second
+
+// A TCP connection that brings nothing for pingAfter is sent a PING frame of HTTP/2, and is
+// closed together with its streams if there is no answer within pingTimeout. Otherwise all
+// Dials would go on to use a connection whose server has vanished.
+const (
+	pingAfter   = 30 * time.Second
+	pingTimeout = 15 * time.Second
+)
 
 // A poolKey says which Dialers can share connections.
 type poolKey struct {
@@ -70,6 +81,7 @@ func (h *HTTP2) pool(key poolKey) *streamPool {
 		DisableCompression:     true,
 		IdleConnTimeout:        h.IdleTimeout,
 		MaxResponseHeaderBytes: maxResponseHeader,
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 	}}
 	if h.IdleTimeout == 0 {
 		p.transport.IdleConnTimeout = defaultIdleTimeout

@@ -7,12 +7,14 @@ import (
 	"net"
 	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed23105783/websocket"
+	"github.com/seed23105783/websocket/internal/mempipe"
 )
 
 // TestHTTP2HandlerReturnsBesideAWriter: a handler returns while a write waits for the
@@ -305,4 +307,43 @@ func TestHTTP2StuckWriter(t *testing.T) {
 	require.EqualValues(t, 1, s.conns.Load())
 	require.NoError(t, stuck.Close())
 	require.ErrorIs(t, wait(t, written, "the writer"), net.ErrClosed)
+}
+
+// TestHTTP2DeadConnection: a server that has vanished is noticed, all streams end, and the
+// next Dial opens a connection.
+func TestHTTP2DeadConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		servers := make(chan *frameConn, 2)
+		d := websocket.Dialer{
+			HTTP2: &websocket.HTTP2{},
+			NetDialContext: func(context.Context, string, string) (net.Conn, error) {
+				client, server := mempipe.New(0, mempipe.Whole)
+				go func() {
+					frames, err := newFrameConn(server, true, 1<<20)
+					if assert.NoError(t, err) && assert.NoError(t, frames.accept()) {
+						servers <- frames
+					}
+				}()
+				return client, nil
+			},
+		}
+		defer d.CloseIdleConnections()
+		c, _, err := d.Dial("ws://example.com/", nil)
+		require.NoError(t, err)
+		server := <-servers
+		defer server.Conn.Close()
+		time.Sleep(time.Hour) // pings are answered
+		require.Equal(t, websocket.StateOpen, c.State())
+		server.deaf.Store(true)
+		start := time.Now()
+		_, _, err = c.ReadMessage()
+		requireLost(t, c, err)
+		require.LessOrEqual(t, time.Since(start), 45*time.Second)
+
+		c, _, err = d.Dial("ws://example.com/", nil)
+		require.NoError(t, err)
+		c.Close()
+		server = <-servers
+		server.Conn.Close()
+	})
 }
