@@ -350,6 +350,8 @@ func (w hijackCounter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return http.NewResponseController(w.ResponseWriter).Hijack()
 }
 
+func (w hijackCounter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
 // dialAndSend opens a connection to a server, over TLS if config is not nil, and
 // sends text.
 func dialAndSend(t *testing.T, addr net.Addr, config *tls.Config, text string) net.Conn {

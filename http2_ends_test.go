@@ -2,6 +2,7 @@ package websocket_test
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -346,4 +347,27 @@ func TestHTTP2DeadConnection(t *testing.T) {
 		server = <-servers
 		server.Conn.Close()
 	})
+}
+
+// TestHTTP2NetDialTLSContext: a connection of the caller's is used as what it has agreed to.
+func TestHTTP2NetDialTLSContext(t *testing.T) {
+	s := serveHTTP2(t, echoHTTP2(&websocket.Upgrader{}))
+	for protocol, want := range map[string]error{"h2": nil, "http/1.1": websocket.ErrHTTP2} {
+		var handshakes []string
+		d := s.dialer(t)
+		d.NetDialTLSContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			config := s.tlsConfig()
+			config.NextProtos = []string{protocol}
+			return (&tls.Dialer{Config: config}).DialContext(ctx, network, addr)
+		}
+		d.Trace = &websocket.Trace{HandshakeDone: func(c *websocket.Conn, r *http.Request, err error) {
+			handshakes = append(handshakes, fmt.Sprint(c != nil, " ", r.URL.Path, " ", err != nil))
+		}}
+		c, _, err := d.Dial(s.url(), nil)
+		require.ErrorIs(t, err, want)
+		require.Equal(t, []string{fmt.Sprint(want == nil, " /ws ", want != nil)}, handshakes)
+		if want == nil {
+			require.NoError(t, c.Shutdown(t.Context(), websocket.CloseNormalClosure, ""))
+		}
+	}
 }

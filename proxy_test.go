@@ -43,9 +43,14 @@ func TestNoProxyWithIPv6Zone(t *testing.T) {
 }
 
 // TestDialThroughProxy connects through every kind of proxy, to servers with TLS
-// and without.
+// and without, over HTTP/1.1 and HTTP/2.
 func TestDialThroughProxy(t *testing.T) {
-	servers := map[string]func(http.Handler) *httptest.Server{"ws": httptest.NewServer, "wss": httptest.NewTLSServer}
+	servers := map[string]func(http.Handler) *httptest.Server{
+		"ws":        httptest.NewServer,
+		"wss":       httptest.NewTLSServer,
+		"ws/http2":  newHTTP2Server,
+		"wss/http2": newHTTP2TLSServer,
+	}
 	proxies := map[string]func(*testing.T, *testProxy) string{
 		"http":   func(t *testing.T, m *testProxy) string { return startServer(t, httptest.NewServer(m)) },
 		"https":  func(t *testing.T, m *testProxy) string { return startServer(t, httptest.NewTLSServer(m)) },
@@ -60,15 +65,31 @@ func TestDialThroughProxy(t *testing.T) {
 					m := newTestProxy(t)
 					proxy, err := url.Parse(proxyScheme + "://" + userinfo + start(t, m))
 					require.NoError(t, err)
-					dialThroughProxy(t, s, m, proxy)
+					dialThroughProxy(t, s, m, proxy, strings.HasSuffix(scheme, "http2"))
 				})
 			}
 		}
 	}
 }
 
+// newHTTP2Server returns a server that speaks unencrypted HTTP/2 alone.
+func newHTTP2Server(h http.Handler) *httptest.Server {
+	s := httptest.NewUnstartedServer(h)
+	s.Config.Protocols = new(http.Protocols)
+	s.Config.Protocols.SetUnencryptedHTTP2(true)
+	s.Start()
+	return s
+}
+
+func newHTTP2TLSServer(h http.Handler) *httptest.Server {
+	s := httptest.NewUnstartedServer(h)
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	return s
+}
+
 // dialThroughProxy dials s through a proxy and checks the connection.
-func dialThroughProxy(t *testing.T, s *httptest.Server, m *testProxy, proxy *url.URL) {
+func dialThroughProxy(t *testing.T, s *httptest.Server, m *testProxy, proxy *url.URL, http2 bool) {
 	var asked []string
 	d := &Dialer{
 		TLSClientConfig: clientTLSConfig(newTLSServer(t)),
@@ -77,10 +98,15 @@ func dialThroughProxy(t *testing.T, s *httptest.Server, m *testProxy, proxy *url
 			return proxy, nil
 		},
 	}
+	status := http.StatusSwitchingProtocols
+	if http2 {
+		d.HTTP2, status = &HTTP2{}, http.StatusOK
+		t.Cleanup(d.CloseIdleConnections)
+	}
 	c, resp, err := d.Dial(s.URL+"/chat", nil)
 	require.NoError(t, err)
 	defer c.Close()
-	assert.Equal(t, 101, resp.StatusCode)
+	assert.Equal(t, status, resp.StatusCode)
 	assert.Equal(t, []string{s.URL + "/chat"}, asked)
 	assert.Equal(t, "ws"+strings.TrimPrefix(s.URL, "http")+"/chat", c.URL())
 	assert.Equal(t, proxy.Host, c.RemoteAddr().String())
