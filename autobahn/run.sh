@@ -7,6 +7,8 @@
 #   autobahn/run.sh events   the fuzzing client against our server with event functions
 #   autobahn/run.sh http2    the fuzzing client against our server over HTTP/2, through a
 #                            tunnel, since the suite knows HTTP/1.1 only
+#   autobahn/run.sh http2-client  our client over HTTP/2, through a tunnel, against the
+#                            fuzzing server
 #   autobahn/run.sh [all]    server and client, at the same time
 #
 # The suite is the first of these that there is: the wstest in $WSTEST; the image
@@ -26,9 +28,9 @@ fail() { echo "autobahn/run.sh: $*" >&2; exit 1; }
 cases=${AUTOBAHN_CASES:-'["*"]'}
 directions=${1:-all}
 case $directions in
-server | client | events | http2) ;;
+server | client | events | http2 | http2-client) ;;
 all) directions='server client' ;;
-*) fail "usage: $0 [server|client|events|http2|all]" ;;
+*) fail "usage: $0 [server|client|events|http2|http2-client|all]" ;;
 esac
 
 # choose_wstest sets wstest to the program to run. It is empty for the image.
@@ -99,7 +101,7 @@ test_http2() {
 write_spec() {
     local direction=$1 template=$2 url=$3
     sed -e "s|ws://127.0.0.1:9001|$url|" \
-        -e "s|\"reports/[a-z]*\"|\"reports/$direction\"|" \
+        -e "s|\"reports/[a-z0-9-]*\"|\"reports/$direction\"|" \
         -e "s|\"cases\": .*|\"cases\": $cases,|" \
         "$template" >"reports/$direction/spec.json"
 }
@@ -121,15 +123,29 @@ fuzz_server() {
     wait $! || fail "wstest failed: $(tail -n 1 "reports/$direction/wstest.log")"
 }
 
-test_client() {
-    local port
-    port=$(free_port)
-    write_spec client fuzzingserver.json "ws://127.0.0.1:$port"
-    run_wstest client fuzzingserver
-    wait_for_port "$port" $! || fail "wstest did not start: $(tail -n 1 reports/client/wstest.log)"
+test_client() { fuzz_client client; }
 
-    "$work/client" -url "ws://127.0.0.1:$port" 2>reports/client/testee.log &
-    wait $! || fail "our client failed: $(tail -n 1 reports/client/testee.log)"
+# test_http2-client has our client speak HTTP/2 to the tunnel, and that HTTP/1.1 to the
+# fuzzing server.
+test_http2-client() { fuzz_client http2-client -http2; }
+
+# fuzz_client tests our client, with the given flags.
+fuzz_client() {
+    local direction=$1 port url
+    shift
+    port=$(free_port)
+    url=ws://127.0.0.1:$port
+    write_spec "$direction" fuzzingserver.json "$url"
+    run_wstest "$direction" fuzzingserver
+    wait_for_port "$port" $! || fail "wstest did not start: $(tail -n 1 "reports/$direction/wstest.log")"
+    if [[ $direction == http2-client ]]; then
+        mkfifo "$work/reverse.url"
+        "$work/tunnel" -reverse "$url" >"$work/reverse.url" 2>"reports/$direction/tunnel.log" &
+        read -r url <"$work/reverse.url" || fail "the tunnel did not start: $(cat "reports/$direction/tunnel.log")"
+    fi
+
+    "$work/client" -url "$url" "$@" 2>"reports/$direction/testee.log" &
+    wait $! || fail "our client failed: $(tail -n 1 "reports/$direction/testee.log")"
 }
 
 answers() { (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }

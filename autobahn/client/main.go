@@ -19,8 +19,12 @@ import (
 
 func main() {
 	server := flag.String("url", "ws://127.0.0.1:9001", "`URL` of the fuzzing server")
+	http2 := flag.Bool("http2", false, "open connections over HTTP/2")
 	agent := flag.String("agent", "websocket", "`name` of this client in the reports")
 	flag.Parse()
+	if *http2 {
+		dialer.HTTP2 = &websocket.HTTP2{}
+	}
 
 	suite := suite{server: *server, agent: *agent}
 	if err := suite.run(); err != nil {

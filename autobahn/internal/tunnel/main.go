@@ -1,7 +1,8 @@
 // Command tunnel accepts WebSocket connections over HTTP/1.1 and opens one over HTTP/2
 // for each, as a proxy does (RFC 8441): it translates the handshake, and passes all that
 // follows on byte by byte. So the suite, which knows HTTP/1.1 alone, tests a server over
-// HTTP/2. The target's certificate is not checked. It prints its URL to standard output.
+// HTTP/2. The target's certificate is not checked. With -reverse it accepts connections over
+// HTTP/2 without TLS, and opens them over HTTP/1.1. It prints its URL to standard output.
 package main
 
 import (
@@ -20,10 +21,11 @@ import (
 )
 
 func main() {
+	backward := flag.Bool("reverse", false, "from HTTP/2 to HTTP/1.1")
 	flag.Parse()
 	target, err := url.Parse(strings.Replace(flag.Arg(0), "wss://", "https://", 1))
 	if err != nil || target.Host == "" {
-		log.Fatal("usage: tunnel wss://host:port/path")
+		log.Fatal("usage: tunnel wss://host:port/path, or tunnel -reverse ws://host:port")
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -31,6 +33,9 @@ func main() {
 	}
 	fmt.Printf("ws://%s\n", listener.Addr())
 	server := &http.Server{Handler: &tunnel{target}, ReadHeaderTimeout: 10 * time.Second}
+	if *backward {
+		server = newReverseServer(target)
+	}
 	log.Fatal(server.Serve(listener))
 }
 
