@@ -160,6 +160,14 @@ func (c *Conn) sendRest() error {
 	return err
 }
 
+// closeOrderly is Close without a reset, as clients do. A stream has its own way.
+func (c *Conn) closeOrderly() error {
+	if c.socket == nil {
+		return c.over.Close()
+	}
+	return c.socket.closeOrderly()
+}
+
 // Close closes the connection.
 func (c *Conn) Close() error {
 	if c.socket == nil {

@@ -14,19 +14,39 @@ func handshakeScenarios() []*scenario {
 	names := []string{"rawhttp", "websocket", "gorilla", "coder", "gws", "gws-own", "gobwas", "nbio", "nbio-blocking"}
 	for _, server := range serversNamed(names, peer.Options{}) {
 		s.columns = append(s.columns, column{server.Name, server.Ours, server.Limit, func(o options) ([]float64, error) {
-			return handshakes(server, o)
+			return handshakes(server, peer.Options{}, load.Target{}, o)
 		}})
 	}
-	return []*scenario{s}
+	return []*scenario{s, http2Handshakes()}
 }
 
-func handshakes(s *peer.Server, o options) ([]float64, error) {
-	p, err := start(role{Server: s.Name, Profile: o.profile(s.Name)})
+// http2Handshakes are those of streams of an HTTP/2 connection that there is, next to those
+// of TLS connections.
+func http2Handshakes() *scenario {
+	const row = "connect, upgrade, close"
+	s := &scenario{name: "http2/handshake", metrics: []metric{
+		{"Handshakes over HTTP/2, CPU", row, "µs CPU/handshake", ""},
+		{"Handshakes over HTTP/2, allocations", row, "allocations/handshake", ""},
+	}}
+	server := serversNamed([]string{"websocket"}, peer.Options{TLS: true})[0]
+	s.columns = []column{
+		{server.Name + ", HTTP/1.1 over TLS", true, false, func(o options) ([]float64, error) {
+			return handshakes(server, peer.Options{TLS: true}, load.Target{TLS: true}, o)
+		}},
+		{server.Name + ", HTTP/2", true, false, func(o options) ([]float64, error) {
+			return handshakes(server, peer.Options{TLS: true, HTTP2: true}, load.Target{HTTP2: new(load.HTTP2)}, o)
+		}},
+	}
+	return s
+}
+
+func handshakes(s *peer.Server, with peer.Options, target load.Target, o options) ([]float64, error) {
+	p, err := start(role{Server: s.Name, Options: with, Profile: o.profile(s.Name)})
 	if err != nil {
 		return nil, err
 	}
 	defer p.stop()
-	target := load.Target{Addr: p.addr}
+	target.Addr = p.addr
 	if _, err := load.Handshakes(target, o.warm); err != nil {
 		return nil, err
 	}
