@@ -371,3 +371,20 @@ func TestHTTP2NetDialTLSContext(t *testing.T) {
 		}
 	}
 }
+
+// TestHTTP2ServerTimeouts: the timeouts of the http.Server, which are for requests, do not
+// end a connection.
+func TestHTTP2ServerTimeouts(t *testing.T) {
+	s := serveHTTP2(t, echoHTTP2(&websocket.Upgrader{}), func(s *http.Server) {
+		s.ReadTimeout, s.WriteTimeout, s.IdleTimeout = 50*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond
+	})
+	c, _, err := s.dialer(t).Dial(s.url(), nil)
+	require.NoError(t, err)
+	for range 3 {
+		time.Sleep(60 * time.Millisecond)
+		require.NoError(t, c.WriteMessage(websocket.TextMessage, []byte("x")))
+		_, _, err = c.ReadMessage()
+		require.NoError(t, err)
+	}
+	require.NoError(t, c.Shutdown(t.Context(), websocket.CloseNormalClosure, ""))
+}

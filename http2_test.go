@@ -46,7 +46,7 @@ func (s *http2Server) tlsConfig() *tls.Config {
 	return s.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
 }
 
-func serveHTTP2(t *testing.T, handler http.Handler) *http2Server {
+func serveHTTP2(t *testing.T, handler http.Handler, configure ...func(*http.Server)) *http2Server {
 	websocket.NeedsSockets(t)
 	s := &http2Server{Server: httptest.NewUnstartedServer(handler)}
 	s.EnableHTTP2 = true
@@ -55,6 +55,9 @@ func serveHTTP2(t *testing.T, handler http.Handler) *http2Server {
 		if state == http.StateNew {
 			s.conns.Add(1)
 		}
+	}
+	for _, f := range configure {
+		f(s.Config)
 	}
 	s.StartTLS()
 	t.Cleanup(s.Close)
