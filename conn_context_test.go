@@ -205,9 +205,9 @@ type userKey struct{}
 
 // TestConnContext: an Upgrader's ConnContext gives the context its values, those
 // of the request among them. The context of the request itself ends with the
-// handler, and not when the client leaves.
+// handler, and over HTTP/1.1 not when the client leaves.
 func TestConnContext(t *testing.T) {
-	for _, over := range []string{"TCP", "TLS"} {
+	for _, over := range []string{"TCP", "TLS", "HTTP/2"} {
 		t.Run(over, func(t *testing.T) {
 			upgrader := websocket.Upgrader{ConnContext: func(r *http.Request) context.Context {
 				return context.WithoutCancel(r.Context())
@@ -232,7 +232,9 @@ func TestConnContext(t *testing.T) {
 			c.Close()
 			withTestTimeout(t, "the end of the connection's context", ctx.conn.Done())
 			require.True(t, websocket.IsCloseError(context.Cause(ctx.conn), websocket.CloseAbnormalClosure))
-			require.NoError(t, ctx.request.Err(), "the client has left, and the handler has not returned")
+			if over != "HTTP/2" {
+				require.NoError(t, ctx.request.Err(), "the client has left, and the handler has not returned")
+			}
 			close(release)
 			withTestTimeout(t, "the return of the handler", returned)
 			withTestTimeout(t, "the end of the request's context", ctx.request.Done())
@@ -242,7 +244,7 @@ func TestConnContext(t *testing.T) {
 
 // TestContextOfAClient has no values, and ends like that of a server.
 func TestContextOfAClient(t *testing.T) {
-	for _, over := range []string{"TCP", "TLS"} {
+	for _, over := range []string{"TCP", "TLS", "HTTP/2"} {
 		t.Run(over, func(t *testing.T) {
 			server := httptest.NewUnstartedServer(echoServer())
 			c := dialStarted(t, server, over, nil)
@@ -256,18 +258,23 @@ func TestContextOfAClient(t *testing.T) {
 	}
 }
 
-// dialStarted starts a server over TCP or TLS, connects to it, and closes both
+// dialStarted starts a server over TCP, TLS or HTTP/2, connects to it, and closes both
 // at the end of the test.
 func dialStarted(t *testing.T, server *httptest.Server, over string, header http.Header) *websocket.Conn {
 	t.Helper()
 	dialer := *websocket.DefaultDialer
-	if over == "TLS" {
+	if over == "TCP" {
+		server.Start()
+	} else {
+		server.EnableHTTP2 = over == "HTTP/2"
 		server.StartTLS()
 		dialer.TLSClientConfig = server.Client().Transport.(*http.Transport).TLSClientConfig
-	} else {
-		server.Start()
 	}
 	t.Cleanup(server.Close)
+	if over == "HTTP/2" {
+		dialer.HTTP2 = &websocket.HTTP2{}
+		t.Cleanup(dialer.CloseIdleConnections)
+	}
 	c, _, err := dialer.Dial(server.URL, header)
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Close() })

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,7 +60,7 @@ func TestStress(t *testing.T) {
 	}
 }
 
-// TestStressOverSockets is TestStress over TCP and TLS, in real time. TCP sockets
+// TestStressOverSockets is TestStress over TCP, TLS and HTTP/2, in real time. TCP sockets
 // are written to without waiting. The buffers are small, so that writes block while
 // the peer does not read.
 func TestStressOverSockets(t *testing.T) {
@@ -72,7 +74,7 @@ func TestStressOverSockets(t *testing.T) {
 			t.Run(test.String(), func(t *testing.T) {
 				var all sync.WaitGroup
 				defer all.Wait()
-				for _, transport := range []string{"tcp", "tls"} {
+				for _, transport := range []string{"tcp", "tls", "http2"} {
 					test := test
 					test.transport = transport
 					if test.started && transport == "tcp" && !client {
@@ -82,6 +84,9 @@ func TestStressOverSockets(t *testing.T) {
 						all.Go(func() { // they sleep for the most part: t.Parallel would run too few of them
 							t.Run(test.transport+"/"+end.name, func(t *testing.T) {
 								left, right := stressSockets(t, test.transport)
+								if test.transport == "http2" && !client {
+									left, right = right, left
+								}
 								newStressConn(t, test, left, right).run(end)
 							})
 						})
@@ -93,7 +98,10 @@ func TestStressOverSockets(t *testing.T) {
 }
 
 // stressSockets returns two ends of a connection whose socket buffers are small.
-func stressSockets(t *testing.T, transport string) (left, right net.Conn) {
+func stressSockets(t *testing.T, transport string) (left, right stream) {
+	if transport == "http2" {
+		return http2Streams(t)
+	}
 	a, b := socketPair(t)
 	for _, c := range []*net.TCPConn{a, b} {
 		require.NoError(t, c.SetReadBuffer(16<<10))
@@ -108,13 +116,34 @@ func stressSockets(t *testing.T, transport string) (left, right net.Conn) {
 	return tlsPair(t, a, b)
 }
 
+// http2Streams returns a stream of HTTP/2 on both sides, that of the client first.
+func http2Streams(t *testing.T) (client, server stream) {
+	servers := make(chan stream, 1)
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := new(Upgrader).Upgrade(w, r, nil)
+		if assert.NoError(t, err) {
+			servers <- c.transport.stream
+			<-r.Context().Done() // the client's stream has ended
+		}
+	}))
+	s.Config.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: 64 << 10}
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	d := Dialer{HTTP2: &HTTP2{}, TLSClientConfig: clientTLSConfig(s)}
+	t.Cleanup(d.CloseIdleConnections)
+	c, _, err := d.Dial(s.URL, nil)
+	require.NoError(t, err)
+	return c.transport.stream, <-servers
+}
+
 // A stressConn is a connection that is used by many goroutines. The one at the other
 // end reads all messages, and writes some.
 type stressConn struct {
 	stressTest
 	t         *testing.T
 	c, other  *Conn
-	transport net.Conn // of other
+	transport stream // of other
 	prepared  *PreparedMessage
 	group     Group
 	start     time.Time
@@ -124,7 +153,7 @@ type stressConn struct {
 	theirsSent, theirsRead stressRecord // those of other's writer
 }
 
-func newStressConn(t *testing.T, test stressTest, left, right net.Conn) *stressConn {
+func newStressConn(t *testing.T, test stressTest, left, right stream) *stressConn {
 	pm, err := NewPreparedMessage(TextMessage, []byte("prepared"))
 	require.NoError(t, err)
 	a := agreements()["bits=12,noTakeover=false"]

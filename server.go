@@ -161,8 +161,8 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 // If Group is set, [Group.Shutdown] waits, within its context, until the calls of
 // serve have returned.
 //
-// The context of the request is canceled when serve returns, and not when the
-// client leaves; use [Conn.Context].
+// The context of the request is canceled when serve returns, and over HTTP/1.1 not
+// when the client leaves; use [Conn.Context].
 func (u *Upgrader) Handler(serve func(c *Conn, r *http.Request)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if serve == nil {

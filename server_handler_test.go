@@ -48,19 +48,24 @@ func (b *safeBuffer) String() string {
 	return b.buf.String()
 }
 
-// serveHandler starts a server over TCP or TLS.
+// serveHandler starts a server over TCP, TLS or HTTP/2.
 func serveHandler(t *testing.T, over string, upgrader *websocket.Upgrader, serve func(c *websocket.Conn, r *http.Request)) *handlerServer {
 	t.Helper()
 	s := &handlerServer{Server: httptest.NewUnstartedServer(upgrader.Handler(serve))}
 	s.Config.ErrorLog = log.New(&s.log, "", 0)
 	s.dialer.Compression = upgrader.Compression
-	if over == "TLS" {
+	if over == "TCP" {
+		s.Start()
+	} else {
+		s.EnableHTTP2 = over == "HTTP/2"
 		s.StartTLS()
 		s.dialer.TLSClientConfig = s.Client().Transport.(*http.Transport).TLSClientConfig
-	} else {
-		s.Start()
 	}
 	t.Cleanup(s.Close)
+	if over == "HTTP/2" {
+		s.dialer.HTTP2 = &websocket.HTTP2{}
+		t.Cleanup(s.dialer.CloseIdleConnections)
+	}
 	return s
 }
 
@@ -72,9 +77,9 @@ func (s *handlerServer) dial(t *testing.T) *websocket.Conn {
 	return c
 }
 
-// eachServer runs a test over TCP and TLS, with and without compression.
+// eachServer runs a test over TCP, TLS and HTTP/2, with and without compression.
 func eachServer(t *testing.T, test func(t *testing.T, over string, compression *websocket.Compression)) {
-	for _, over := range []string{"TCP", "TLS"} {
+	for _, over := range []string{"TCP", "TLS", "HTTP/2"} {
 		for name, compression := range map[string]*websocket.Compression{"plain": nil, "deflate": {Threshold: -1}} {
 			t.Run(over+"/"+name, func(t *testing.T) { test(t, over, compression) })
 		}
@@ -135,7 +140,7 @@ func TestHandler(t *testing.T) {
 					require.Empty(t, s.log.String())
 				} else {
 					eventually(t, "the log", func() bool { return strings.Contains(s.log.String(), test.log) })
-					require.Contains(t, s.log.String(), "http: panic serving")
+					require.Contains(t, s.log.String(), "panic serving")
 				}
 			})
 		})
@@ -257,7 +262,7 @@ func TestHandlerWithAStuckClient(t *testing.T) {
 				require.NoError(t, group.Shutdown(deadlineIn(t, time.Hour), websocket.CloseGoingAway, ""))
 				require.Equal(t, 10*time.Second, time.Since(start))
 				synctest.Wait()
-				require.Equal(t, name == "panic", strings.Contains(logged.String(), "http: panic serving"))
+				require.Equal(t, name == "panic", strings.Contains(logged.String(), "panic serving"))
 				server.Close()
 			})
 		})
@@ -313,7 +318,7 @@ func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net:
 
 // TestGroupShutdownWaitsForServe, within its context.
 func TestGroupShutdownWaitsForServe(t *testing.T) {
-	for _, over := range []string{"TCP", "TLS"} {
+	for _, over := range []string{"TCP", "TLS", "HTTP/2"} {
 		t.Run(over, func(t *testing.T) {
 			var group websocket.Group
 			var returned atomic.Bool

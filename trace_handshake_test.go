@@ -34,7 +34,7 @@ func recordHandshakes() (*websocket.Trace, <-chan handshakeCall) {
 // TestHandshakeDone gets the connection and the request on both sides: the one
 // that the server got, and the one that the client sent.
 func TestHandshakeDone(t *testing.T) {
-	for _, over := range []string{"TCP", "TLS"} {
+	for _, over := range []string{"TCP", "TLS", "HTTP/2"} {
 		for _, byHandler := range []bool{false, true} {
 			serverTrace, serverCalls := recordHandshakes()
 			requests := make(chan *http.Request, 1)
@@ -52,11 +52,15 @@ func TestHandshakeDone(t *testing.T) {
 			server := httptest.NewUnstartedServer(handler)
 			clientTrace, clientCalls := recordHandshakes()
 			dialer := websocket.Dialer{Trace: clientTrace, Subprotocols: []string{"chat"}}
-			if over == "TLS" {
+			if over == "TCP" {
+				server.Start()
+			} else {
+				server.EnableHTTP2 = over == "HTTP/2"
 				server.StartTLS()
 				dialer.TLSClientConfig = server.Client().Transport.(*http.Transport).TLSClientConfig
-			} else {
-				server.Start()
+			}
+			if over == "HTTP/2" {
+				dialer.HTTP2 = &websocket.HTTP2{}
 			}
 			c, _, err := dialer.Dial(server.URL+"/chat?room=1", http.Header{"User": {"alice"}})
 			require.NoError(t, err)
@@ -79,6 +83,7 @@ func TestHandshakeDone(t *testing.T) {
 				require.Equal(t, []string{"chat"}, offered)
 			}
 			c.Close()
+			dialer.CloseIdleConnections()
 			server.Close()
 			require.Empty(t, clientCalls, "one call for a handshake")
 			require.Empty(t, serverCalls)
