@@ -3,6 +3,7 @@ package websocket_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -387,4 +388,46 @@ func TestHTTP2ServerTimeouts(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.NoError(t, c.Shutdown(t.Context(), websocket.CloseNormalClosure, ""))
+}
+
+// TestHTTP2HandlerWaitsForWriters: when serve returns, or the client leaves, writers of other
+// goroutines end before Upgrader.Handler returns. The race detector checks it.
+func TestHTTP2HandlerWaitsForWriters(t *testing.T) {
+	for _, leaves := range []bool{false, true} {
+		for _, size := range []int{10, 5000, 1 << 20} {
+			written := make(chan error, 3)
+			u := &websocket.Upgrader{KeepAlive: websocket.KeepAlive{Interval: time.Millisecond, Timeout: time.Minute}}
+			s := serveHTTP2(t, u.Handler(func(c *websocket.Conn, _ *http.Request) {
+				for range cap(written) {
+					go func() {
+						var err error
+						for err == nil {
+							err = c.WriteMessage(websocket.BinaryMessage, make([]byte, size))
+						}
+						written <- err
+					}()
+				}
+				if leaves {
+					c.ReadMessage()
+				}
+			}))
+			for range 5 {
+				c, _, err := s.dialer(t).Dial(s.url(), nil)
+				require.NoError(t, err)
+				if leaves {
+					_, _, err = c.ReadMessage()
+					require.NoError(t, err)
+					c.Close()
+				}
+				for err == nil {
+					_, _, err = c.ReadMessage()
+				}
+				for range cap(written) {
+					err := wait(t, written, "a writer")
+					require.True(t, errors.Is(err, net.ErrClosed) || errors.Is(err, websocket.ErrCloseSent), "%v", err)
+				}
+				c.Close()
+			}
+		}
+	}
 }

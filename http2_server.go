@@ -35,6 +35,15 @@ func checkConnect(r *http.Request) (offered []string, err error) {
 	return offered, nil
 }
 
+// handlerReturns waits until the transport has been closed, if that is an HTTP/2 stream,
+// which the end of the handler ends.
+func (c *Conn) handlerReturns() {
+	if s, ok := c.transport.wrapped().(*serverStream); ok {
+		<-c.transport.whenReleased()
+		s.handlerReturns()
+	}
+}
+
 // acceptConnect answers an extended CONNECT with 200 and returns its stream.
 func (u *Upgrader) acceptConnect(w http.ResponseWriter, r *http.Request, hs *serverHandshake, header http.Header) (stream, error) {
 	s, err := newServerStream(w, r)

@@ -39,8 +39,9 @@ type serverStream struct {
 	ctx           context.Context // of the request; it ends when the handler returns
 	local, remote net.Addr
 
-	writing sync.Mutex // held during a Write
-	closed  bool
+	writing  sync.Mutex // held during a Write
+	closed   bool
+	returned bool // the handler returns, and says so
 }
 
 // newServerStream returns the stream of a request that has not been answered.
@@ -133,10 +134,27 @@ func (s *serverStream) Close() error {
 	}
 	if !s.closed {
 		s.closed = true
-		time.AfterFunc(streamLingerTime, s.reset)
+		time.AfterFunc(streamLingerTime, s.resetUnlessReturned)
 	}
 	s.writing.Unlock()
 	return s.body.Close()
+}
+
+// resetUnlessReturned resets the stream if it is known that the handler has not returned:
+// of a context with a timeout, or one that cannot end, it is not.
+func (s *serverStream) resetUnlessReturned() {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if !s.returned && s.ctx.Done() != nil && s.ctx.Err() == nil {
+		s.reset()
+	}
+}
+
+// handlerReturns is called before a handler of ours returns, with the stream closed.
+func (s *serverStream) handlerReturns() {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.returned = true
 }
 
 // A clientStream is an extended CONNECT request of ours and its response.

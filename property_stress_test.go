@@ -118,18 +118,19 @@ func stressSockets(t *testing.T, transport string) (left, right stream) {
 
 // http2Streams returns a stream of HTTP/2 on both sides, that of the client first.
 func http2Streams(t *testing.T) (client, server stream) {
-	servers := make(chan stream, 1)
+	servers, ended := make(chan stream, 1), make(chan struct{})
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := new(Upgrader).Upgrade(w, r, nil)
 		if assert.NoError(t, err) {
 			servers <- c.transport.stream
-			<-r.Context().Done() // the client's stream has ended
+			<-ended
 		}
 	}))
 	s.Config.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: 64 << 10}
 	s.EnableHTTP2 = true
 	s.StartTLS()
 	t.Cleanup(s.Close)
+	t.Cleanup(func() { close(ended) })
 	d := Dialer{HTTP2: &HTTP2{}, TLSClientConfig: clientTLSConfig(s)}
 	t.Cleanup(d.CloseIdleConnections)
 	c, _, err := d.Dial(s.URL, nil)

@@ -142,9 +142,7 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, responseHeade
 	u.Trace.handshakeDone(c, r, err)
 	if err == nil && u.Events != nil {
 		err = c.start(u.Events)
-		if isExtendedConnect(r) {
-			<-c.transport.whenReleased()
-		}
+		c.handlerReturns()
 	}
 	return c, err
 }
@@ -176,7 +174,10 @@ func (u *Upgrader) Handler(serve func(c *Conn, r *http.Request)) http.Handler {
 			return
 		}
 		code := CloseInternalServerErr
-		defer func() { c.Shutdown(context.Background(), code, "") }()
+		defer func() {
+			c.Shutdown(context.Background(), code, "")
+			c.handlerReturns()
+		}()
 		serve(c, r)
 		code = CloseNormalClosure
 	})
