@@ -200,7 +200,10 @@ func TestStartOnce(t *testing.T) {
 		c, p := r.connect(t, options{})
 		var l eventLog
 		require.NoError(t, c.Start(recordTo(&l)))
-		for range 2 {
+		for i := range 2 {
+			if i > 0 {
+				time.Sleep(20 * time.Millisecond) // until a goroutine waits for messages, if one does
+			}
 			require.ErrorContains(t, c.Start(websocket.Events{}), "Start was called before")
 			_, _, err := c.ReadMessage()
 			require.ErrorContains(t, err, "given to Start")
