@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -190,7 +191,7 @@ func (s *clientStream) CloseWrite() error {
 // Close ends the stream: with RST_STREAM and CANCEL unless both sides have ended it
 // (RFC 8441, Section 5).
 func (s *clientStream) Close() error {
-	s.w.Close()
+	s.w.end(net.ErrClosed)
 	err := s.body.Close()
 	s.cancel()
 	return err
@@ -204,8 +205,11 @@ type requestBody struct {
 	change  sync.Cond
 	unread  []byte // of the Write under way
 	reading bool   // a Read waits
-	err     error  // of Read: io.EOF, or net.ErrClosed
+	err     error  // of Read: io.EOF, net.ErrClosed, or errBodyClosed
 }
+
+// errBodyClosed is the error of a requestBody that net/http has closed: the stream has ended.
+var errBodyClosed = errors.New("websocket: the HTTP/2 stream has ended")
 
 func newRequestBody() *requestBody {
 	b := &requestBody{}
@@ -246,15 +250,15 @@ func (b *requestBody) Write(p []byte) (int, error) {
 	}
 	n := len(p) - len(b.unread)
 	b.unread = nil
-	if b.err != nil {
-		return n, net.ErrClosed
+	if b.err == nil || b.err == errBodyClosed && n == len(p) { // the peer may have ended it because of p
+		return n, nil
 	}
-	return n, nil
+	return n, net.ErrClosed
 }
 
-// Close is called by net/http too, when the stream has ended.
+// Close is called by net/http when the stream has ended.
 func (b *requestBody) Close() error {
-	b.end(net.ErrClosed)
+	b.end(errBodyClosed)
 	return nil
 }
 
@@ -262,7 +266,7 @@ func (b *requestBody) Close() error {
 func (b *requestBody) end(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.err == nil || err != io.EOF {
+	if b.err == nil || b.err == io.EOF {
 		b.err = err
 	}
 	b.change.Broadcast()
