@@ -212,8 +212,8 @@ func (c *Conn) readContextError(ctx context.Context) error {
 // contextError returns the error of ctx if that has ended a read, and err
 // otherwise.
 func (c *Conn) contextError(ctx context.Context, err error) error {
-	if ctx.Err() != nil && c.closing.readError() == nil && (isTimeout(err) || err == net.ErrClosed) {
-		return ctx.Err()
+	if ctx.Err() != nil && (isTimeout(err) || err == net.ErrClosed) {
+		return cmp.Or(c.closing.readError(), ctx.Err()) // the end may have come since
 	}
 	return err
 }
