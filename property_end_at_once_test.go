@@ -226,6 +226,10 @@ func TestLastFrameWithUnreadData(t *testing.T) {
 				}
 				for range 5 {
 					time.Sleep(20 * time.Millisecond)
+					if r.http2 {
+						p.Write(junk) // the stream may have ended: its end resets nothing else
+						continue
+					}
 					p.send(junk)
 				}
 				got := p.receive(0)
