@@ -1,6 +1,7 @@
 package http2_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -42,6 +44,9 @@ func TestKeepsOtherSettings(t *testing.T) {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), "PRINT_GODEBUG=1", "GODEBUG="+value)
 		got, err := cmd.Output()
+		if errors.Is(err, syscall.ENOEXEC) || errors.Is(err, errors.ErrUnsupported) {
+			t.Skip("an emulator runs the test, and the kernel knows nothing of it: ", err)
+		}
 		require.NoError(t, err)
 		require.Equal(t, want, string(got))
 	}
