@@ -202,7 +202,7 @@ func (s *source) serve() {
 	server := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			c, _ := upgrader.Upgrade(w, r, nil)
-			s.upgraded <- c
+			s.hand(c)
 		}),
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
@@ -220,11 +220,19 @@ func (s *source) serve() {
 	})
 }
 
+// hand passes a connection to connectServer, while the test goes on.
+func (s *source) hand(c *websocket.Conn) {
+	select {
+	case s.upgraded <- c:
+	case <-s.t.Context().Done():
+	}
+}
+
 // http2Handler returns a handler that stays with its connection.
 func (s *source) http2Handler(u *websocket.Upgrader) http.Handler {
 	if u.Events == nil {
 		return u.Handler(func(c *websocket.Conn, _ *http.Request) {
-			s.upgraded <- c
+			s.hand(c)
 			<-c.Done()
 		})
 	}
@@ -232,7 +240,7 @@ func (s *source) http2Handler(u *websocket.Upgrader) http.Handler {
 	if u.Trace != nil {
 		trace = *u.Trace
 	}
-	trace.HandshakeDone = func(c *websocket.Conn, _ *http.Request, _ error) { s.upgraded <- c }
+	trace.HandshakeDone = func(c *websocket.Conn, _ *http.Request, _ error) { s.hand(c) }
 	u.Trace = &trace
 	return u.Handler(nil)
 }

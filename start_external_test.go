@@ -647,8 +647,6 @@ func TestStartStorm(t *testing.T) {
 		t.Run(r.String(), func(t *testing.T) {
 			var opened, closed, foreign atomic.Int32
 			var owners sync.Map // *websocket.Conn → the first message
-			stop := make(chan struct{})
-			t.Cleanup(func() { close(stop) }) // after that of the server
 			s := r.source(t, options{events: &websocket.Events{
 				ReuseData: true,
 				Open:      func(*websocket.Conn) { opened.Add(1) },
@@ -670,7 +668,7 @@ func TestStartStorm(t *testing.T) {
 				for {
 					select {
 					case <-s.upgraded:
-					case <-stop:
+					case <-t.Context().Done():
 						return
 					}
 				}
