@@ -41,7 +41,7 @@ func (c *Conn) receive(dst []byte) (messageType int, p []byte, err error) {
 	}
 	defer c.read.lock.Release() // also when a handler panics
 	kind, p := opcode(0), dst
-	if err = c.awaitMessage(); err == nil {
+	if err = c.awaitMessage(dst); err == nil {
 		kind, p, err = c.appendMessage(dst)
 	}
 	if err != nil {
@@ -58,7 +58,7 @@ func (c *Conn) receivePooled(size int) (kind opcode, p []byte, buf *bufpool.Buff
 		return 0, nil, nil, err
 	}
 	defer c.read.lock.Release()
-	if err := c.awaitMessage(); err != nil {
+	if err := c.awaitMessage(nil); err != nil {
 		return 0, nil, nil, err
 	}
 	if err := c.beginMessage(); err != nil {
@@ -93,8 +93,8 @@ func (c *Conn) receiveUntil(ctx context.Context, dst []byte) (messageType int, p
 // awaitMessage waits for the first bytes of the next message if nothing has to
 // be done before and no buffer held meanwhile. The messageReader would do so
 // too, but this is where most connections are most of the time, and a goroutine
-// keeps a stack as deep as it once was.
-func (c *Conn) awaitMessage() error {
+// keeps a stack as deep as it once was. dst is what the message will be appended to.
+func (c *Conn) awaitMessage(dst []byte) error {
 	if c.transport.raw == nil && !c.transport.isTLS() || !c.read.isIdle() || c.closing.readError() != nil {
 		return nil
 	}
@@ -102,7 +102,7 @@ func (c *Conn) awaitMessage() error {
 		c.flushQueue()
 	}
 	c.read.looked = false
-	if err := c.read.frames.fill(); err != nil {
+	if err := c.read.frames.fillAround(dst[len(dst):cap(dst)]); err != nil {
 		return c.readFailed(err)
 	}
 	return nil

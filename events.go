@@ -155,8 +155,8 @@ func (c *Conn) hasFailed(err error) bool {
 func (c *Conn) serveMessages(f func(*Conn, Message), reuse bool) error {
 	receive := c.serveMessage
 	if reuse {
-		size := 0 // of the longest message
-		receive = func(f func(*Conn, Message)) error { return c.servePooled(f, &size) }
+		var guess bufpool.Guess
+		receive = func(f func(*Conn, Message)) error { return c.servePooled(f, &guess) }
 	}
 	for {
 		if err := receive(f); err != nil {
@@ -178,12 +178,12 @@ func (c *Conn) serveMessage(f func(*Conn, Message)) error {
 }
 
 // servePooled calls f with the next message, in a buffer from the pool.
-func (c *Conn) servePooled(f func(*Conn, Message), size *int) error {
-	kind, data, buf, err := c.receivePooled(*size)
+func (c *Conn) servePooled(f func(*Conn, Message), guess *bufpool.Guess) error {
+	kind, data, buf, err := c.receivePooled(guess.Size())
 	if err != nil {
 		return err
 	}
-	*size = max(*size, min(len(data), bufpool.Max))
+	guess.Learn(len(data))
 	f(c, Message{int(kind), data})
 	bufpool.Put(buf)
 	return nil

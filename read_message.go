@@ -167,7 +167,8 @@ func (m *messageReader) appendRest(dst []byte, start int) ([]byte, error) {
 		if !more {
 			return dst, err
 		}
-		if dst == nil && m.frames.remaining > trustedLength {
+		buffered := uint64(len(m.frames.buffered()))
+		if dst == nil && m.frames.remaining > max(trustedLength, growth*buffered) {
 			if dst, err = m.startLong(); err != nil {
 				return dst, err
 			}
@@ -176,7 +177,7 @@ func (m *messageReader) appendRest(dst []byte, start int) ([]byte, error) {
 		if len(dst) > math.MaxInt/2 {
 			return dst, ErrReadLimit // it cannot grow on 32 bits
 		}
-		dst = m.grow(dst, len(dst)-start)
+		dst = m.grow(dst, uint64(len(dst)-start)+buffered)
 		n, err := m.readPayload(dst[len(dst):cap(dst)])
 		dst = dst[:len(dst)+n]
 		if err != nil {
@@ -212,13 +213,13 @@ func (m *messageReader) startLong() ([]byte, error) {
 }
 
 // grow returns dst with room for payload: for all that remains of the frame
-// under way, if the declared length is to be believed so far.
-func (m *messageReader) grow(dst []byte, received int) []byte {
+// under way, if the declared length is to be believed after the bytes that have come.
+func (m *messageReader) grow(dst []byte, received uint64) []byte {
 	free, remaining := cap(dst)-len(dst), m.frames.remaining
 	if remaining <= uint64(free) || free > 0 && remaining > trustedLength {
 		return dst
 	}
-	room := min(remaining, max(trustedLength, (growth-1)*uint64(received)), math.MaxInt/2)
+	room := min(remaining, max(trustedLength, (growth-1)*received), math.MaxInt/2)
 	return slices.Grow(dst, int(room))
 }
 

@@ -29,8 +29,8 @@ type readiness struct {
 	unread bool // there may be something in the socket below TLS
 
 	// Where there is room for what a started connection has more.
-	stage   uint8 // see stageNew
-	longest uint8 // of the messages so far: see sizeClass
+	stage uint8         // see stageNew
+	guess bufpool.Guess // of the length of the next message
 
 	timer atomic.Pointer[time.Timer] // of the read deadline; nil until there is one
 }

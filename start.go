@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log"
-	"math/bits"
 	"net/http"
 	"os"
 	"runtime/debug"
@@ -90,10 +89,6 @@ const (
 	stagePanicked // a function has panicked, and only Close is called
 	stageEnded    // the last function has been called, or is about to be
 )
-
-// sizeClass returns the binary logarithm of a length, rounded up, or that of the
-// largest buffers of the pool.
-func sizeClass(n int) uint8 { return uint8(bits.Len(uint(max(min(n, bufpool.Max), 1) - 1))) }
 
 // A part is what has come of a message, or all of it.
 type part struct {
@@ -223,7 +218,7 @@ func (s *started) acquire() error {
 func (s *started) receiveRest() (opcode, error) {
 	c, m := s.conn, &s.conn.read
 	if s.waits && s.part == nil {
-		if err := c.awaitMessage(); err != nil {
+		if err := c.awaitMessage(nil); err != nil {
 			return 0, err
 		}
 	}
@@ -234,7 +229,7 @@ func (s *started) receiveRest() (opcode, error) {
 	if s.part == nil {
 		s.part = parts.Get().(*part)
 		if s.events.ReuseData {
-			s.part.buf = bufpool.Get(max(1<<s.longest, int(min(m.frames.remaining, trustedLength))))
+			s.part.buf = bufpool.Get(max(s.guess.Size(), int(min(m.frames.remaining, trustedLength))))
 			s.part.p = s.part.buf.B[:0]
 		}
 		s.part.p = m.resume(s.part.p)
@@ -262,7 +257,7 @@ func (s *started) release() {
 	if part == nil {
 		return
 	}
-	s.longest = max(s.longest, sizeClass(len(part.p)))
+	s.guess.Learn(len(part.p))
 	if part.buf != nil {
 		bufpool.Put(part.buf)
 	}

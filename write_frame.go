@@ -311,7 +311,7 @@ func (w *frameWriter) encodeLong(first firstByte, payload []byte) (int, error) {
 
 // maxMasked is how many bytes a client masks and writes at once: what is
 // written in many pieces wakes the peer as often.
-const maxMasked = bufpool.Max
+const maxMasked = 256 << 10
 
 // encodeMasked writes a long frame through a buffer, since the payload is the
 // caller's to keep and masking needs a copy.

@@ -9,7 +9,7 @@ import (
 // The sizes in bytes of the smallest and the largest buffers that are kept.
 const (
 	Min = 256
-	Max = 256 << 10
+	Max = 1 << 20
 )
 
 // A Buffer is what Get lends. It is passed by pointer, so that giving it back
@@ -17,7 +17,7 @@ const (
 type Buffer struct{ B []byte }
 
 // pools has one pool for each power of two from Min to Max.
-var pools [11]sync.Pool
+var pools [13]sync.Pool
 
 // Get returns a buffer whose B is at least n bytes long. Its contents are not
 // defined. A buffer for more than Max bytes is made for this call.
@@ -50,3 +50,21 @@ func SizeFor(n int) int {
 
 // classOf returns the index of the smallest buffers that hold n bytes.
 func classOf(n int) int { return bits.Len(uint(max(n, 1)-1) / Min) }
+
+// A Guess is the size of a buffer for the next of several messages, made of the lengths
+// of those before. The zero value guesses one byte.
+type Guess uint8 // the binary logarithm
+
+// Size returns the size in bytes, which is Max at most.
+func (g Guess) Size() int { return 1 << g }
+
+// Learn takes note of the length of a message. A longer one counts at once; after
+// shorter ones the size halves with each.
+func (g *Guess) Learn(n int) {
+	switch class := Guess(bits.Len(uint(max(min(n, Max), 1) - 1))); {
+	case class > *g:
+		*g = class
+	case class+1 < *g:
+		*g--
+	}
+}

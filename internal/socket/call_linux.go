@@ -25,6 +25,23 @@ func read(fd int, p []byte) (int, error) {
 	return int(n), nil
 }
 
+// CanScatter is whether [Reader.ReadAround] is supported.
+const CanScatter = true
+
+// readv reads into three slices, none of which is empty, from a socket that does not
+// block.
+func readv(fd int, a, b, c []byte) (int, error) {
+	vector := [3]syscall.Iovec{{Base: &a[0]}, {Base: &b[0]}, {Base: &c[0]}}
+	vector[0].SetLen(len(a))
+	vector[1].SetLen(len(b))
+	vector[2].SetLen(len(c))
+	n, _, errno := syscall.Syscall(syscall.SYS_READV, uintptr(fd), uintptr(unsafe.Pointer(&vector)), uintptr(len(vector)))
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}
+
 // writev writes the slices to a socket that does not block. Neither is empty.
 func writev(fd int, slices *[2][]byte) (int, error) {
 	var vector [2]syscall.Iovec

@@ -22,6 +22,14 @@ func (*Reader) Read(syscall.RawConn, any, int) (*bufpool.Buffer, int, error) {
 	return nil, 0, errors.ErrUnsupported
 }
 
+// CanScatter is whether [Reader.ReadAround] is supported.
+const CanScatter = false
+
+// ReadAround returns errors.ErrUnsupported.
+func (*Reader) ReadAround(syscall.RawConn, any, int, int, []byte) (*bufpool.Buffer, int, error) {
+	return nil, 0, errors.ErrUnsupported
+}
+
 // A Writer is not supported on this system: see Raw.
 type Writer struct{}
 

@@ -17,7 +17,23 @@ func handshakeScenarios() []*scenario {
 			return handshakes(server, peer.Options{}, load.Target{}, o)
 		}})
 	}
-	return []*scenario{s, http2Handshakes()}
+	return []*scenario{s, tlsHandshakes(), http2Handshakes()}
+}
+
+// tlsHandshakes are those of new TLS connections.
+func tlsHandshakes() *scenario {
+	const row = "connect, TLS, upgrade, close"
+	s := &scenario{name: "tls/handshake", limit: "rawhttp", metrics: []metric{
+		{"Handshakes over TLS, CPU", row, "µs CPU/handshake", ""},
+		{"Handshakes over TLS, allocations", row, "allocations/handshake", ""},
+	}}
+	with := peer.Options{TLS: true}
+	for _, server := range serversNamed([]string{"rawhttp", "websocket", "websocket-events", "gorilla", "coder"}, with) {
+		s.columns = append(s.columns, column{server.Name, server.Ours, server.Limit, func(o options) ([]float64, error) {
+			return handshakes(server, with, load.Target{TLS: true}, o)
+		}})
+	}
+	return s
 }
 
 // http2Handshakes are those of streams of an HTTP/2 connection that there is, next to those
