@@ -14,10 +14,6 @@ const (
 	maxBuffer     = 64 << 10    // the largest to read into or for small frames
 	defaultBuffer = 4 << 10
 
-	// scatterMin is the length of a message from which its payload goes past the
-	// buffer of a socket where that is possible.
-	scatterMin = 4 << 10
-
 	// handOverSize is the size of the buffer in which net/http reads ahead on a
 	// client, and the least to read into for the first time.
 	handOverSize = 4 << 10
@@ -71,9 +67,6 @@ type frameReader struct {
 	sequence  sequence
 	count     uint32 // of data frames so far; it may overflow
 }
-
-// landed are bytes that came where the application wants them: see fillAround.
-type landed struct{ p []byte }
 
 // A streamHead is the beginning of a stream, and what follows it.
 type streamHead struct{ io.Reader }
@@ -215,7 +208,7 @@ func (r *frameReader) begin(h *header, control []byte) {
 // for one byte at least, and unmasks it.
 func (r *frameReader) read(p []byte) (int, error) {
 	p = p[:min(uint64(len(p)), r.remaining)]
-	if r.landed != nil && len(r.landed.p) > 0 {
+	if r.landed != nil && r.landed.p != nil {
 		return r.readLanded(p), nil
 	}
 	if r.start == r.end {
@@ -234,18 +227,6 @@ func (r *frameReader) read(p []byte) (int, error) {
 	r.unmask(p[:n], r.buf.B[r.start:r.start+n])
 	r.start += n
 	return n, nil
-}
-
-// readLanded is read of bytes that did not go through the buffer. As a rule they are
-// where the caller wants them.
-func (r *frameReader) readLanded(p []byte) int {
-	from := r.landed
-	n := min(len(p), len(from.p))
-	r.unmask(p[:n], from.p[:n])
-	if from.p = from.p[n:]; len(from.p) == 0 {
-		from.p = nil
-	}
-	return n
 }
 
 // chunk returns what there is of the rest of the data frame under way, unmasked
@@ -358,56 +339,6 @@ func (r *frameReader) fillFirst() error {
 	r.buf = bufpool.Get(int(r.size))
 	r.end = copy(r.buf.B, r.first[:n])
 	return nil
-}
-
-// fillAround is fill for an empty buffer between messages, where the caller wants the
-// next message in spare. Long messages are often as long as the one before: if there
-// is room for that, one system call puts the header into the buffer, the payload into
-// spare, and what follows into the buffer again.
-func (r *frameReader) fillAround(spare []byte) error {
-	f := &r.frame
-	if !socket.CanScatter || r.transport.raw == nil || r.waiter == nil || !f.fin || f.isCompressed() ||
-		f.length < scatterMin || f.length > uint64(len(spare)) {
-		return r.fill()
-	}
-	r.release()
-	r.start, r.end = 0, 0
-	head := headerSize(int(f.length), f.masked)
-	buf, n, err := r.waiter.ReadAround(r.transport.raw, r.transport.stream, int(r.size), head, spare[:f.length])
-	if err != nil {
-		return unexpectedEOF(err)
-	}
-	if r.status != nil {
-		r.status.recordRead()
-	}
-	r.land(buf, n, head, spare[:f.length])
-	return nil
-}
-
-// land makes the n bytes that ReadAround has read those that are buffered, except for
-// what belongs in spare and is there.
-func (r *frameReader) land(buf *bufpool.Buffer, n, head int, spare []byte) {
-	first := min(n, head)
-	spare = spare[:min(n-first, len(spare))]
-	rest := n - first - len(spare)
-	r.buf, r.end = buf, first+rest
-	if len(spare) == 0 {
-		return
-	}
-	h, size, err := parseHeader(buf.B[:first])
-	if err == nil && size == head && !h.opcode.isControl() && !h.isCompressed() && h.length >= uint64(len(spare)) {
-		if r.landed == nil {
-			r.landed = new(landed)
-		}
-		r.landed.p = spare
-		return
-	}
-	// It is another frame than was expected.
-	r.buf, r.end = bufpool.Get(n), n
-	copy(r.buf.B, buf.B[:first])
-	copy(r.buf.B[first:], spare)
-	copy(r.buf.B[first+len(spare):], buf.B[head:head+rest])
-	bufpool.Put(buf)
 }
 
 // expect chooses the size of the next buffer for a frame as long as the last.

@@ -71,10 +71,7 @@ func (w *frameWriter) acquireDirect() bool {
 // writeDirect writes encoded frames as far as that needs no waiting, with lock
 // held, and returns how many bytes that were. The caller keeps the rest.
 func (w *frameWriter) writeDirect(frames []byte) (int, error) {
-	if w.direct == nil {
-		w.direct = socket.NewWriter(w.transport.raw)
-	}
-	n, err := w.direct.Write(frames)
+	n, err := socket.TryWrite(w.transport.raw, frames)
 	if err != nil && !(w.hurried.Load() && isTimeout(err)) { // or else Close writes the rest
 		return n, w.failed(n, err, unlimited)
 	}
@@ -285,7 +282,7 @@ func (w *frameWriter) writeLast(frames []byte) error {
 	w.closing.endWrites(&brokenError{cause: net.ErrClosed})
 	write := w.transport.Write
 	if w.transport.raw != nil {
-		write = socket.NewWriter(w.transport.raw).Write
+		write = func(p []byte) (int, error) { return socket.TryWrite(w.transport.raw, p) }
 	}
 	if b := w.backlog.Load(); b != nil && len(b.rest) > 0 {
 		n, err := write(b.rest)

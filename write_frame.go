@@ -60,9 +60,8 @@ type frameWriter struct {
 
 	// Guarded by lock.
 	deadline deadline
-	direct   *socket.Writer // nil until it is needed
-	timed    bool           // the stream's deadline is that of timeout and not the writer's
-	cut      bool           // a frame was written in part: nothing can follow
+	timed    bool // the stream's deadline is that of timeout and not the writer's
+	cut      bool // a frame was written in part: nothing can follow
 
 	size    int32 // of small frames and fragments, which are copied to be written at once
 	client  bool  // frames are masked

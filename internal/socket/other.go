@@ -30,11 +30,5 @@ func (*Reader) ReadAround(syscall.RawConn, any, int, int, []byte) (*bufpool.Buff
 	return nil, 0, errors.ErrUnsupported
 }
 
-// A Writer is not supported on this system: see Raw.
-type Writer struct{}
-
-// NewWriter returns nil.
-func NewWriter(syscall.RawConn) *Writer { return nil }
-
-// Write returns errors.ErrUnsupported.
-func (*Writer) Write([]byte) (int, error) { return 0, errors.ErrUnsupported }
+// TryWrite returns errors.ErrUnsupported.
+func TryWrite(syscall.RawConn, []byte) (int, error) { return 0, errors.ErrUnsupported }

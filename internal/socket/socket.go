@@ -21,7 +21,7 @@ func Is(conn any) bool {
 	return false
 }
 
-// Raw returns how a [Reader] and a [Writer] get to the socket conn, nil if conn
+// Raw returns how a [Reader] and [TryWrite] get to the socket conn, nil if conn
 // is none or the system does not support them.
 func Raw(conn any) syscall.RawConn {
 	if !supported || !Is(conn) {

@@ -4,12 +4,12 @@ package socket
 
 import (
 	"os"
+	"sync"
 	"syscall"
 )
 
-// A Writer writes to a socket without waiting.
-type Writer struct {
-	raw   syscall.RawConn
+// A writer is a write that does not wait, lent for the time of a call.
+type writer struct {
 	ready func(fd uintptr) bool // tryWrite, bound once
 
 	// Argument and results of tryWrite.
@@ -18,32 +18,33 @@ type Writer struct {
 	err error
 }
 
-// NewWriter returns a Writer for the socket that raw belongs to.
-func NewWriter(raw syscall.RawConn) *Writer {
-	w := &Writer{raw: raw}
+var writers = sync.Pool{New: func() any {
+	w := new(writer)
 	w.ready = w.tryWrite
 	return w
-}
+}}
 
-// Write writes as much of p as the operating system takes at once, which may
+// TryWrite writes as much of p as the operating system takes at once, which may
 // be nothing, and returns how much that was. That there was no room for all of p is
 // no error.
-func (w *Writer) Write(p []byte) (int, error) {
+func TryWrite(raw syscall.RawConn, p []byte) (int, error) {
+	w := writers.Get().(*writer)
 	w.p = p
-	err := w.raw.Write(w.ready)
+	err := raw.Write(w.ready)
 	n := w.n
 	if err == nil {
 		err = w.err
 	}
 	w.p, w.n, w.err = nil, 0, nil
+	writers.Put(w)
 	return n, err
 }
 
 // tryWrite writes once. There always is a result.
-func (w *Writer) tryWrite(fd uintptr) bool {
-	n, err := syscall.Write(int(fd), w.p)
+func (w *writer) tryWrite(fd uintptr) bool {
+	n, err := write(int(fd), w.p)
 	for err == syscall.EINTR {
-		n, err = syscall.Write(int(fd), w.p)
+		n, err = write(int(fd), w.p)
 	}
 	w.n = max(n, 0)
 	if err != syscall.EAGAIN {
