@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // A Cell is what was measured of one subject in one scenario.
@@ -93,6 +94,15 @@ func (t *Table) BestPeer(row string, except ...string) *Cell {
 // there is none.
 func (t *Table) BestOfOurs(row string) *Cell {
 	return t.best(row, func(c *Cell) bool { return c.Ours })
+}
+
+// BestOf returns the cell with the lowest median in a row of all columns of a
+// library, which begin with its name, nil if there is none.
+func (t *Table) BestOf(row, library string) *Cell {
+	return t.best(row, func(c *Cell) bool {
+		rest, ok := strings.CutPrefix(c.Column, library)
+		return ok && (rest == "" || rest[0] == '-' || rest[0] == ' ' || rest[0] == ',')
+	})
 }
 
 func (t *Table) best(row string, counts func(*Cell) bool) *Cell {

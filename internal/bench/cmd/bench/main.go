@@ -5,8 +5,8 @@
 //	go run ./cmd/bench -all                # everything, in more than an hour
 //	go run ./cmd/bench -run '^echo/text'   # the scenarios of these names
 //
-//	go run ./cmd/bench -readme -out results   # those of the README's table, with tables and charts, in 25 minutes
-//	go run ./cmd/bench -rewrite               # nothing: the README's table from results
+//	go run ./cmd/bench -readme -out results   # those of the READMEs' tables, with tables and charts, in half an hour
+//	go run ./cmd/bench -rewrite               # nothing: the READMEs' tables from results
 //
 // Whatever is measured is a process of its own, and a new one each time. All
 // subjects of a scenario are measured in turn, several times, and the median
@@ -35,7 +35,7 @@ import (
 var (
 	serve    = flag.Bool("serve", false, "be the process that is measured: the command starts itself so")
 	all      = flag.Bool("all", false, "run all scenarios, and longer: more than an hour")
-	readme   = flag.Bool("readme", false, "run the scenarios of which the README has figures: up to 25 minutes")
+	readme   = flag.Bool("readme", false, "run the scenarios of which the READMEs have figures: half an hour")
 	pattern  = flag.String("run", "", "run the scenarios whose names match the `regexp`")
 	servers  = flag.String("servers", "", "measure only those whose names match the `regexp`, clients too")
 	rounds   = flag.Int("rounds", 0, "`how often` each is measured; 3, or 5 with -all or -readme, if it is 0")
@@ -43,7 +43,7 @@ var (
 	out      = flag.String("out", "", "the `directory` to write results.md, results.json and charts to")
 	profiles = flag.String("cpuprofile", "", "the `directory` to write CPU profiles of what is measured to: of the last round")
 	list     = flag.Bool("list", false, "list the scenarios")
-	again    = flag.Bool("rewrite", false, "measure nothing: make the tables and charts in results, and the table of the README, anew from results/results.md")
+	again    = flag.Bool("rewrite", false, "measure nothing: make the tables and charts in results, and those of the READMEs, anew from results/results.md")
 )
 
 func main() {
@@ -64,7 +64,7 @@ func main() {
 		return
 	}
 	if *again {
-		if err := rewrite("results", "../../README.md"); err != nil {
+		if err := rewrite("results", rewritings("../..")); err != nil {
 			log.Fatal(err)
 		}
 		return

@@ -63,7 +63,7 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
-// TestReadme: the table in the README, the tables and the charts are what the
+// TestReadme: the tables in the READMEs, the tables and the charts are what the
 // results say.
 func TestReadme(t *testing.T) {
 	read := func(name string) []byte {
@@ -74,13 +74,15 @@ func TestReadme(t *testing.T) {
 		return b
 	}
 	const dir = "../../results"
-	results, readme := read(dir+"/results.md"), read("../../../../README.md")
+	results := read(dir + "/results.md")
 	cells, err := readResults(results)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := rewriteSummary(readme, cells); err != nil || string(again) != string(readme) {
-		t.Error("the table in the README is not that of the results: go run ./cmd/bench -rewrite", err)
+	for _, r := range rewritings("../../../..") {
+		if again, err := r.apply(cells); err != nil || string(again) != string(read(r.file)) {
+			t.Errorf("the table in %s is not that of the results: go run ./cmd/bench -rewrite: %v", r.file, err)
+		}
 	}
 	if again, err := rewriteTables(results, cells); err != nil || string(again) != string(results) {
 		t.Error("the tables in results.md are not those of its details: go run ./cmd/bench -rewrite", err)
@@ -110,61 +112,43 @@ func TestRunForTheReadme(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
-	copied := filepath.Join(dir, "README.md")
-	readme, err := os.ReadFile("../../../../README.md")
-	if err := errors.Join(err, os.WriteFile(copied, readme, 0o666), write(dir, cells, nil, options{})); err != nil {
+	if err := write(dir, cells, nil, options{}); err != nil {
 		t.Fatal(err)
 	}
 	before, err := os.ReadFile(filepath.Join(dir, "results.md"))
-	if err := errors.Join(err, rewrite(dir, copied)); err != nil {
+	if err != nil {
+		t.Fatal(err)
+	}
+	others := rewritings("../../../..")
+	for i, r := range others {
+		text, err := os.ReadFile(r.file)
+		others[i].file = filepath.Join(dir, filepath.Base(filepath.Dir(r.file))+".md")
+		if err := errors.Join(err, os.WriteFile(others[i].file, text, 0o666)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := rewrite(dir, others); err != nil {
 		t.Fatal(err)
 	}
 	after, err := os.ReadFile(filepath.Join(dir, "results.md"))
 	if err != nil || string(after) != string(before) {
 		t.Error("the results are not what was written", err)
 	}
-	if readme, err = os.ReadFile(copied); err != nil {
-		t.Fatal(err)
-	}
-	_, table, _ := strings.Cut(string(readme), summaryBegin)
-	table, _, _ = strings.Cut(table, summaryEnd)
-	for _, r := range summaryRows(nil) {
-		if !strings.Contains(table, "| "+r.label+" |") {
-			t.Errorf("there is no row %q", r.label)
+	for i, rows := range [][]summaryRow{headlineRows(), summaryRows()} {
+		text, err := os.ReadFile(others[i].file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, table, _ := strings.Cut(string(text), others[i].begin)
+		table, _, _ = strings.Cut(table, tableEnd)
+		for _, r := range rows {
+			if !strings.Contains(table, "| "+r.label+" |") {
+				t.Errorf("there is no row %q", r.label)
+			}
 		}
 	}
-	if strings.Contains(table, "BatchWrites") || len(charts(cells)) < 8 {
-		t.Error(len(charts(cells)), "charts, and", table)
-	}
-}
-
-// TestOldResults: the rows say what was measured when WriteMessage did not batch
-// by default.
-func TestOldResults(t *testing.T) {
-	results := []byte(`Echo with 16 messages outstanding, binary [µs CPU/message]
-  100 × 16 B
-                                 median                 min–max   ×limit    ×peer
-    rawbatch                       0.24               0.24–0.25     1.00     0.14
-    websocket                      1.78               1.71–1.81     7.30     1.01
-    websocket-batch                0.37               0.36–0.39     1.53     0.21
-    websocket-send                 0.38               0.36–0.39     1.54     0.21
-    gobwas                         1.76               1.73–1.80     7.21     1.00
-`)
-	cells, err := readResults(results)
-	if err != nil || len(cells) != 5 || !cells[2].Ours || cells[2].Column != oldBatch {
-		t.Fatal(cells, err)
-	}
-	tables := tablesByName(cells)
-	var rows bytes.Buffer
-	for _, r := range summaryRows(tables) {
-		if table := tables[r.table]; table != nil && r.row == "100 × 16 B" {
-			r.write(&rows, table)
-		}
-	}
-	const want = "| 16 outstanding, 100 × 16 B, `Send` | 0.38 µs | 1.76 gobwas | 0.24 | 0.21 | 1.54 | limit ≤ 1.6 |\n" +
-		"| 16 outstanding, 100 × 16 B, `BatchWrites` | 0.37 µs | 1.76 gobwas | 0.24 | 0.21 | 1.53 | limit ≤ 1.6 |\n"
-	if rows.String() != want {
-		t.Errorf("got\n%swant\n%s", rows.String(), want)
+	if len(charts(cells)) < 8 {
+		t.Error(len(charts(cells)), "charts")
 	}
 }
 
@@ -180,7 +164,7 @@ func TestSummaryNamesTheBestPeer(t *testing.T) {
 	}
 	tables := tablesByName(cells)
 	leftOut := 0
-	for _, r := range summaryRows(tables) {
+	for _, r := range summaryRows() {
 		var b bytes.Buffer
 		r.write(&b, tables[r.table])
 		best := tables[r.table].BestPeer(r.row)

@@ -11,21 +11,31 @@ import (
 	"github.com/seed23105783/websocket/internal/bench/report"
 )
 
-// The table of the README is between these lines.
+// The tables in the READMEs are between these lines.
 const (
-	summaryBegin = "<!-- cd internal/bench && go run ./cmd/bench -rewrite -->\n"
-	summaryEnd   = "<!-- end of the table -->\n"
+	headlineBegin = "<!-- figures: cd internal/bench && go run ./cmd/bench -rewrite -->\n"
+	summaryBegin  = "<!-- cd internal/bench && go run ./cmd/bench -rewrite -->\n"
+	tableEnd      = "<!-- end of the table -->\n"
 )
 
-// rewrite makes the tables and charts in dir, and the table of the README, anew
-// from the medians in dir/results.md.
-func rewrite(dir, readmeFile string) error {
-	resultsFile := filepath.Join(dir, "results.md")
-	results, err := os.ReadFile(resultsFile)
-	if err != nil {
-		return err
+// A rewriting is a file with a table that is made from the results.
+type rewriting struct {
+	file, begin string
+	table       func([]*report.Cell) ([]byte, error)
+}
+
+// rewritings are those in the directory of the repository.
+func rewritings(root string) []rewriting {
+	return []rewriting{
+		{filepath.Join(root, "README.md"), headlineBegin, headline},
+		{filepath.Join(root, "internal/bench/README.md"), summaryBegin, summary},
 	}
-	readme, err := os.ReadFile(readmeFile)
+}
+
+// rewrite makes the tables and charts in dir, and those in other files, anew from the
+// medians in dir/results.md.
+func rewrite(dir string, others []rewriting) error {
+	results, err := os.ReadFile(filepath.Join(dir, "results.md"))
 	if err != nil {
 		return err
 	}
@@ -37,14 +47,16 @@ func rewrite(dir, readmeFile string) error {
 	if files["results.md"], err = rewriteTables(results, cells); err != nil {
 		return err
 	}
-	readme, err = rewriteSummary(readme, cells)
-	if err != nil {
-		return err
+	for _, r := range others {
+		text, err := r.apply(cells)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(r.file, text, 0o666); err != nil {
+			return err
+		}
 	}
-	if err := writeFiles(dir, files); err != nil {
-		return err
-	}
-	return os.WriteFile(readmeFile, readme, 0o666)
+	return writeFiles(dir, files)
 }
 
 // readResults returns the cells in the details of a results.md. What is not
@@ -64,7 +76,7 @@ func readResults(results []byte) ([]*report.Cell, error) {
 		}
 	}
 	for _, c := range cells {
-		k := known[place{c.Table, c.Row, currentName(c.Column)}]
+		k := known[place{c.Table, c.Row, c.Column}]
 		if k == nil {
 			return nil, fmt.Errorf("no scenario has %q, %q, %q", c.Table, c.Row, c.Column)
 		}
@@ -98,16 +110,20 @@ func rewriteTables(results []byte, cells []*report.Cell) ([]byte, error) {
 	return rewritten, nil
 }
 
-// rewriteSummary replaces the table of the README.
-func rewriteSummary(readme []byte, cells []*report.Cell) ([]byte, error) {
-	before, rest, found := bytes.Cut(readme, []byte(summaryBegin))
-	_, after, foundEnd := bytes.Cut(rest, []byte(summaryEnd))
-	if !found || !foundEnd {
-		return nil, fmt.Errorf("the README has no lines %q and %q", summaryBegin, summaryEnd)
-	}
-	table, err := summary(cells)
+// apply returns the text of the file with its table replaced.
+func (r rewriting) apply(cells []*report.Cell) ([]byte, error) {
+	text, err := os.ReadFile(r.file)
 	if err != nil {
 		return nil, err
 	}
-	return bytes.Join([][]byte{before, []byte(summaryBegin), table, []byte(summaryEnd), after}, nil), nil
+	before, rest, found := bytes.Cut(text, []byte(r.begin))
+	_, after, foundEnd := bytes.Cut(rest, []byte(tableEnd))
+	if !found || !foundEnd {
+		return nil, fmt.Errorf("%s has no lines %q and %q", r.file, r.begin, tableEnd)
+	}
+	table, err := r.table(cells)
+	if err != nil {
+		return nil, err
+	}
+	return bytes.Join([][]byte{before, []byte(r.begin), table, []byte(tableEnd), after}, nil), nil
 }

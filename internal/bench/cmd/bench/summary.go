@@ -12,12 +12,11 @@ import (
 	"github.com/seed23105783/websocket/internal/bench/report"
 )
 
-// A summaryRow is a row of the table in the README: one cell of the results,
-// beside the best peer and the limit.
+// A summaryRow is a row of the table in internal/bench/README.md: one cell of the
+// results, beside the best peer and the limit.
 type summaryRow struct {
 	label              string
 	table, row, column string
-	aim                string
 
 	// without are peers that the row leaves out. The label says which, and the
 	// best of all is named all the same.
@@ -38,84 +37,88 @@ func withoutNetHTTP() []string {
 	return names
 }
 
-// summaryRows are the rows of the table, in their order, as far as results with
-// these tables, by name, have them.
-func summaryRows(tables map[string]*report.Table) []summaryRow {
+// summaryRows are the rows of the table, in their order.
+func summaryRows() []summaryRow {
 	var rows []summaryRow
-	add := func(label, table, row, column, aim string, without ...string) {
-		rows = append(rows, summaryRow{label, table, row, column, aim, without})
+	add := func(label, table, row, column string, without ...string) {
+		rows = append(rows, summaryRow{label, table, row, column, without})
 	}
-	for _, size := range []string{"16 B", "128 B", "1 KiB", "16 KiB", "128 KiB", "1 MiB"} {
-		aim := "limit ≤ 1.05"
-		if strings.HasSuffix(size, "6 KiB") || strings.HasSuffix(size, "8 KiB") || strings.HasSuffix(size, "MiB") {
-			aim = "limit ≤ 1.10"
+	for _, way := range []struct{ column, label string }{
+		{"websocket-append", "`AppendMessage`"}, {"websocket-events", "`Events`"}, {"websocket", "`ReadMessage`"},
+	} {
+		for _, size := range []string{"16 B", "128 B", "1 KiB", "16 KiB", "128 KiB", "1 MiB"} {
+			add("echo, 100 × "+size+", "+way.label, "Echo, text", "100 × "+size, way.column)
 		}
-		add("echo, 100 × "+size+", `AppendMessage`", "Echo, text", "100 × "+size, "websocket-append", aim)
-	}
-	for _, size := range []string{"128 B", "16 KiB", "1 MiB"} {
-		add("echo, 100 × "+size+", `ReadMessage`", "Echo, text", "100 × "+size, "websocket", "")
 	}
 	for _, size := range []string{"16 KiB", "128 KiB", "1 MiB"} {
-		add("echo of bytes, 100 × "+size+", `AppendMessage`", "Echo, binary", "100 × "+size, "websocket-append", "limit ≤ 1.10")
+		add("echo of bytes, 100 × "+size+", `AppendMessage`", "Echo, binary", "100 × "+size, "websocket-append")
+	}
+	for _, size := range []string{"128 B", "1 KiB", "16 KiB", "128 KiB", "1 MiB"} {
+		add("echo over TLS, 100 × "+size+", `AppendMessage`", "Echo over TLS, text", "100 × "+size, "websocket-append")
 	}
 	for _, size := range []string{"16 B", "128 B", "1 KiB"} {
 		const table = "Echo with 16 messages outstanding, binary"
 		label, row := "16 outstanding, 100 × "+size+", ", "100 × "+size
-		if isOld(tables[table], row) {
-			add(label+"`Send`", table, row, "websocket-send", "limit ≤ 1.6")
-			add(label+"`BatchWrites`", table, row, oldBatch, "limit ≤ 1.6")
-			continue
-		}
-		add(label+"`WriteMessage`", table, row, "websocket-append", "limit ≤ 1.6")
-		add(label+"`Send`", table, row, "websocket-send", "limit ≤ 1.6")
-		add(label+"`WriteImmediately`", table, row, "websocket-immediate", "")
+		add(label+"`WriteMessage`", table, row, "websocket-append")
+		add(label+"`Send`", table, row, "websocket-send")
+		add(label+"`WriteImmediately`", table, row, "websocket-immediate")
 	}
-	add("client, 128 KiB, `AppendMessage`", "Client, text", "128 KiB", "websocket-append", "")
-	add("client, 1 MiB, `AppendMessage`", "Client, text", "1 MiB", "websocket-append", "limit ≤ 1.3")
-
-	const memory, goroutine = "Memory of a waiting connection", "… against peers with a goroutine for each connection"
-	add("waiting, 10,000", memory, "10,000, plain, after 1 message", "websocket", "≤ 4.5")
-	add(goroutine, memory, "10,000, plain, after 1 message", "websocket", "", withoutGoroutine...)
-	add("waiting, 10,000, reading in the handler", memory, "10,000, plain, after 1 message", "websocket in handler", "")
-	add(goroutine, memory, "10,000, plain, after 1 message", "websocket in handler", "", withoutGoroutine...)
-	add("waiting, 10,000, compressed without takeover", memory, "10,000, compressed without takeover, after 1 message", "websocket", "≤ 4.5")
-	add(goroutine, memory, "10,000, compressed without takeover, after 1 message", "websocket", "", withoutGoroutine...)
-	add("waiting, takeover, 4 KiB windows, after 1 message", memory, "2,000, takeover, 4 KiB windows, after 1 message", "websocket", "≤ 20")
-	add("… after 40", memory, "2,000, takeover, 4 KiB windows, after 40", "websocket", "")
-	add("waiting, takeover, 32 KiB windows, after 1 message", memory, "2,000, takeover, 32 KiB windows, after 1 message", "websocket", "≤ 110")
-	add("… after 40", memory, "2,000, takeover, 32 KiB windows, after 40", "websocket", "≤ 110")
-
+	add("client, 128 KiB, `AppendMessage`", "Client, text", "128 KiB", "websocket-append")
+	add("client, 1 MiB, `AppendMessage`", "Client, text", "1 MiB", "websocket-append")
+	rows = append(rows, memoryRows()...)
 	for _, with := range []string{"without", "with"} {
 		for _, size := range []string{"256 B", "1 KiB", "16 KiB"} {
 			row := size + ", " + with + " takeover"
-			add("compressed echo, "+row, "Compressed echo of JSON, CPU", row, "websocket", "peer ≤ 0.6")
+			add("compressed echo, "+row, "Compressed echo of JSON, CPU", row, "websocket")
 		}
 	}
 	for _, row := range []string{"1,000 recipients, 128 B plain", "5,000 recipients, 128 B plain",
 		"1,000 recipients, 1 KiB compressed", "5,000 recipients, 1 KiB compressed"} {
-		add("broadcast, "+row+", `Group`", "Broadcast", row, "websocket-group", "peer ≤ 1")
+		add("broadcast, "+row+", `Group`", "Broadcast", row, "websocket-group")
 	}
 	const netHTTP = "… against peers on net/http"
-	add("handshake", "Handshakes, CPU", "connect, upgrade, close", "websocket", "limit ≤ 1.1")
-	add(netHTTP, "Handshakes, CPU", "connect, upgrade, close", "websocket", "", withoutNetHTTP()...)
-	add("handshake", "Handshakes, allocations", "connect, upgrade, close", "websocket", "≤ 56")
-	add(netHTTP, "Handshakes, allocations", "connect, upgrade, close", "websocket", "", withoutNetHTTP()...)
+	add("handshake", "Handshakes, CPU", "connect, upgrade, close", "websocket")
+	add(netHTTP, "Handshakes, CPU", "connect, upgrade, close", "websocket", withoutNetHTTP()...)
+	add("handshake, allocations", "Handshakes, allocations", "connect, upgrade, close", "websocket")
+	add(netHTTP, "Handshakes, allocations", "connect, upgrade, close", "websocket", withoutNetHTTP()...)
+	add("handshake over TLS", "Handshakes over TLS, CPU", "connect, TLS, upgrade, close", "websocket")
 	for _, size := range []string{"16 B", "1 KiB", "64 KiB"} {
-		add("reading in memory, "+size+", `AppendMessage`", "Reading in memory, CPU", size, "websocket-append", "peer ≤ 1")
+		add("reading in memory, "+size+", `AppendMessage`", "Reading in memory, CPU", size, "websocket-append")
 	}
 	for _, size := range []string{"16 B", "1 KiB", "64 KiB"} {
-		add("writing in memory, "+size, "Writing in memory, CPU", size, "websocket", "peer ≤ 1")
+		add("writing in memory, "+size, "Writing in memory, CPU", size, "websocket")
 	}
 	return rows
 }
 
-// besideTheTable are the names of scenarios that the table has no rows of, and
-// that the text below it or results.md has figures of.
-var besideTheTable = regexp.MustCompile(`^(client/text/.*|echo/text/(1|1000)x128B|pipelined/binary/100x16KiB)$`)
+// memoryRows are those of connections that wait.
+func memoryRows() []summaryRow {
+	const table, goroutine = "Memory of a waiting connection", "… against peers with a goroutine for each connection"
+	return []summaryRow{
+		{"waiting, 10,000", table, "10,000, plain, after 1 message", "websocket", nil},
+		{goroutine, table, "10,000, plain, after 1 message", "websocket", withoutGoroutine},
+		{"waiting, 10,000, `Events`", table, "10,000, plain, after 1 message", "websocket-events", nil},
+		{"waiting, 10,000, reading in the handler", table, "10,000, plain, after 1 message", "websocket in handler", nil},
+		{goroutine, table, "10,000, plain, after 1 message", "websocket in handler", withoutGoroutine},
+		{"waiting, 10,000, compressed without takeover", table, "10,000, compressed without takeover, after 1 message", "websocket", nil},
+		{goroutine, table, "10,000, compressed without takeover, after 1 message", "websocket", withoutGoroutine},
+		{"waiting, takeover, 4 KiB windows, after 1 message", table, "2,000, takeover, 4 KiB windows, after 1 message", "websocket", nil},
+		{"… after 40", table, "2,000, takeover, 4 KiB windows, after 40", "websocket", nil},
+		{"waiting, takeover, 32 KiB windows, after 1 message", table, "2,000, takeover, 32 KiB windows, after 1 message", "websocket", nil},
+		{"… after 40", table, "2,000, takeover, 32 KiB windows, after 40", "websocket", nil},
+		{"waiting, 1,000, TLS", table, "1,000, TLS, after 1 message", "websocket", nil},
+		{"waiting, 1,000, TLS, `Events`", table, "1,000, TLS, after 1 message", "websocket-events", nil},
+	}
+}
 
-// isForReadme reports whether the README has figures of s.
+// besideTheTable are the names of scenarios that the tables have no rows of, and
+// that the text below them or results.md has figures of.
+var besideTheTable = regexp.MustCompile(`^(client/text/.*|echo/text/(1|1000|10000)x(16|128)B|pipelined/binary/100x16KiB|latency.*|http2/.*|idle/http2/.*|tls/.*)$`)
+
+// isForReadme reports whether one of the READMEs has figures of s.
 func (s *scenario) isForReadme() bool {
-	return besideTheTable.MatchString(s.name) || slices.ContainsFunc(summaryRows(nil), func(r summaryRow) bool {
+	rows := slices.Concat(summaryRows(), headlineRows())
+	return besideTheTable.MatchString(s.name) || slices.ContainsFunc(rows, func(r summaryRow) bool {
 		return slices.ContainsFunc(s.metrics, func(m metric) bool { return m.table == r.table && m.row == r.row })
 	})
 }
@@ -129,13 +132,13 @@ func tablesByName(cells []*report.Cell) map[string]*report.Table {
 	return tables
 }
 
-// summary returns the table of the README.
+// summary returns the table of internal/bench/README.md.
 func summary(cells []*report.Cell) ([]byte, error) {
 	tables := tablesByName(cells)
 	var b bytes.Buffer
-	b.WriteString("| scenario | this library | best peer | limit | to the peer | to the limit | aimed at |\n")
-	b.WriteString("|---|--:|--:|--:|--:|--:|--:|\n")
-	for _, r := range summaryRows(tables) {
+	b.WriteString("| scenario | this library | best peer | limit | to the peer | to the limit |\n")
+	b.WriteString("|---|--:|--:|--:|--:|--:|\n")
+	for _, r := range summaryRows() {
 		t := tables[r.table]
 		if t == nil || t.Cell(r.row, r.column) == nil {
 			return nil, fmt.Errorf("the results do not have %q, %q, %q", r.table, r.row, r.column)
@@ -161,6 +164,6 @@ func (r *summaryRow) write(b *bytes.Buffer, t *report.Table) {
 	}
 	unit, _, _ := strings.Cut(ours.Unit, "/")
 	unit, _, _ = strings.Cut(unit, " ")
-	fmt.Fprintf(b, "| %s | %s %s | %s | %s | %s | %s | %s |\n", r.label, ours.Value(), unit, named, limitValue,
-		cmp.Or(t.ToPeer(ours, r.without...), "–"), cmp.Or(t.ToLimit(ours), "–"), r.aim)
+	fmt.Fprintf(b, "| %s | %s %s | %s | %s | %s | %s |\n", r.label, ours.Value(), unit, named, limitValue,
+		cmp.Or(t.ToPeer(ours, r.without...), "–"), cmp.Or(t.ToLimit(ours), "–"))
 }
