@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -164,7 +163,7 @@ func (d *Dialer) DialContext(ctx context.Context, urlStr string, requestHeader h
 	return d.dialHTTP(ctx, urlStr, requestHeader)
 }
 
-// dialHTTP is DialContext by a request of net/http.
+// dialHTTP is DialContext by a request of net/http, or two.
 func (d *Dialer) dialHTTP(ctx context.Context, urlStr string, requestHeader http.Header) (conn *Conn, resp *http.Response, err error) {
 	var hs *clientHandshake
 	defer func() { d.Trace.handshakeDone(conn, hs.sent(), err) }()
@@ -173,10 +172,27 @@ func (d *Dialer) dialHTTP(ctx context.Context, urlStr string, requestHeader http
 		ctx, cancel = context.WithTimeout(ctx, d.HandshakeTimeout)
 		defer cancel()
 	}
-	hs, err = d.newHandshake(ctx, urlStr, requestHeader)
+	wish, err := compressionWish(d.Compression, d.EnableCompression)
 	if err != nil {
 		return nil, nil, err
 	}
+	hs, err = d.newHandshake(ctx, urlStr, requestHeader, wish)
+	if err != nil {
+		return nil, nil, err
+	}
+	conn, resp, err = hs.do()
+	if err == nil || !wish.fallsBack() || !hs.refused {
+		return conn, resp, err
+	}
+	if hs, err = d.newHandshake(ctx, urlStr, requestHeader, nil); err != nil {
+		return nil, nil, err
+	}
+	return hs.do()
+}
+
+// do sends the request, and returns the connection that the response opens.
+func (hs *clientHandshake) do() (conn *Conn, resp *http.Response, err error) {
+	d := hs.dialer
 	if d.HTTP2 != nil {
 		resp, err = hs.roundTripHTTP2()
 	} else {
@@ -191,6 +207,7 @@ func (d *Dialer) dialHTTP(ctx context.Context, urlStr string, requestHeader http
 		}
 	}
 	if resp.StatusCode != hs.success() {
+		hs.refused = mayRefuseOffer(resp.StatusCode)
 		truncateBody(resp)
 		hs.close()
 		return nil, resp, ErrBadHandshake
@@ -199,6 +216,7 @@ func (d *Dialer) dialHTTP(ctx context.Context, urlStr string, requestHeader http
 	var agreed agreement
 	if err == nil {
 		agreed, err = checkExtensions(resp.Header, hs.wish)
+		hs.refused = err != nil
 	}
 	if err != nil {
 		hs.close()
@@ -214,7 +232,17 @@ func (d *Dialer) dialHTTP(ctx context.Context, urlStr string, requestHeader http
 	return conn, resp, nil
 }
 
-// A clientHandshake is the state of a Dial.
+// mayRefuseOffer reports whether a server answers with a status because of an offer of
+// compression.
+func mayRefuseOffer(status int) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusInternalServerError, http.StatusNotImplemented:
+		return true
+	}
+	return false
+}
+
+// A clientHandshake is the state of a request.
 type clientHandshake struct {
 	dialer    *Dialer
 	transport *http.Transport
@@ -222,6 +250,7 @@ type clientHandshake struct {
 	key       string
 	offered   []string
 	wish      *Compression  // nil for none
+	refused   bool          // the server may have refused that
 	conn      net.Conn      // what the request went out on
 	shared    bool          // conn has other streams, and is not ours to close
 	opened    func(bool)    // ends an opening of a streamPool; nil if it is not ours
@@ -248,16 +277,14 @@ func (hs *clientHandshake) checkResponse(resp *http.Response) (subprotocol strin
 	return subprotocol, err
 }
 
-// newHandshake returns a handshake with the request and the transport for it.
-func (d *Dialer) newHandshake(ctx context.Context, urlStr string, caller http.Header) (*clientHandshake, error) {
+// newHandshake returns a handshake with the request and the transport for it. wish is
+// the compression to offer, nil for none.
+func (d *Dialer) newHandshake(ctx context.Context, urlStr string, caller http.Header, wish *Compression) (*clientHandshake, error) {
 	u, err := parseURL(urlStr)
 	if err != nil {
 		return nil, err
 	}
-	hs := &clientHandshake{dialer: d, key: newKey(), offered: d.Subprotocols}
-	if hs.wish, err = compressionWish(d.Compression, d.EnableCompression); err != nil {
-		return nil, err
-	}
+	hs := &clientHandshake{dialer: d, key: newKey(), offered: d.Subprotocols, wish: wish}
 	header, err := requestHeader(caller, hs.key, d.Subprotocols, hs.wish)
 	if err != nil {
 		return nil, err
@@ -307,73 +334,6 @@ func (hs *clientHandshake) withTrace(ctx context.Context) context.Context {
 			}
 		},
 	})
-}
-
-// newTransport returns a transport for one request.
-func (d *Dialer) newTransport(request *http.Request) (*http.Transport, error) {
-	t := &http.Transport{
-		DialContext:            d.netDial(),
-		DialTLSContext:         d.NetDialTLSContext,
-		TLSClientConfig:        d.tlsConfig(),
-		DisableKeepAlives:      true,
-		DisableCompression:     true,
-		MaxResponseHeaderBytes: maxResponseHeader,
-		ReadBufferSize:         handOverSize,
-		Protocols:              new(http.Protocols),
-	}
-	t.Protocols.SetHTTP1(true)
-	if d.Proxy == nil {
-		return t, nil
-	}
-	proxy, err := d.Proxy(request)
-	if err != nil || proxy == nil {
-		return t, err
-	}
-	switch proxy.Scheme {
-	case "http", "https":
-		if request.URL.Scheme == "http" {
-			t.DialContext = d.tunnel(proxy)
-			return t, nil
-		}
-		if t.DialTLSContext == nil {
-			t.DialTLSContext = d.dialTLSProxy(proxy)
-		}
-		t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
-			return proxyError("tcp", checkConnectResponse(proxy, resp))
-		}
-	case "socks5", "socks5h":
-	default: // net/http would take it for an HTTP proxy
-		return nil, HandshakeError{message: "unknown proxy scheme: " + proxy.Scheme}
-	}
-	t.Proxy = http.ProxyURL(proxy)
-	return t, nil
-}
-
-// tlsConfig returns the configuration for the server of a wss URL, with the
-// protocols to offer by ALPN. HTTP/2 is not among them: on a connection that
-// agrees to it there is no upgrade.
-func (d *Dialer) tlsConfig() *tls.Config {
-	config := &tls.Config{}
-	if d.TLSClientConfig != nil {
-		config = d.TLSClientConfig.Clone()
-	}
-	isHTTP2 := func(protocol string) bool { return protocol == "h2" }
-	config.NextProtos = slices.DeleteFunc(slices.Clone(config.NextProtos), isHTTP2)
-	if len(config.NextProtos) == 0 {
-		config.NextProtos = []string{"http/1.1"}
-	}
-	return config
-}
-
-// netDial returns the function that connects to a server or a proxy.
-func (d *Dialer) netDial() func(ctx context.Context, network, addr string) (net.Conn, error) {
-	switch {
-	case d.NetDialContext != nil:
-		return d.NetDialContext
-	case d.NetDial != nil:
-		return func(_ context.Context, network, addr string) (net.Conn, error) { return d.NetDial(network, addr) }
-	}
-	return new(net.Dialer).DialContext
 }
 
 // roundTrip sends the request and waits for the header of the response.

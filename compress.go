@@ -39,6 +39,12 @@ type Compression struct {
 	// to: larger windows, context takeover, or no compression at all. See
 	// [Conn.Extensions].
 	Required bool
+
+	// FallBack makes a Dialer send a second request, without an offer of compression,
+	// where the server may have refused the offer: with status 400, 500 or 501, or by
+	// an answer that does not keep to it. It has no effect with Required, and none on
+	// an Upgrader.
+	FallBack bool
 }
 
 // A CompressionSide has the parameters for the messages of one side.
@@ -82,6 +88,9 @@ func compressionWish(c *Compression, enabled bool) (*Compression, error) {
 	}
 	return c, nil
 }
+
+// fallsBack reports whether there is another try without the compression. c may be nil.
+func (c *Compression) fallsBack() bool { return c != nil && c.FallBack && !c.Required }
 
 // params returns the parameters to negotiate.
 func (c *Compression) params() deflate.Params {

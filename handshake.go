@@ -205,7 +205,8 @@ func checkExtensions(h http.Header, wish *Compression) (agreement, error) {
 	case wish.Required:
 		return agreement{}, badAnswer("the extension " + quote(extensions) + " is not what was asked for, and Compression.Required is set")
 	}
-	return agreement{}, badAnswer("the extension " + quote(extensions) + " was not asked for, or not in this way")
+	return agreement{}, badAnswer("the extension " + quote(extensions) +
+		" was not asked for, or not in this way; with Compression.FallBack a Dialer tries again without")
 }
 
 // selectSubprotocol returns the first of the server's subprotocols that the
