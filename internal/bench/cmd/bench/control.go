@@ -7,9 +7,11 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -18,7 +20,7 @@ import (
 
 // A role is what a process that is measured is to be.
 type role struct {
-	Server, Client, Codec string // the name of one of these
+	Server, Client, Codec, Beyond string // the name of one of these
 
 	Options peer.Options // of a server
 	Addr    string       // what a client connects to
@@ -60,8 +62,9 @@ type reply struct {
 
 // A subject is the process that is measured, from the inside.
 type subject struct {
-	hub *peer.Hub
-	run func(stop func() bool) (int, error)
+	hub    *peer.Hub
+	beyond *exec.Cmd // a server in another language, which is what is measured then
+	run    func(stop func() bool) (int, error)
 }
 
 // beMeasured plays the role that comes first on the standard input, until that
@@ -73,6 +76,7 @@ func beMeasured() error {
 		return err
 	}
 	s := new(subject)
+	defer s.stop()
 	first, err := s.play(r)
 	if err != nil {
 		first.Err = err.Error()
@@ -119,6 +123,12 @@ func (s *subject) play(r role) (reply, error) {
 				return reply{}, err
 			}
 		}
+	case r.Beyond != "":
+		if server := beyondNamed(r.Beyond); server != nil {
+			command, addr, err := server.run(r.Options.Compression)
+			s.beyond = command
+			return reply{Addr: addr}, err
+		}
 	case r.Codec != "":
 		for _, codec := range peer.Codecs() {
 			if codec.Name == r.Codec {
@@ -128,7 +138,7 @@ func (s *subject) play(r role) (reply, error) {
 			}
 		}
 	}
-	return reply{}, fmt.Errorf("there is nothing of the name %q", r.Server+r.Client+r.Codec)
+	return reply{}, fmt.Errorf("there is nothing of the name %q", r.Server+r.Client+r.Codec+r.Beyond)
 }
 
 func (s *subject) serve(server *peer.Server, o peer.Options) (reply, error) {
@@ -143,6 +153,35 @@ func (s *subject) serve(server *peer.Server, o peer.Options) (reply, error) {
 	return reply{Addr: l.Addr().String()}, nil
 }
 
+// stop ends a server in another language.
+func (s *subject) stop() {
+	if s.beyond != nil {
+		s.beyond.Process.Kill()
+		s.beyond.Wait()
+	}
+}
+
+// usage returns what the subject has used so far.
+func (s *subject) usage() (cpu time.Duration, mallocs uint64, err error) {
+	if s.beyond != nil {
+		cpu, err = usageOf(s.beyond.Process.Pid)
+		return cpu, 0, err
+	}
+	cpu, mallocs = usage()
+	return cpu, mallocs, nil
+}
+
+// resident returns the resident memory of the subject.
+func (s *subject) resident() (int, error) {
+	if s.beyond != nil {
+		return residentOf(strconv.Itoa(s.beyond.Process.Pid))
+	}
+	// What pools held is free after the second garbage collection.
+	debug.FreeOSMemory()
+	debug.FreeOSMemory()
+	return residentOf("self")
+}
+
 // answer does what is asked for.
 func (s *subject) answer(q request) reply {
 	var r reply
@@ -150,11 +189,11 @@ func (s *subject) answer(q request) reply {
 	switch q.Op {
 	case opBegin:
 		runtime.GC()
-		r.CPU, r.Mallocs = usage()
+		r.CPU, r.Mallocs, err = s.usage()
 	case opUsage:
-		r.CPU, r.Mallocs = usage()
+		r.CPU, r.Mallocs, err = s.usage()
 	case opMemory:
-		r.Resident, err = resident()
+		r.Resident, err = s.resident()
 	case opBroadcast:
 		err = s.hub.Broadcast(q.Payload, q.Conns)
 	case opRun:
@@ -173,12 +212,9 @@ func (s *subject) answer(q request) reply {
 	return r
 }
 
-// resident returns the resident memory after a garbage collection. What pools
-// held is free after the second.
-func resident() (int, error) {
-	debug.FreeOSMemory()
-	debug.FreeOSMemory()
-	statm, err := os.ReadFile("/proc/self/statm")
+// residentOf returns the resident memory of a process.
+func residentOf(pid string) (int, error) {
+	statm, err := os.ReadFile("/proc/" + pid + "/statm")
 	var size, pages int
 	if err == nil {
 		_, err = fmt.Sscan(string(statm), &size, &pages)

@@ -116,8 +116,7 @@ func echoColumns(names []string, opcode byte, conns, size, depth int, overTLS bo
 	return columns
 }
 
-// busy has a new server answer to connections that are kept busy, and returns
-// what it spends and what it has sent.
+// busy has a new server answer to connections that are kept busy.
 func busy(run options, s *peer.Server, o peer.Options, target load.Target, conns, window int, traffic load.Traffic) (
 	cost spent, count load.Count, err error) {
 	p, err := start(role{Server: s.Name, Options: o, Profile: run.profile(s.Name)})
@@ -125,6 +124,12 @@ func busy(run options, s *peer.Server, o peer.Options, target load.Target, conns
 		return cost, count, err
 	}
 	defer p.stop()
+	return p.busy(run, target, conns, window, traffic)
+}
+
+// busy keeps connections to a server busy, and returns what it spends and what it has
+// sent.
+func (p *process) busy(run options, target load.Target, conns, window int, traffic load.Traffic) (cost spent, count load.Count, err error) {
 	target.Addr = p.addr
 	g, err := load.New(target, conns, window, traffic)
 	if err != nil {

@@ -80,10 +80,6 @@ func idleColumn(name string, s *peer.Server, conns int, again bool, o peer.Optio
 			return nil, err
 		}
 		defer p.stop()
-		before, err := p.ask(request{Op: opMemory})
-		if err != nil {
-			return nil, err
-		}
 		var traffic load.Traffic = load.NewEcho(load.Text, plainSize, 1, s.Raw)
 		var deflated *load.Deflated
 		if o.Compression != "" {
@@ -95,20 +91,30 @@ func idleColumn(name string, s *peer.Server, conns int, again bool, o peer.Optio
 		if o.HTTP2 {
 			target.HTTP2 = new(load.HTTP2)
 		}
-		g, err := load.New(target, conns, 1, traffic)
-		if err != nil {
-			return nil, err
-		}
-		defer g.Close()
-		values, err := afterMessages(p, g, again)
-		for i := range values {
-			values[i] = (values[i] - float64(before.Resident)) / float64(conns) / 1024
-		}
+		values, err := idleMemory(p, target, conns, traffic, again)
 		if err == nil && deflated != nil {
 			err = deflated.Verify()
 		}
 		return values, err
 	}}
+}
+
+// idleMemory returns what afterMessages returns for each connection, in KiB.
+func idleMemory(p *process, target load.Target, conns int, traffic load.Traffic, again bool) ([]float64, error) {
+	before, err := p.ask(request{Op: opMemory})
+	if err != nil {
+		return nil, err
+	}
+	g, err := load.New(target, conns, 1, traffic)
+	if err != nil {
+		return nil, err
+	}
+	defer g.Close()
+	values, err := afterMessages(p, g, again)
+	for i := range values {
+		values[i] = (values[i] - float64(before.Resident)) / float64(conns) / 1024
+	}
+	return values, err
 }
 
 // afterMessages returns the resident memory after the first message, and after

@@ -59,7 +59,7 @@ func (o options) profile(subject string) string {
 // scenarios are all there are, in the order of the report.
 func scenarios() []*scenario {
 	return slices.Concat(echoScenarios(), pipelinedScenarios(), tlsScenarios(), http2Scenarios(), latencyScenarios(), clientScenarios(), idleScenarios(),
-		compressedScenarios(), broadcastScenarios(), handshakeScenarios(), inMemoryScenarios(), maskScenarios())
+		compressedScenarios(), broadcastScenarios(), handshakeScenarios(), inMemoryScenarios(), maskScenarios(), beyondScenarios())
 }
 
 // run measures all columns in turn, several times, so that what disturbs the

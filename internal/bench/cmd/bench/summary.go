@@ -113,7 +113,7 @@ func memoryRows() []summaryRow {
 
 // besideTheTable are the names of scenarios that the tables have no rows of, and
 // that the text below them or results.md has figures of.
-var besideTheTable = regexp.MustCompile(`^(client/text/.*|echo/text/(1|1000|10000)x(16|128)B|pipelined/binary/100x16KiB|latency.*|http2/.*|idle/http2/.*|tls/.*)$`)
+var besideTheTable = regexp.MustCompile(`^(client/text/.*|echo/text/(1|1000|10000)x(16|128)B|pipelined/binary/100x16KiB|latency.*|http2/.*|idle/http2/.*|tls/.*|beyond/.*)$`)
 
 // isForReadme reports whether one of the READMEs has figures of s.
 func (s *scenario) isForReadme() bool {
