@@ -30,8 +30,8 @@ type Event struct {
 // A Backend keeps the messages of the rooms and carries what happens in them from one
 // process to the others, if there are any.
 type Backend interface {
-	// Open opens a room and returns its messages so far. After that it calls deliver
-	// with what happens, one event at a time.
+	// Open opens a room and returns its messages so far. After that it calls deliver,
+	// which is safe for concurrent use, with what happens.
 	Open(ctx context.Context, room string, deliver func(Event)) (Channel, []Message, error)
 }
 

@@ -44,11 +44,11 @@ type Server struct {
 func NewServer(b Backend) *Server {
 	s := &Server{backend: b, rooms: make(map[string]*room)}
 	upgrader := websocket.Upgrader{
-		Group:        &s.all,
-		ReadLimit:    16 << 10,
-		KeepAlive:    websocket.KeepAlive{Interval: 25 * time.Second},
-		WriteTimeout: 10 * time.Second,
-		Compression:  &websocket.Compression{},
+		Group:             &s.all,
+		ReadLimit:         16 << 10,
+		KeepAlive:         websocket.KeepAlive{Interval: 25 * time.Second},
+		WriteTimeout:      10 * time.Second,
+		EnableCompression: true, // a message for many is compressed once
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
