@@ -149,7 +149,8 @@ func checkConnectResponse(proxy *url.URL, resp *http.Response) error {
 		return nil
 	}
 	message := "proxy " + proxy.Host + " answered " + quote(resp.Status)
-	if resp.StatusCode == http.StatusProxyAuthRequired {
+	switch resp.StatusCode {
+	case http.StatusProxyAuthRequired, http.StatusUnauthorized: // the latter from tinyproxy
 		message += ": the URL that Dialer.Proxy returns needs the right user and password"
 	}
 	return errors.New(message)

@@ -203,6 +203,8 @@ func TestProxyFails(t *testing.T) {
 	for _, test := range []struct{ name, answer, reason, wssReason string }{
 		{"refused", "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
 			answered + `"407 Proxy Authentication Required": the URL that Dialer.Proxy returns needs the right user and password`, answered},
+		{"refused as tinyproxy does", "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n",
+			answered + `"401 Unauthorized": the URL that Dialer.Proxy returns needs the right user and password`, answered},
 		{"refused with a body", "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 1000\r\n\r\nsorry", answered + `"502 Bad Gateway"`, answered},
 		{"a redirect", "HTTP/1.1 302 Found\r\nLocation: http://example.org\r\n\r\n", answered + `"302 Found"`, answered},
 		{"a switch of protocols", "HTTP/1.1 101 Switching Protocols\r\n\r\n", answered + `"101 Switching Protocols"`, answered},

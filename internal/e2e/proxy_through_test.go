@@ -41,18 +41,17 @@ type forwardProxy struct {
 	name        string
 	scheme      string
 	credentials bool
-	status      string // in the error for wrong credentials
 	start       func(t *testing.T, password string) (address string)
 }
 
 var forwardProxies = []forwardProxy{
-	{"squid", "http", false, "", startSquid},
-	{"squid, credentials", "http", true, "407", startSquid},
-	{"squid over TLS", "https", true, "407", startEncryptedSquid},
-	{"tinyproxy", "http", false, "", startTinyproxy},
-	{"tinyproxy, credentials", "http", true, "407", startTinyproxy},
-	{"dante", "socks5", false, "", startDante},
-	{"dante, credentials", "socks5", true, "", startDante},
+	{"squid", "http", false, startSquid},
+	{"squid, credentials", "http", true, startSquid},
+	{"squid over TLS", "https", true, startEncryptedSquid},
+	{"tinyproxy", "http", false, startTinyproxy},
+	{"tinyproxy, credentials", "http", true, startTinyproxy},
+	{"dante", "socks5", false, startDante},
+	{"dante, credentials", "socks5", true, startDante},
 }
 
 // newForwardSetup returns a setup with a new directory, which every user can read, and a
@@ -166,7 +165,9 @@ func TestThroughProxies(t *testing.T) {
 						_, resp, err := dialer.Dial(server, nil)
 						require.Error(t, err)
 						require.Nil(t, resp)
-						require.Contains(t, err.Error(), p.status)
+						if p.scheme != "socks5" { // whose errors are net/http's
+							require.Contains(t, err.Error(), "needs the right user and password")
+						}
 						require.NotContains(t, err.Error(), "wrong")
 					}
 					proxy.User = url.UserPassword(proxyUser, password)
