@@ -160,7 +160,9 @@ func TestStartEvents(t *testing.T) {
 					if strings.Contains(e, "i/o timeout") || strings.Contains(e, "deadline") {
 						events[i] = "error timeout"
 					}
-					lost := strings.Contains(e, "reset") || strings.Contains(e, "the HTTP/2 stream has ended")
+					// "client disconnected" is net/http's error for an HTTP/2 stream whose connection is lost.
+					lost := strings.Contains(e, "reset") || strings.Contains(e, "the HTTP/2 stream has ended") ||
+						strings.Contains(e, "client disconnected")
 					if strings.HasPrefix(e, "error websocket: ") && lost && test.name == "lost" {
 						events[i] = test.want[0]
 					}
