@@ -2,7 +2,7 @@
 // connection has limits: of calls at the same time, and of requests in a second.
 //
 //	go run ./examples/rpc
-//	go run ./examples/client -x '{"id":1,"method":"add","params":[1,2]}' -wait 1 ws://127.0.0.1:8080/rpc
+//	go run ./examples/client -x '{"id":1,"method":"add","params":[1,2]}' -wait 1s ws://127.0.0.1:8080/rpc
 package main
 
 import (
