@@ -15,7 +15,9 @@
 # below, if Docker runs; a wstest on PATH; the one that wstest.sh installs. The
 # reports are written to autobahn/reports; open index.html there.
 #
-# AUTOBAHN_CASES narrows the run, for example to '["1.*", "9.1.1"]'.
+# Environment:
+#   AUTOBAHN_CASES  narrows the run, for example to '["1.*", "9.1.1"]'
+#   WSTEST          the wstest to run
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -30,25 +32,56 @@ directions=${1:-all}
 case $directions in
 server | client | events | http2 | http2-client) ;;
 all) directions='server client' ;;
-*) fail "usage: $0 [server|client|events|http2|http2-client|all]" ;;
+-h | --help | help)
+    sed -n '2,/^set/s/^# \{0,1\}//p' run.sh
+    exit
+    ;;
+*) fail "usage: $0 [server|client|events|http2|http2-client|all]; $0 -h explains them" ;;
 esac
 
 # choose_wstest sets wstest to the program to run. It is empty for the image.
 choose_wstest() {
+    local trouble=''
     wstest=${WSTEST:-}
     if [[ -n $wstest ]]; then
         command -v "$wstest" >/dev/null || fail "WSTEST=$wstest is not a program"
-    elif docker info >/dev/null 2>&1; then
+    elif command -v docker >/dev/null && engine_answers; then
         docker image inspect "$image" >/dev/null 2>&1 || docker pull --quiet "$image"
+        host_network=$(shares_network && echo yes) || true
     else
-        wstest=$(command -v wstest) || wstest=$(./wstest.sh)
+        command -v docker >/dev/null && trouble='Docker is installed, but its engine cannot be reached; start it, or '
+        wstest=$(command -v wstest) || wstest=$(./wstest.sh) ||
+            fail "there is no suite to run: ${trouble}set WSTEST to a wstest"
     fi
     echo "the suite: ${wstest:-$image}"
 }
 
+# engine_answers reports whether Docker's engine answers within five seconds. It sets
+# engine to the name of the engine's system. macOS has no timeout command.
+engine_answers() {
+    local pid deadline=$((SECONDS + 5))
+    docker info --format '{{.OperatingSystem}}' >"$work/engine" 2>/dev/null &
+    pid=$!
+    while kill -0 "$pid" 2>/dev/null; do
+        ((SECONDS < deadline)) || { kill -9 "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; return 1; }
+        sleep 0.1
+    done
+    wait "$pid" && engine=$(cat "$work/engine")
+}
+
+# shares_network reports whether a container with --network host is on the network of
+# this machine. It is not where the engine runs in a virtual machine: on every system
+# but Linux, and in Docker Desktop on Linux.
+shares_network() { [[ $(uname -s) == Linux && $engine != 'Docker Desktop' ]]; }
+
+# in_container reports whether the suite runs on a network of its own. It reaches this
+# machine as host.docker.internal then, and its port has to be published.
+in_container() { [[ -z $wstest && -z $host_network ]]; }
+
 # Each direction runs in its own shell. At its end, a shell stops what it has
 # started in the background.
 container=''
+host_network=''
 stop() {
     local running
     running=$(jobs -rp)
@@ -65,9 +98,9 @@ run_direction() {
 }
 
 # run_wstest starts wstest in the background with the specification of a
-# direction. $! is its process.
+# direction, and the port on which it is to listen, if any. $! is its process.
 run_wstest() {
-    local direction=$1 mode=$2 log=reports/$1/wstest.log
+    local direction=$1 mode=$2 port=${3:-} log=reports/$1/wstest.log network=(--network host)
     local arguments=(--mode "$mode" --spec "reports/$direction/spec.json" --webport 0)
     # Without PYPY_GC_NURSERY, section 12 takes 20 GB on PyPy. CPython ignores it.
     export PYTHONUNBUFFERED=1 PYPY_GC_NURSERY=4MB
@@ -75,7 +108,11 @@ run_wstest() {
         "$wstest" "${arguments[@]}" >"$log" 2>&1 &
     else
         container=websocket-autobahn-$direction-$$
-        docker run --rm --init --name "$container" --network host --user "$(id -u):$(id -g)" \
+        if in_container; then
+            network=(--network bridge)
+            [[ -z $port ]] || network+=(--publish "127.0.0.1:$port:$port")
+        fi
+        docker run --rm --init --name "$container" "${network[@]}" --user "$(id -u):$(id -g)" \
             --env PYTHONUNBUFFERED --env PYPY_GC_NURSERY \
             --volume "$PWD/reports:/autobahn/reports" --workdir /autobahn \
             "$image" wstest "${arguments[@]}" >"$log" 2>&1 &
@@ -100,6 +137,9 @@ test_http2() {
 # write_spec writes the specification of a run.
 write_spec() {
     local direction=$1 template=$2 url=$3
+    if in_container && [[ $template == fuzzingclient.json ]]; then
+        url=${url/127.0.0.1/host.docker.internal}
+    fi
     sed -e "s|ws://127.0.0.1:9001|$url|" \
         -e "s|\"reports/[a-z0-9-]*\"|\"reports/$direction\"|" \
         -e "s|\"cases\": .*|\"cases\": $cases,|" \
@@ -136,7 +176,7 @@ fuzz_client() {
     port=$(free_port)
     url=ws://127.0.0.1:$port
     write_spec "$direction" fuzzingserver.json "$url"
-    run_wstest "$direction" fuzzingserver
+    run_wstest "$direction" fuzzingserver "$port"
     wait_for_port "$port" $! || fail "wstest did not start: $(tail -n 1 "reports/$direction/wstest.log")"
     if [[ $direction == http2-client ]]; then
         mkfifo "$work/reverse.url"
@@ -158,10 +198,24 @@ free_port() {
     echo "$port"
 }
 
+# speaks_http reports whether there is an answer to a request: Docker accepts
+# connections to a published port before the container does.
+speaks_http() {
+    local status=''
+    {
+        exec 3<>"/dev/tcp/127.0.0.1/$1" || return 1
+        printf 'GET / HTTP/1.1\r\nHost: 127.0.0.1:%s\r\n\r\n' "$1" >&3
+        read -r -t 2 status <&3 || true
+        exec 3<&-
+    } 2>/dev/null
+    [[ $status == HTTP/* ]]
+}
+
 # wait_for_port waits until the process pid listens on the port.
 wait_for_port() {
-    local port=$1 pid=$2 deadline=$((SECONDS + 60))
-    until answers "$port"; do
+    local port=$1 pid=$2 deadline=$((SECONDS + 60)) ready=answers
+    ! in_container || ready=speaks_http
+    until ("$ready" "$port"); do
         ((SECONDS < deadline)) && kill -0 "$pid" 2>/dev/null || return 1
         sleep 0.1
     done

@@ -298,9 +298,9 @@ func TestDoesNotWaitForeverForPeersClose(t *testing.T) {
 	connected.await(t) // and never read, so that the close frame gets no answer
 
 	stderr := newOutput()
-	c := newConversation(conn, io.Discard, stderr)
+	c := newConversation(conn, new(options), io.Discard, stderr)
 	c.closeTimeout = time.Millisecond
-	if code := c.run(t.Context(), strings.NewReader(""), 0); code != exitLost {
+	if code := c.run(t.Context(), strings.NewReader("")); code != exitLost {
 		t.Errorf("exit code %d, want %d", code, exitLost)
 	}
 	stderr.await(t, "the peer sent no close frame within 1ms")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -28,30 +30,34 @@ const (
 type conversation struct {
 	conn           *websocket.Conn
 	stdout, stderr io.Writer
-	start          time.Time
 	closeTimeout   time.Duration
+	options        *options
+
+	mu    sync.Mutex
+	pings map[string]time.Time // those of /ping that have no pong yet, by payload
 
 	ended chan struct{} // closed when the connection has ended
 	err   error         // why it ended; may be read when ended is closed
 }
 
-func newConversation(conn *websocket.Conn, stdout, stderr io.Writer) *conversation {
+func newConversation(conn *websocket.Conn, o *options, stdout, stderr io.Writer) *conversation {
 	return &conversation{
 		conn:         conn,
 		stdout:       stdout,
 		stderr:       stderr,
-		start:        time.Now(),
+		options:      o,
+		pings:        make(map[string]time.Time),
 		closeTimeout: defaultCloseTimeout,
 		ended:        make(chan struct{}),
 	}
 }
 
 // run sends and receives until the connection ends, and returns the exit code.
-func (c *conversation) run(ctx context.Context, stdin io.Reader, pingInterval time.Duration) int {
+func (c *conversation) run(ctx context.Context, stdin io.Reader) int {
 	c.notef("connected, subprotocol %q", c.conn.Subprotocol())
-	c.conn.SetPongHandler(c.printRoundTrip)
+	c.conn.SetPongHandler(c.printPong)
 	go c.receive()
-	c.send(ctx, stdin, pingInterval)
+	c.send(ctx, stdin)
 	select {
 	case <-c.ended:
 		return c.report()
@@ -61,13 +67,13 @@ func (c *conversation) run(ctx context.Context, stdin io.Reader, pingInterval ti
 	}
 }
 
-// send sends the lines of stdin and the pings. It returns after it has sent a close
-// frame, or when nothing more can be sent.
-func (c *conversation) send(ctx context.Context, stdin io.Reader, pingInterval time.Duration) {
-	lines := c.readLines(stdin)
-	var pings <-chan time.Time
-	if pingInterval > 0 {
-		ticker := time.NewTicker(pingInterval)
+// send sends the input and the pings. It returns after it has sent a close frame, or
+// when nothing more can be sent.
+func (c *conversation) send(ctx context.Context, stdin io.Reader) {
+	input := c.readInput(stdin)
+	var pings, waited <-chan time.Time
+	if c.options.ping > 0 {
+		ticker := time.NewTicker(c.options.ping)
 		defer ticker.Stop()
 		pings = ticker.C
 	}
@@ -77,16 +83,22 @@ func (c *conversation) send(ctx context.Context, stdin io.Reader, pingInterval t
 		case <-c.ended:
 			return
 		case <-ctx.Done():
-			c.sendClose(websocket.CloseGoingAway)
+			c.sendClose(websocket.CloseGoingAway, "")
+			return
+		case <-waited:
+			c.sendClose(websocket.CloseNormalClosure, "")
 			return
 		case <-pings:
-			err = c.sendPing()
-		case line, ok := <-lines:
+			go c.ping(ctx)
+		case message, ok := <-input:
 			if !ok {
-				c.sendClose(websocket.CloseNormalClosure)
+				input, waited = nil, time.After(c.options.wait)
+				continue
+			}
+			var closed bool
+			if closed, err = c.sendInput(message); closed {
 				return
 			}
-			err = c.sendLine(line)
 		}
 		if err != nil {
 			c.noteFailure("cannot send", err)
@@ -95,32 +107,88 @@ func (c *conversation) send(ctx context.Context, stdin io.Reader, pingInterval t
 	}
 }
 
-// readLines reads stdin in a goroutine of its own, because a read from a
-// terminal cannot be interrupted. It closes the channel at the end of stdin.
-func (c *conversation) readLines(stdin io.Reader) <-chan string {
-	lines := make(chan string)
+// readInput returns the messages to send: those of -x, all of stdin as one, or its
+// lines. It closes the channel at their end.
+func (c *conversation) readInput(stdin io.Reader) <-chan string {
+	input := make(chan string)
+	send := func(message string) bool {
+		select {
+		case input <- message:
+			return true
+		case <-c.ended:
+			return false
+		}
+	}
+	// A goroutine of its own, because a read from a terminal cannot be interrupted.
 	go func() {
-		defer close(lines)
-		reader := bufio.NewReader(stdin)
-		for {
-			line, err := reader.ReadString('\n')
-			// The last line may have no line feed.
-			if err == nil || line != "" {
-				select {
-				case lines <- strings.TrimRight(line, "\r\n"):
-				case <-c.ended:
-					return
-				}
+		defer close(input)
+		var err error
+		switch {
+		case c.options.messages != nil:
+			for _, message := range c.options.messages {
+				send(message)
 			}
-			if err != nil {
-				if err != io.EOF {
-					c.notef("cannot read the input: %v", err)
-				}
-				return
+		case c.options.binary:
+			var all []byte
+			if all, err = io.ReadAll(stdin); err == nil {
+				send(string(all))
 			}
+		default:
+			err = readLines(stdin, send)
+		}
+		if err != nil {
+			c.notef("cannot read the input: %v", err)
 		}
 	}()
-	return lines
+	return input
+}
+
+// readLines calls send for each line until that returns false.
+func readLines(stdin io.Reader, send func(line string) bool) error {
+	reader := bufio.NewReader(stdin)
+	for {
+		line, err := reader.ReadString('\n')
+		// The last line may have no line feed.
+		if (err == nil || line != "") && !send(strings.TrimRight(line, "\r\n")) {
+			return nil
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// sendInput sends a message, or does what a line with a slash says. It reports whether
+// it has sent a close frame.
+func (c *conversation) sendInput(message string) (closed bool, err error) {
+	if c.options.binary {
+		c.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+		return false, c.conn.WriteMessage(websocket.BinaryMessage, []byte(message))
+	}
+	if !c.options.slash || !strings.HasPrefix(message, "/") {
+		return false, c.sendLine(message)
+	}
+	command, argument, _ := strings.Cut(message, " ")
+	switch command {
+	case "/ping":
+		return false, c.sendPing(argument)
+	case "/close":
+		code, reason, _ := strings.Cut(argument, " ")
+		n, err := strconv.Atoi(cmp.Or(code, "1000"))
+		if err == nil {
+			payload := websocket.FormatCloseMessage(n, reason)
+			err = c.conn.WriteControl(websocket.CloseMessage, payload, time.Now().Add(writeTimeout))
+		}
+		if err != nil {
+			c.notef("not closed: %v", err)
+		}
+		return err == nil, nil
+	}
+	c.notef("no command %q: there are /ping [text] and /close [code [reason]]", command)
+	return false, nil
 }
 
 func (c *conversation) sendLine(line string) error {
@@ -134,28 +202,43 @@ func (c *conversation) sendLine(line string) error {
 	return c.conn.WriteMessage(websocket.TextMessage, []byte(line))
 }
 
-func (c *conversation) sendClose(code int) {
-	payload := websocket.FormatCloseMessage(code, "")
+func (c *conversation) sendClose(code int, reason string) {
+	payload := websocket.FormatCloseMessage(code, reason)
 	err := c.conn.WriteControl(websocket.CloseMessage, payload, time.Now().Add(writeTimeout))
 	if err != nil {
 		c.noteFailure("cannot send the close frame", err)
 	}
 }
 
-// sendPing sends a ping with the current time as its payload. The pong has the same
-// payload (Section 5.5.3), so that the round-trip time can be computed.
-func (c *conversation) sendPing() error {
-	payload := strconv.FormatInt(int64(time.Since(c.start)), 10)
+// ping prints the round-trip time.
+func (c *conversation) ping(ctx context.Context) {
+	if roundTrip, err := c.conn.Ping(ctx); err == nil {
+		c.notef("pong after %v", roundTrip)
+	}
+}
+
+// sendPing sends a ping with a payload. The pong has the same payload (Section 5.5.3).
+func (c *conversation) sendPing(payload string) error {
+	if len(payload) > 125 {
+		c.notef("not sent, because a ping has at most 125 bytes: %q", payload)
+		return nil
+	}
+	c.mu.Lock()
+	c.pings[payload] = time.Now()
+	c.mu.Unlock()
 	return c.conn.WriteControl(websocket.PingMessage, []byte(payload), time.Now().Add(writeTimeout))
 }
 
-func (c *conversation) printRoundTrip(payload string) error {
-	sent, err := strconv.ParseInt(payload, 10, 64)
-	if err != nil {
+func (c *conversation) printPong(payload string) error {
+	c.mu.Lock()
+	sent, ok := c.pings[payload]
+	delete(c.pings, payload)
+	c.mu.Unlock()
+	if !ok {
 		c.notef("unsolicited pong %q", payload)
 		return nil
 	}
-	c.notef("pong after %v", time.Since(c.start)-time.Duration(sent))
+	c.notef("pong %q after %v", payload, time.Since(sent))
 	return nil
 }
 
@@ -179,7 +262,12 @@ func (c *conversation) receiveMessage() error {
 		_, err = io.Copy(dump, message)
 		return errors.Join(err, dump.Close())
 	}
-	_, err = io.Copy(c.stdout, message)
+	if c.options.terminal {
+		io.WriteString(c.stdout, "< ")
+		_, err = io.Copy(&visible{w: c.stdout}, message)
+	} else {
+		_, err = io.Copy(c.stdout, message)
+	}
 	fmt.Fprintln(c.stdout)
 	return err
 }

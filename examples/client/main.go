@@ -1,12 +1,14 @@
-// Command client is a WebSocket client for the terminal. It sends the lines it
-// reads as text messages and prints the messages it receives.
+// Command client is a WebSocket client for the terminal. It sends the lines it reads as
+// text messages and prints the messages it receives.
 //
 //	go run ./examples/client ws://127.0.0.1:8080/ws
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"flag"
 	"fmt"
@@ -36,6 +38,9 @@ const usage = `usage: client [flags] ws://host[:port]/path
 Each line of the standard input is sent as a text message. Received messages go
 to the standard output: text as a line, binary as a hex dump. Everything else,
 such as pongs and how the connection ended, goes to the standard error.
+
+On a terminal, received text has the mark "< ", and control characters in it are
+written as escapes.
 
 The end of the input closes the connection with code 1000, and an interrupt
 (Ctrl-C) with 1001. Both wait for the peer to close its side too.
@@ -71,11 +76,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	conn, response, err := options.dialer.DialContext(ctx, options.url, options.header)
 	if err != nil {
 		fmt.Fprintln(stderr, "client: cannot connect:", err)
-		printRefusal(stderr, response)
+		printRefusal(&visible{w: stderr}, response)
 		return exitNotConnected
 	}
 	defer conn.Close()
-	return newConversation(conn, stdout, stderr).run(ctx, stdin, options.ping)
+	options.terminal = isTerminal(stdout)
+	return newConversation(conn, options, stdout, stderr).run(ctx, stdin)
 }
 
 // options are the command line's arguments.
@@ -86,6 +92,48 @@ type options struct {
 	origin   string
 	insecure bool
 	ping     time.Duration
+	wait     time.Duration
+	compress bool
+	ca       string
+	cert     string
+	key      string
+	messages []string // of -x
+	binary   bool
+	slash    bool
+	terminal bool // the standard output is one
+}
+
+// isTerminal reports whether w is a terminal, or another device of characters.
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// tlsConfig returns the configuration that the flags ask for.
+func (o *options) tlsConfig() (*tls.Config, error) {
+	config := &tls.Config{InsecureSkipVerify: o.insecure}
+	if o.ca != "" {
+		pem, err := os.ReadFile(o.ca)
+		if err != nil {
+			return nil, fmt.Errorf("-ca: %w", err)
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("-ca: there is no certificate in PEM in %s", o.ca)
+		}
+	}
+	if o.cert != "" || o.key != "" {
+		certificate, err := tls.LoadX509KeyPair(o.cert, cmp.Or(o.key, o.cert))
+		if err != nil {
+			return nil, fmt.Errorf("-cert, -key: %w", err)
+		}
+		config.Certificates = []tls.Certificate{certificate}
+	}
+	return config, nil
 }
 
 // parseArgs parses the command line. It returns flag.ErrHelp after it has written
@@ -113,11 +161,14 @@ func parseArgs(args []string, help io.Writer) (*options, error) {
 	if o.origin != "" {
 		o.header.Set("Origin", o.origin)
 	}
-	if o.insecure {
-		o.dialer.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
+	if o.dialer.TLSClientConfig, err = o.tlsConfig(); err != nil {
+		return nil, err
 	}
-	if o.ping < 0 {
-		return nil, fmt.Errorf("-ping %v: the interval is negative", o.ping)
+	if o.compress {
+		o.dialer.Compression = &websocket.Compression{}
+	}
+	if o.ping < 0 || o.wait < 0 {
+		return nil, fmt.Errorf("-ping %v, -wait %v: the time is negative", o.ping, o.wait)
 	}
 	if flags.NArg() != 1 {
 		return nil, fmt.Errorf("got %d arguments after the flags, want the URL alone", flags.NArg())
@@ -138,6 +189,17 @@ func (o *options) flagSet() *flag.FlagSet {
 	flags.StringVar(&o.origin, "origin", "", "send `URL` as the Origin, as a browser would")
 	flags.BoolVar(&o.insecure, "insecure", false, "accept any TLS certificate")
 	flags.DurationVar(&o.ping, "ping", 0, "send a ping every `interval`, such as 10s, and print the round-trip times")
+	flags.DurationVar(&o.wait, "wait", 0, "receive for the `time`, such as 2s, after the end of the input")
+	flags.BoolVar(&o.compress, "compress", false, "offer compression (permessage-deflate)")
+	flags.StringVar(&o.ca, "ca", "", "trust the certificates in the PEM `file`, and not those of the system")
+	flags.StringVar(&o.cert, "cert", "", "identify with the certificate in the PEM `file`")
+	flags.StringVar(&o.key, "key", "", "the PEM `file` with the key of -cert, if it is not in that file too")
+	flags.Func("x", "send the `message` and not the standard input (repeatable)", func(message string) error {
+		o.messages = append(o.messages, message)
+		return nil
+	})
+	flags.BoolVar(&o.binary, "binary", false, "send all of the standard input, or each -x, as a binary message")
+	flags.BoolVar(&o.slash, "slash", false, "take the lines /ping [text] and /close [code [reason]] for commands")
 	return flags
 }
 

@@ -133,6 +133,19 @@ func TestNegotiatesSubprotocol(t *testing.T) {
 	}
 }
 
+func TestCompresses(t *testing.T) {
+	_, url, _ := start(t)
+	dialer := websocket.Dialer{Compression: &websocket.Compression{Required: true}}
+	conn, _, err := dialer.Dial(url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	message := bytes.Repeat([]byte("compressed "), 1000)
+	send(t, conn, websocket.TextMessage, message)
+	expectMessage(t, conn, websocket.TextMessage, message)
+}
+
 func TestCloseCommand(t *testing.T) {
 	for _, test := range []struct {
 		message string
@@ -179,9 +192,7 @@ func TestLogsHowConnectionsEnd(t *testing.T) {
 	_, url, logged := start(t)
 
 	conn := dial(t, url)
-	if err := sendClose(conn, 4002, "that is all"); err != nil {
-		t.Fatal(err)
-	}
+	send(t, conn, websocket.CloseMessage, websocket.FormatCloseMessage(4002, "that is all"))
 	expectClose(t, conn, 4002, "that is all")
 	logged.await(t, `ended: peer sent close 4002 "that is all"`)
 
@@ -271,13 +282,15 @@ func TestShutdownClosesPeersThatDoNotAnswer(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := echo.shutdown(ctx); !errors.Is(err, context.Canceled) {
+	if err := echo.conns.Shutdown(ctx, websocket.CloseGoingAway, ""); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
 	logged.await(t, "ended: connection lost")
 
-	late := dial(t, url)
-	expectClose(t, late, websocket.CloseGoingAway, "server is shutting down")
+	_, response, err := websocket.DefaultDialer.Dial(url, nil)
+	if !errors.Is(err, websocket.ErrBadHandshake) || response.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("after the shutdown: got %v, want status 503", err)
+	}
 }
 
 func TestPageURL(t *testing.T) {

@@ -1,5 +1,5 @@
-// Command echo serves a WebSocket endpoint that echoes every message, and a
-// page to try it from a browser.
+// Command echo serves a WebSocket endpoint that echoes every message, and a page to
+// try it from a browser. It shows a complete server: its limits and how it shuts down.
 //
 //	go run ./examples/echo -addr 127.0.0.1:8080
 package main
@@ -17,6 +17,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/seed23105783/websocket"
 )
 
 // shutdownTimeout is how long the peers have to answer the server's close
@@ -53,7 +55,7 @@ func serve(ctx context.Context, addr string, stdout io.Writer, logger *log.Logge
 	server := &http.Server{
 		Handler: echo,
 		// These timeouts are for ordinary requests. They do not apply to an
-		// upgraded connection, whose deadlines echoServer sets.
+		// upgraded connection, for which the Upgrader has its own.
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      10 * time.Second,
@@ -75,7 +77,9 @@ func serve(ctx context.Context, addr string, stdout io.Writer, logger *log.Logge
 	// server.Shutdown stops the listener and waits for the requests in progress,
 	// but it neither closes the upgraded connections nor waits for them.
 	ended := make(chan error, 1)
-	go func() { ended <- echo.shutdown(deadline) }()
+	go func() {
+		ended <- echo.conns.Shutdown(deadline, websocket.CloseGoingAway, "server is shutting down")
+	}()
 	return errors.Join(server.Shutdown(deadline), <-ended)
 }
 

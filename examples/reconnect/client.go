@@ -8,13 +8,21 @@ import (
 	"log"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/seed23105783/websocket"
 )
 
-// closeTimeout is how long the server has to answer our close frame.
-const closeTimeout = 2 * time.Second
+const (
+	// closeTimeout is how long the server has to answer our close frame.
+	closeTimeout = 2 * time.Second
+
+	// writeTimeout ends a connection whose server does not read.
+	writeTimeout = 10 * time.Second
+)
 
 // A backOff computes the pauses between attempts. The first pause is a random time
 // up to first. The bound doubles with each pause, up to limit. Pauses are random so
@@ -44,6 +52,10 @@ type client struct {
 	// first again.
 	stable time.Duration
 
+	// interval is the time between the messages that are sent. Zero means none.
+	interval time.Duration
+	sent     int // messages so far
+
 	receive func(websocket.Message)
 	logger  *log.Logger
 	pause   func(ctx context.Context, d time.Duration) // replaced in tests
@@ -55,6 +67,7 @@ func newClient(url string, b backOff) *client {
 		dialer: websocket.Dialer{
 			Proxy:            http.ProxyFromEnvironment,
 			HandshakeTimeout: 10 * time.Second,
+			WriteTimeout:     writeTimeout,
 			// Without this, the client does not notice when the network fails.
 			KeepAlive: websocket.KeepAlive{Interval: 30 * time.Second, Timeout: 10 * time.Second},
 		},
@@ -81,8 +94,11 @@ var errFinished = errors.New("the server closed the connection normally")
 
 // run receives messages until ctx ends or the server closes the connection with code
 // 1000. It returns an error if the server refuses the handshake with a status for
-// which it makes no sense to try again.
+// which it makes no sense to try again, and at once if the URL is malformed.
 func (c *client) run(ctx context.Context) error {
+	if err := checkURL(c.url); err != nil {
+		return err
+	}
 	for ctx.Err() == nil {
 		err := c.connection(ctx)
 		var refused *refusedError
@@ -109,13 +125,20 @@ func (c *client) connection(ctx context.Context) error {
 		}
 		return err
 	}
+	var sending sync.WaitGroup
+	defer sending.Wait()
 	defer conn.Close()
 	c.logger.Printf("connected to %s", conn.URL())
 	opened := time.Now()
+	if c.interval > 0 {
+		sending.Go(func() { c.sendNumbers(conn) })
+	}
 	for message, err := range conn.Messages(ctx) {
 		if err != nil {
 			if ctx.Err() != nil {
-				closeConn(conn)
+				closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+				conn.Shutdown(closing, websocket.CloseGoingAway, "")
+				cancel()
 			}
 			c.connectionEnded(time.Since(opened))
 			return err
@@ -137,19 +160,35 @@ func (c *client) connectionEnded(duration time.Duration) {
 	}
 }
 
-// closeConn sends a close frame and waits for the answer.
-func closeConn(conn *websocket.Conn) {
-	deadline := time.Now().Add(closeTimeout)
-	payload := websocket.FormatCloseMessage(websocket.CloseGoingAway, "")
-	if conn.WriteControl(websocket.CloseMessage, payload, deadline) != nil {
-		return
-	}
-	conn.SetReadDeadline(deadline)
+// sendNumbers sends the next number after each interval, until the connection ends.
+// What is sent when the connection is lost may not arrive: a program that must not
+// lose messages keeps them until the server has acknowledged them.
+func (c *client) sendNumbers(conn *websocket.Conn) {
+	ticker := time.NewTicker(c.interval)
+	defer ticker.Stop()
 	for {
-		if _, _, err := conn.NextReader(); err != nil {
+		select {
+		case <-ticker.C:
+			c.sent++
+			conn.WriteMessage(websocket.TextMessage, fmt.Appendf(nil, "message %d", c.sent))
+		case <-conn.Done():
 			return
 		}
 	}
+}
+
+// checkURL reports what is wrong with a URL that cannot be dialed.
+func checkURL(raw string) error {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil:
+		return err
+	case !slices.Contains([]string{"ws", "wss", "http", "https"}, u.Scheme):
+		return fmt.Errorf("URL %q does not start with ws:// or wss://", raw)
+	case u.Hostname() == "":
+		return fmt.Errorf("URL %q names no host", raw)
+	}
+	return nil
 }
 
 // A refusedError is the status of a refused handshake that should not be repeated.

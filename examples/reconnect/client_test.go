@@ -244,3 +244,43 @@ func TestPause(t *testing.T) {
 		}
 	})
 }
+
+func TestRefusesMalformedURL(t *testing.T) {
+	for _, url := range []string{"", "127.0.0.1:8080", "ws:///path", "ftp://127.0.0.1", "ws://[::1", "ws://:80"} {
+		c := newClient(url, backOff{first: time.Second, limit: time.Minute})
+		c.pause = func(context.Context, time.Duration) { t.Errorf("%q: the client tries again", url) }
+		if err := c.run(t.Context()); err == nil {
+			t.Errorf("%q is no URL to dial, but there is no error", url)
+		}
+	}
+}
+
+// TestSendsNumbers: what the client sends arrives, on the next connection too.
+func TestSendsNumbers(t *testing.T) {
+	var upgrader websocket.Upgrader
+	web := httptest.NewServer(upgrader.Handler(func(conn *websocket.Conn, _ *http.Request) {
+		_, data, err := conn.ReadMessage()
+		if err == nil {
+			conn.WriteMessage(websocket.TextMessage, data)
+		}
+		conn.Shutdown(context.Background(), websocket.CloseServiceRestart, "")
+	}))
+	defer web.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
+	defer cancel()
+	c := newClient(web.URL, backOff{first: time.Second, limit: time.Minute})
+	c.interval = time.Millisecond
+	c.pause = func(context.Context, time.Duration) {}
+	var received []string
+	c.receive = func(m websocket.Message) {
+		if received = append(received, string(m.Data)); len(received) == 2 {
+			cancel()
+		}
+	}
+	if err := c.run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if len(received) < 2 || received[0] != "message 1" || received[1] == "message 1" {
+		t.Errorf("received %q", received)
+	}
+}
