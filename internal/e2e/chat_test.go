@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -81,18 +80,6 @@ func (p chatter) awaitTexts(t *testing.T, want ...string) {
 func (p chatter) awaitMembers(t *testing.T, want string) {
 	t.Helper()
 	p.await(t, `[...document.querySelectorAll("#members li")].map(li => li.textContent).join() === "`+want+`"`)
-}
-
-// requireAccessible runs axe in the page.
-func (p *tab) requireAccessible(t *testing.T) {
-	t.Helper()
-	axe, err := os.ReadFile("node_modules/axe-core/axe.min.js")
-	require.NoError(t, err)
-	expression := string(axe) + `;
-		axe.run().then(r => JSON.stringify(r.violations.map(v => v.id + ": " + v.nodes.map(n => n.html + " " + n.failureSummary).join("; "))))`
-	found, err := chromedp.Run(p.ctx, chromedp.Evaluate[string](expression, chromedp.EvalAwaitPromise))
-	require.NoError(t, err)
-	require.Equal(t, "[]", found)
 }
 
 // requireNarrow checks that the page fits a phone 375 pixels wide.
