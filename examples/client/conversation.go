@@ -30,6 +30,7 @@ const (
 type conversation struct {
 	conn           *websocket.Conn
 	stdout, stderr io.Writer
+	editor         *editor // of a terminal; nil without
 	closeTimeout   time.Duration
 	options        *options
 
@@ -54,6 +55,13 @@ func newConversation(conn *websocket.Conn, o *options, stdout, stderr io.Writer)
 
 // run sends and receives until the connection ends, and returns the exit code.
 func (c *conversation) run(ctx context.Context, stdin io.Reader) int {
+	if c.options.messages == nil && !c.options.binary {
+		if c.editor = newEditor(stdin, c.stdout); c.editor != nil {
+			defer c.editor.close()
+			context.AfterFunc(ctx, c.editor.close) // a second signal may end the process
+			c.stdout, c.stderr = c.editor, c.editor
+		}
+	}
 	c.notef("connected, subprotocol %q", c.conn.Subprotocol())
 	c.conn.SetPongHandler(c.printPong)
 	go c.receive()
@@ -133,6 +141,8 @@ func (c *conversation) readInput(stdin io.Reader) <-chan string {
 			if all, err = io.ReadAll(stdin); err == nil {
 				send(string(all))
 			}
+		case c.editor != nil:
+			err = c.editor.readLines(send)
 		default:
 			err = readLines(stdin, send)
 		}

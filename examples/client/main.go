@@ -40,7 +40,8 @@ to the standard output: text as a line, binary as a hex dump. Everything else,
 such as pongs and how the connection ended, goes to the standard error.
 
 On a terminal, received text has the mark "< ", and control characters in it are
-written as escapes.
+written as escapes. Sent lines have the mark "> ". The line that is being typed
+stays below what is received.
 
 The end of the input closes the connection with code 1000, and an interrupt
 (Ctrl-C) with 1001. Both wait for the peer to close its side too.

@@ -1,0 +1,8 @@
+package main
+
+import "syscall"
+
+const (
+	getMode = syscall.TCGETS
+	setMode = syscall.TCSETS
+)
