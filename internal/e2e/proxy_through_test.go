@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -70,6 +71,9 @@ func newForwardSetup(t *testing.T, password string) forwardSetup {
 	return s
 }
 
+// services counts the processes of squid.
+var services atomic.Int64
+
 func startSquid(t *testing.T, password string) string {
 	s := newForwardSetup(t, password)
 	require.NoError(t, os.WriteFile(filepath.Join(s.Dir, "hosts"), []byte("127.0.0.1 "+hiddenName+"\n"), 0o644))
@@ -78,7 +82,15 @@ func startSquid(t *testing.T, password string) string {
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(s.Dir, "passwords"), fmt.Appendf(nil, "%s:%s", s.User, hash), 0o644))
 	}
-	runProxy(t, "squid", "squid.conf", func(c string) []string { return []string{"-N", "-f", c} }, s, s.Address)
+	// Shared memory has the name of the service, and stays if the process is killed.
+	service := fmt.Sprintf("websocket%d%d", os.Getpid(), services.Add(1))
+	t.Cleanup(func() {
+		left, _ := filepath.Glob("/dev/shm/" + service + "-*")
+		for _, name := range left {
+			os.Remove(name)
+		}
+	})
+	runProxy(t, "squid", "squid.conf", func(c string) []string { return []string{"-N", "-n", service, "-f", c} }, s, s.Address)
 	return s.Address
 }
 
