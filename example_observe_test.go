@@ -112,7 +112,7 @@ func ExampleTrace_expvar() {
 }
 
 // traced returns hooks that call start for each connection, and end when it ends.
-// The README shows it with OpenTelemetry.
+// RECIPES.md shows it with OpenTelemetry.
 func traced(start func(r *http.Request) (end func(cause error))) *websocket.Trace {
 	return &websocket.Trace{HandshakeDone: func(conn *websocket.Conn, r *http.Request, err error) {
 		if err == nil {

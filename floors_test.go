@@ -19,7 +19,7 @@ import (
 )
 
 // TestCallsGoDown compares the files of this package with the list of floors
-// in README.md. A file may refer to what is declared on its own floor or on a
+// in ARCHITECTURE.md. A file may refer to what is declared on its own floor or on a
 // lower one: call a function or method, access a field, name a type, constant
 // or variable. Calls through function values and interfaces may go up.
 //
@@ -31,7 +31,7 @@ func TestCallsGoDown(t *testing.T) {
 		t.Skip("takes ten times as long under the race detector, which finds nothing in it")
 	}
 	dir := cmp.Or(os.Getenv("FLOORS_DIR"), ".")
-	l := readLayout(t, cmp.Or(os.Getenv("FLOORS"), filepath.Join(dir, "README.md")))
+	l := readLayout(t, cmp.Or(os.Getenv("FLOORS"), filepath.Join(dir, "ARCHITECTURE.md")))
 	problems, references, err := l.check(dir, build.Default.GOOS+"/"+build.Default.GOARCH, "js/wasm")
 	require.NoError(t, err)
 	for _, cycle := range cycles(references) {

@@ -1,6 +1,7 @@
 package websocket_test
 
 import (
+	"cmp"
 	"go/build"
 	"go/parser"
 	"go/token"
@@ -20,10 +21,10 @@ import (
 // and return values and errors.
 var impure = []string{"net", "net/http", "time", "context", "os", "syscall", modulePath}
 
-// TestPureFiles checks the imports of the files that README.md calls pure. Only
+// TestPureFiles checks the imports of the files that ARCHITECTURE.md calls pure. Only
 // handshake.go may use http.Header and http.Request.
 func TestPureFiles(t *testing.T) {
-	pure := readLayout(t, "README.md").pure
+	pure := readLayout(t, "ARCHITECTURE.md").pure
 	require.Subset(t, pure, []string{"frame.go", "mask.go", "close.go", "handshake.go", "internal/deflate"})
 	for _, name := range pure {
 		for _, path := range importsOf(t, name) {
@@ -95,21 +96,30 @@ func TestForbiddenImports(t *testing.T) {
 	require.Greater(t, files, 30, "the whole module was looked at")
 }
 
-// TestReadmeNamesTests checks that the tests exist that the README names.
-func TestReadmeNamesTests(t *testing.T) {
-	sources, err := filepath.Glob("*_test.go")
-	require.NoError(t, err)
-	var all strings.Builder
-	for _, name := range append(sources, "internal/wstest/leak.go", "internal/lock/lock_test.go") {
-		text, err := os.ReadFile(name)
+// TestDocumentsNameTests checks that the tests exist that the documents name.
+func TestDocumentsNameTests(t *testing.T) {
+	var sources strings.Builder
+	require.NoError(t, filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() && d.Name() == "node_modules" {
+			return cmp.Or(err, fs.SkipDir)
+		}
+		if !d.IsDir() && (strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, "leak.go")) {
+			text, err := os.ReadFile(path)
+			sources.Write(text)
+			return err
+		}
+		return nil
+	}))
+	named := regexp.MustCompile("`((Test|Fuzz|Benchmark)[A-Z]\\w+)`")
+	for _, document := range documents {
+		text, err := os.ReadFile(document)
 		require.NoError(t, err)
-		all.Write(text)
-	}
-	readme, err := os.ReadFile("README.md")
-	require.NoError(t, err)
-	names := regexp.MustCompile("`((Test|Fuzz|Benchmark)[A-Z]\\w+)`").FindAllSubmatch(readme, -1)
-	require.Greater(t, len(names), 40)
-	for _, name := range names {
-		require.True(t, strings.Contains(all.String(), "func "+string(name[1])+"("), "README.md names %s", name[1])
+		names := named.FindAllSubmatch(text, -1)
+		if document == "SECURITY.md" {
+			require.Greater(t, len(names), 40)
+		}
+		for _, name := range names {
+			require.Contains(t, sources.String(), "func "+string(name[1])+"(", "%s names %s", document, name[1])
+		}
 	}
 }

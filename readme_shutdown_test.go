@@ -90,7 +90,7 @@ func replaceOnce(t *testing.T, source, old, new string) string {
 func buildReadmeServer(t *testing.T, change func(source string) string) string {
 	t.Helper()
 	var source string
-	for _, snippet := range readmeSnippets(t) {
+	for _, snippet := range documentSnippets(t, "README.md") {
 		if strings.HasPrefix(snippet, "package main\n") {
 			require.Empty(t, source, "README.md has one program")
 			source = snippet

@@ -11,33 +11,71 @@ import (
 // headlineLibraries are the columns of the table in the README.
 var headlineLibraries = []string{"websocket", "gorilla", "coder", "gobwas", "gws", "nbio"}
 
-// headlineRows are the rows of the table in the README.
-func headlineRows() []summaryRow {
-	const memory = "Memory of a waiting connection"
-	return []summaryRow{
-		{label: "echo of 128 B, µs", table: "Echo, text", row: "100 × 128 B"},
-		{label: "echo of 16 KiB, µs", table: "Echo, text", row: "100 × 16 KiB"},
-		{label: "echo of 16 KiB over TLS, µs", table: "Echo over TLS, text", row: "100 × 16 KiB"},
-		{label: "16 requests outstanding, 128 B, µs", table: "Echo with 16 messages outstanding, binary", row: "100 × 128 B"},
-		{label: "compressed echo of 1 KiB, µs", table: "Compressed echo of JSON, CPU", row: "1 KiB, with takeover"},
-		{label: "waiting connection, KiB", table: memory, row: "10,000, plain, after 1 message"},
-		{label: "waiting connection over TLS, KiB", table: memory, row: "1,000, TLS, after 1 message"},
-	}
+// A headlineRow is a row of the table in the README.
+type headlineRow struct {
+	label, chinese string
+	table, row     string
 }
 
-// headline returns the table of the README: the best of the ways in which each library
-// was measured.
+var headlineRows = []headlineRow{
+	{"echo of 128 B, µs", "回显 128 B，µs", "Echo, text", "100 × 128 B"},
+	{"echo of 16 KiB, µs", "回显 16 KiB，µs", "Echo, text", "100 × 16 KiB"},
+	{"echo of 16 KiB over TLS, µs", "经 TLS 回显 16 KiB，µs", "Echo over TLS, text", "100 × 16 KiB"},
+	{"16 requests outstanding, 128 B, µs", "16 个未完成请求，128 B，µs", "Echo with 16 messages outstanding, binary", "100 × 128 B"},
+	{"compressed echo of 1 KiB, with takeover, µs", "压缩回显 1 KiB（上下文接管），µs", "Compressed echo of JSON, CPU", "1 KiB, with takeover"},
+	{"waiting connection, KiB", "空闲连接，KiB", idleTable, "10,000, plain, after 1 message"},
+	{"waiting connection over TLS, KiB", "经 TLS 的空闲连接，KiB", idleTable, "1,000, TLS, after 1 message"},
+}
+
+func (r headlineRow) summary() summaryRow {
+	return summaryRow{label: r.label, table: r.table, row: r.row}
+}
+
+const idleTable = "Memory of a waiting connection"
+
+// headlineCells returns the cells of the README's chart: of each row the best of the ways
+// in which each library was measured.
+func headlineCells(cells []*report.Cell) []*report.Cell {
+	tables := tablesByName(cells)
+	var best []*report.Cell
+	for _, r := range headlineRows {
+		t := tables[r.table]
+		if t == nil || t.BestOfOurs(r.row) == nil || t.BestPeer(r.row) == nil {
+			continue
+		}
+		for _, library := range headlineLibraries {
+			if c := t.BestOf(r.row, library); c != nil {
+				best = append(best, &report.Cell{
+					Table: "CPU for a message, memory of a connection", Row: r.label, Column: library, Chart: "headline",
+					Unit: "The best of the ways in which each library was measured", Ours: library == "websocket", Samples: []float64{c.Median()},
+				})
+			}
+		}
+	}
+	return best
+}
+
 func headline(cells []*report.Cell) ([]byte, error) {
+	return headlineIn(cells, func(r headlineRow) string { return r.label })
+}
+
+func headlineChinese(cells []*report.Cell) ([]byte, error) {
+	return headlineIn(cells, func(r headlineRow) string { return r.chinese })
+}
+
+// headlineIn returns the table of the README in a language: the best of the ways in which
+// each library was measured.
+func headlineIn(cells []*report.Cell, label func(headlineRow) string) ([]byte, error) {
 	tables := tablesByName(cells)
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "| | **%s** |\n", strings.Join(headlineLibraries, "** | **"))
 	fmt.Fprintf(&b, "|---%s|\n", strings.Repeat("|--:", len(headlineLibraries)))
-	for _, r := range headlineRows() {
+	for _, r := range headlineRows {
 		t := tables[r.table]
 		if t == nil {
 			return nil, fmt.Errorf("the results do not have %q", r.table)
 		}
-		fmt.Fprintf(&b, "| %s ", r.label)
+		fmt.Fprintf(&b, "| %s ", label(r))
 		for i, library := range headlineLibraries {
 			best := t.BestOf(r.row, library)
 			switch {

@@ -46,7 +46,7 @@ func idleScenarios() []*scenario {
 // idle returns the scenario of connections that wait after one message both
 // ways, and for again after as many as fill a window.
 func idle(name, row string, conns int, again bool, o peer.Options) *scenario {
-	const table, unit = "Memory of a waiting connection", "KiB resident/connection"
+	const table, unit = idleTable, "KiB resident/connection"
 	s := &scenario{name: name, limit: "rawtcp", metrics: []metric{{table, row + ", after 1 message", unit, "idle"}}}
 	if again {
 		s.metrics = append(s.metrics, metric{table, fmt.Sprintf("%s, after %d", row, full), unit, "idle"})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log"
 	"os"
 	"path/filepath"
@@ -122,7 +123,7 @@ func TestRunForTheReadme(t *testing.T) {
 	others := rewritings("../../../..")
 	for i, r := range others {
 		text, err := os.ReadFile(r.file)
-		others[i].file = filepath.Join(dir, filepath.Base(filepath.Dir(r.file))+".md")
+		others[i].file = filepath.Join(dir, fmt.Sprint(i, ".md"))
 		if err := errors.Join(err, os.WriteFile(others[i].file, text, 0o666)); err != nil {
 			t.Fatal(err)
 		}
@@ -134,16 +135,23 @@ func TestRunForTheReadme(t *testing.T) {
 	if err != nil || string(after) != string(before) {
 		t.Error("the results are not what was written", err)
 	}
-	for i, rows := range [][]summaryRow{headlineRows(), summaryRows()} {
+	var labels, chinese, summary []string
+	for _, r := range headlineRows {
+		labels, chinese = append(labels, r.label), append(chinese, r.chinese)
+	}
+	for _, r := range summaryRows() {
+		summary = append(summary, r.label)
+	}
+	for i, rows := range [][]string{labels, chinese, summary} {
 		text, err := os.ReadFile(others[i].file)
 		if err != nil {
 			t.Fatal(err)
 		}
 		_, table, _ := strings.Cut(string(text), others[i].begin)
 		table, _, _ = strings.Cut(table, tableEnd)
-		for _, r := range rows {
-			if !strings.Contains(table, "| "+r.label+" |") {
-				t.Errorf("there is no row %q", r.label)
+		for _, label := range rows {
+			if !strings.Contains(table, "| "+label+" |") {
+				t.Errorf("there is no row %q", label)
 			}
 		}
 	}

@@ -28,6 +28,7 @@ type rewriting struct {
 func rewritings(root string) []rewriting {
 	return []rewriting{
 		{filepath.Join(root, "README.md"), headlineBegin, headline},
+		{filepath.Join(root, "README.zh-CN.md"), headlineBegin, headlineChinese},
 		{filepath.Join(root, "internal/bench/README.md"), summaryBegin, summary},
 	}
 }

@@ -93,7 +93,7 @@ func summaryRows() []summaryRow {
 
 // memoryRows are those of connections that wait.
 func memoryRows() []summaryRow {
-	const table, goroutine = "Memory of a waiting connection", "… against peers with a goroutine for each connection"
+	const table, goroutine = idleTable, "… against peers with a goroutine for each connection"
 	return []summaryRow{
 		{"waiting, 10,000", table, "10,000, plain, after 1 message", "websocket", nil},
 		{goroutine, table, "10,000, plain, after 1 message", "websocket", withoutGoroutine},
@@ -117,7 +117,10 @@ var besideTheTable = regexp.MustCompile(`^(client/text/.*|echo/text/(1|1000|1000
 
 // isForReadme reports whether one of the READMEs has figures of s.
 func (s *scenario) isForReadme() bool {
-	rows := slices.Concat(summaryRows(), headlineRows())
+	rows := summaryRows()
+	for _, r := range headlineRows {
+		rows = append(rows, r.summary())
+	}
 	return besideTheTable.MatchString(s.name) || slices.ContainsFunc(rows, func(r summaryRow) bool {
 		return slices.ContainsFunc(s.metrics, func(m metric) bool { return m.table == r.table && m.row == r.row })
 	})

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,6 +61,7 @@ func write(dir string, cells []*report.Cell, failures []string, o options) error
 // charts returns the charts that cells are in, by the names of their files.
 func charts(cells []*report.Cell) map[string][]byte {
 	files := make(map[string][]byte)
+	cells = append(slices.Clip(cells), headlineCells(cells)...)
 	for _, name := range report.Charts(cells) {
 		var svg bytes.Buffer
 		report.Chart(&svg, name, cells)

@@ -9,11 +9,12 @@ import (
 	"go/token"
 	"go/types"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
-	"path"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,21 +24,38 @@ import (
 
 const packagePath = "github.com/seed23105783/websocket"
 
-// snippetImports are the packages that a snippet may use without an import
-// declaration.
-var snippetImports = []string{"bytes", "context", "crypto/tls", "encoding/json", "errors", "fmt", "io", "log", "net",
-	"net/http", "net/url", "os", "os/signal", "strings", "sync", "syscall", "time", packagePath}
+// documents are those whose snippets, links and names of tests are checked.
+var documents = []string{"README.md", "README.zh-CN.md", "GUIDE.md", "RECIPES.md", "MIGRATING.md", "SECURITY.md",
+	"ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "autobahn/README.md", "examples/README.md",
+	"examples/cluster/README.md", "internal/bench/README.md", "internal/e2e/README.md"}
 
-// TestReadmeSnippetsCompile type-checks every Go snippet of the README and of
+// snippetImports are the packages that a snippet may use without an import
+// declaration, by their names.
+var snippetImports = map[string]string{
+	"atomic": "sync/atomic", "bytes": "bytes", "context": "context", "errors": "errors", "fmt": "fmt",
+	"http": "net/http", "httptest": "net/http/httptest", "io": "io", "json": "encoding/json", "log": "log", "net": "net",
+	"os": "os", "rand": "math/rand/v2", "signal": "os/signal", "slices": "slices", "strings": "strings", "sync": "sync",
+	"synctest": "testing/synctest", "syscall": "syscall", "testing": "testing", "time": "time", "tls": "crypto/tls",
+	"url": "net/url", "websocket": packagePath, "x509": "crypto/x509",
+}
+
+// TestDocumentSnippetsCompile type-checks every Go snippet of the documents and of
 // the package documentation.
-func TestReadmeSnippetsCompile(t *testing.T) {
+func TestDocumentSnippetsCompile(t *testing.T) {
 	needGoCommand(t)
-	readme := readmeSnippets(t)
-	require.GreaterOrEqual(t, len(readme), 6, "Go snippets in README.md")
+	for _, name := range documents {
+		snippets := documentSnippets(t, name)
+		if name == "README.md" || name == "GUIDE.md" {
+			require.GreaterOrEqual(t, len(snippets), 3, "Go snippets in %s", name)
+		}
+		for i, snippet := range snippets {
+			require.NoError(t, checkSnippet(snippet), "%s, snippet %d:\n%s", name, i+1, snippet)
+		}
+	}
 	packageDoc := packageDocSnippets(t)
 	require.NotEmpty(t, packageDoc, "Go snippets in doc.go")
-	for i, snippet := range append(readme, packageDoc...) {
-		require.NoError(t, checkSnippet(snippet), "snippet %d:\n%s", i+1, snippet)
+	for i, snippet := range packageDoc {
+		require.NoError(t, checkSnippet(snippet), "doc.go, snippet %d:\n%s", i+1, snippet)
 	}
 }
 
@@ -45,7 +63,7 @@ func TestReadmeSnippetsCompile(t *testing.T) {
 func TestReadmeServerIsTested(t *testing.T) {
 	examples, err := os.ReadFile("example_test.go")
 	require.NoError(t, err)
-	require.Contains(t, string(examples), readmeSnippets(t)[0])
+	require.Contains(t, string(examples), documentSnippets(t, "README.md")[0])
 }
 
 // TestSnippetsWithMistakes checks that checkSnippet finds mistakes.
@@ -79,10 +97,10 @@ func needGoCommand(t *testing.T) {
 
 var goFence = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
 
-// readmeSnippets returns the Go snippets of the README.
-func readmeSnippets(t *testing.T) []string {
+// documentSnippets returns the Go snippets of a document.
+func documentSnippets(t *testing.T, name string) []string {
 	t.Helper()
-	text, err := os.ReadFile("README.md")
+	text, err := os.ReadFile(name)
 	require.NoError(t, err)
 	var snippets []string
 	for _, match := range goFence.FindAllSubmatch(text, -1) {
@@ -139,21 +157,29 @@ func parseSnippet(fset *token.FileSet, snippet string) (*ast.File, error) {
 		return nil, err
 	}
 	var imports strings.Builder
-	for _, imported := range snippetImports {
-		for _, name := range file.Unresolved {
-			if name.Name == path.Base(imported) {
-				fmt.Fprintf(&imports, "import %q; ", imported)
-				break
-			}
+	for _, name := range unresolved(file) {
+		if imported := snippetImports[name]; imported != "" {
+			fmt.Fprintf(&imports, "import %q; ", imported)
 		}
 	}
 	return parser.ParseFile(fset, "snippet.go", "package main; "+imports.String()+body, 0)
 }
 
+// unresolved returns the names that a file does not declare, each once.
+func unresolved(file *ast.File) []string {
+	var names []string
+	for _, name := range file.Unresolved {
+		names = append(names, name.Name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // exportFiles returns the files with the export data of snippetImports and of
 // their dependencies.
 var exportFiles = sync.OnceValues(func() (map[string]string, error) {
-	arguments := append([]string{"list", "-export", "-deps", "-f", "{{.ImportPath}}\t{{.Export}}"}, snippetImports...)
+	arguments := append([]string{"list", "-export", "-deps", "-f", "{{.ImportPath}}\t{{.Export}}"},
+		slices.Sorted(maps.Values(snippetImports))...)
 	command := exec.Command("go", arguments...)
 	out, err := command.Output()
 	if err != nil {
