@@ -97,20 +97,25 @@ type Dialer struct {
 	// default, nil, is no cookies.
 	Jar http.CookieJar
 
-	// ReadLimit, SendQueueLimit, WriteImmediately and WriteTimeout are as in
+	// ReadLimit is the maximum length of a received message in bytes, and
+	// SendQueueLimit that of what [Conn.Send] queues, as in [Upgrader].
+	ReadLimit, SendQueueLimit int64
+
+	// WriteImmediately has WriteMessage write every message by itself, and
+	// WriteTimeout limits how long the transport may take to accept one, as in
 	// [Upgrader].
-	ReadLimit        int64
-	SendQueueLimit   int64
 	WriteImmediately bool
 	WriteTimeout     time.Duration
 
-	// KeepAlive is as in [Upgrader].
+	// KeepAlive closes connections whose server no longer responds. The zero value
+	// does nothing.
 	KeepAlive KeepAlive
 
 	// HTTP2 has the connections opened over HTTP/2. The default, nil, is HTTP/1.1.
 	HTTP2 *HTTP2
 
-	// Trace is as in [Upgrader].
+	// Trace has functions that are called when something happens to a connection.
+	// The default, nil, is none.
 	Trace *Trace
 }
 

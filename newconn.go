@@ -41,16 +41,31 @@ type ConnOptions struct {
 	// context.Background().
 	Context context.Context
 
-	// The other fields are as in [Upgrader].
+	// ReadBufferSize and WriteBufferSize are the sizes of the I/O buffers in bytes, and
+	// WriteBufferPool is a pool of write buffers, as in [Upgrader].
 	ReadBufferSize, WriteBufferSize int
 	WriteBufferPool                 BufferPool
-	ReadLimit                       int64
-	SendQueueLimit                  int64
-	WriteImmediately                bool
-	WriteTimeout                    time.Duration
-	Group                           *Group
-	KeepAlive                       KeepAlive
-	Trace                           *Trace
+
+	// ReadLimit is the maximum length of a received message in bytes, and
+	// SendQueueLimit that of what [Conn.Send] queues, as in [Upgrader].
+	ReadLimit, SendQueueLimit int64
+
+	// WriteImmediately has WriteMessage write every message by itself, and
+	// WriteTimeout limits how long the stream may take to accept one, as in
+	// [Upgrader].
+	WriteImmediately bool
+	WriteTimeout     time.Duration
+
+	// Group is a group that the connection joins. The default, nil, is none.
+	Group *Group
+
+	// KeepAlive closes the connection if its peer no longer responds. The zero value
+	// does nothing.
+	KeepAlive KeepAlive
+
+	// Trace has functions that are called when something happens to the connection.
+	// The default, nil, is none.
+	Trace *Trace
 }
 
 var errOptionsExtensions = errors.New("websocket: ConnOptions.Extensions is not a valid permessage-deflate response")

@@ -42,7 +42,8 @@ type Trace struct {
 	SlowPeer func(c *Conn)
 
 	// Closed is called once, when the connection has ended, with what
-	// [Conn.CloseInfo] returns.
+	// [Conn.CloseInfo] returns. The error that ended it is context.Cause of
+	// [Conn.Context].
 	Closed func(c *Conn, info CloseInfo)
 }
 
