@@ -354,7 +354,7 @@ func appendFields(dst []byte, extra http.Header) []byte {
 func parseURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil {
-		return nil, HandshakeError{message: "malformed URL", cause: err}
+		return nil, HandshakeError{message: malformedURL(s, err), cause: err}
 	}
 	switch u.Scheme {
 	case "ws", "http":
@@ -372,6 +372,15 @@ func parseURL(s string) (*url.URL, error) {
 		return nil, HandshakeError{message: "malformed URL: it has a fragment"}
 	}
 	return u, nil
+}
+
+// malformedURL says why a URL does not parse, unless that could reveal a password.
+func malformedURL(s string, err error) string {
+	var parsing *url.Error
+	if !errors.As(err, &parsing) || strings.Contains(s, "@") {
+		return "malformed URL"
+	}
+	return "malformed URL: " + parsing.Err.Error()
 }
 
 // webSocketURL returns u as Conn.URL does: with a WebSocket scheme and without

@@ -388,12 +388,12 @@ var badURLs = map[string]string{
 	"ws://example.com/#x":    "fragment",
 	"ws://example.com/#":     "fragment",
 	"ws://example.com?a#b":   "fragment",
-	"ws://[::1/":             "malformed URL",
-	"ws://example.com:http/": "malformed URL",
-	"ws://exa mple.com/":     "malformed URL",
+	"ws://[::1/":             "missing ']'",
+	"ws://example.com:http/": "invalid port",
+	"ws://exa mple.com/":     "invalid character",
 	"ws://example.com\r\n/":  "malformed URL",
 	"ws://example.com/\r\n":  "malformed URL",
-	"ws://example.com/%zz":   "malformed URL",
+	"ws://example.com/%zz":   "invalid URL escape",
 }
 
 func TestParseURLRefuses(t *testing.T) {
@@ -409,6 +409,9 @@ func TestParseURLRefuses(t *testing.T) {
 	_, err := parseURL("ws://example.com:http/")
 	var cause *url.Error
 	assert.ErrorAs(t, err, &cause)
+
+	_, err = parseURL("ws://user:pass/word@example.com/")
+	assert.EqualError(t, err, "websocket: malformed URL")
 }
 
 func TestRequestHeader(t *testing.T) {
