@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed23105783/websocket"
+	"github.com/seed23105783/websocket/internal/wstest"
 )
 
 // Connections for tests through the exported API, over real sockets. The peer
@@ -163,6 +164,7 @@ func (r route) source(t *testing.T, o options) *source {
 	s := &source{t: t, route: r, options: o}
 	address := "127.0.0.1:0"
 	if r.network == "unix" {
+		wstest.NeedUnixSockets(t)
 		dir, err := os.MkdirTemp("", "ws") // t.TempDir can be too long for a socket
 		require.NoError(t, err)
 		t.Cleanup(func() { os.RemoveAll(dir) })

@@ -413,6 +413,7 @@ func clientTLSConfig(s *httptest.Server) *tls.Config {
 
 // listenUnix serves a handler on a Unix socket and returns its path.
 func listenUnix(t *testing.T, d *testHandler) string {
+	wstest.NeedUnixSockets(t)
 	// The names of t.TempDir may be too long for a socket.
 	dir, err := os.MkdirTemp("", "ws")
 	require.NoError(t, err)

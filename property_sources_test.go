@@ -67,7 +67,7 @@ func TestForbiddenImports(t *testing.T) {
 			return err
 		}
 		if d.IsDir() {
-			switch path {
+			switch filepath.ToSlash(path) {
 			case "examples", "internal/bench", "internal/e2e", "internal/wstest": // not imported by the module
 				return fs.SkipDir
 			}

@@ -143,9 +143,7 @@ func (s *started) Run(hangup bool) (more bool) {
 	defer s.recover()
 	if s.stage == stageNew {
 		s.stage = stageOpen
-		if f := s.events.Open; f != nil {
-			f(s.conn)
-		}
+		s.callOpen()
 	}
 	s.begin(hangup)
 	for s.stage != stageEnded {
@@ -156,7 +154,7 @@ func (s *started) Run(hangup bool) (more bool) {
 		case err != nil:
 			s.end(err)
 		case s.events.Message != nil && s.stage == stageOpen:
-			s.events.Message(s.conn, m)
+			s.callMessage(m)
 			fallthrough
 		default:
 			s.release()
@@ -276,10 +274,40 @@ func (s *started) end(err error) {
 		s.setTimer(time.Time{})
 	}
 	s.release()
+	s.enter()
+	defer s.leave()
 	if f := s.events.Error; f != nil && c.hasFailed(err) && !panicked {
 		f(c, err)
 	}
 	if f := s.events.Close; f != nil {
 		f(c, c.CloseInfo())
+	}
+}
+
+func (s *started) callOpen() {
+	if f := s.events.Open; f != nil {
+		s.enter()
+		defer s.leave()
+		f(s.conn)
+	}
+}
+
+func (s *started) callMessage(m Message) {
+	s.enter()
+	defer s.leave()
+	s.events.Message(s.conn, m)
+}
+
+// enter waits until a function may run, where a goroutine waits with the connection. The
+// poller runs a task only when it may.
+func (s *started) enter() {
+	if s.waits {
+		s.Limit().Enter()
+	}
+}
+
+func (s *started) leave() {
+	if s.waits {
+		s.Limit().Leave()
 	}
 }

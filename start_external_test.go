@@ -310,7 +310,7 @@ func TestStartBlockingFunctions(t *testing.T) {
 // wait read nothing, so that their peers have to wait.
 func TestCallLimit(t *testing.T) {
 	websocket.NeedsSockets(t)
-	for _, r := range []route{{network: "tcp"}, {network: "tcp", tls: true}} {
+	for _, r := range []route{tcpRoutes[0], tlsRoutes[0], http2Routes[0]} { // over HTTP/2 each has a goroutine
 		t.Run(r.String(), func(t *testing.T) {
 			const limit, conns, messages = 3, 20, 10
 			var running, most, calls atomic.Int32

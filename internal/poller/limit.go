@@ -2,14 +2,14 @@ package poller
 
 import "sync"
 
-// A Limit bounds how many tasks run at the same time. Those that have to wait take
-// their turns in order. A nil Limit is none.
+// A Limit bounds how many tasks run at the same time, and goroutines between Enter and
+// Leave. Those that have to wait take their turns in order. A nil Limit is none.
 type Limit struct {
 	max int
 
 	mu      sync.Mutex
 	running int
-	waiting []*Task
+	waiting []func() // each has a turn begin
 }
 
 // NewLimit returns a limit of n tasks.
@@ -26,11 +26,31 @@ func (l *Limit) acquire(t *Task) bool {
 		l.running++
 		return true
 	}
-	l.waiting = append(l.waiting, t)
+	l.waiting = append(l.waiting, func() { go t.work(true) })
 	return false
 }
 
-// release ends the turn of a task that ran.
+// Enter waits until the calling goroutine may run.
+func (l *Limit) Enter() {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	if l.running < l.max {
+		l.running++
+		l.mu.Unlock()
+		return
+	}
+	turn := make(chan struct{})
+	l.waiting = append(l.waiting, func() { close(turn) })
+	l.mu.Unlock()
+	<-turn
+}
+
+// Leave ends the turn that Enter began.
+func (l *Limit) Leave() { l.release() }
+
+// release ends a turn, and begins that of who waits longest.
 func (l *Limit) release() {
 	if l == nil {
 		return
@@ -42,8 +62,8 @@ func (l *Limit) release() {
 		l.waiting = nil
 		return
 	}
-	t := l.waiting[0]
+	begin := l.waiting[0]
 	l.waiting[0] = nil
 	l.waiting = l.waiting[1:]
-	go t.work(true)
+	begin()
 }

@@ -209,28 +209,38 @@ func TestShare(t *testing.T) {
 	t.Log("at the same time: ", most.Load())
 }
 
-// TestLimit: as many tasks run as may, and all of them do in the end.
+// TestLimit: as many tasks and goroutines run as may, and all of them do in the end.
 func TestLimit(t *testing.T) {
 	limit := NewLimit(2)
 	var running, most, calls atomic.Int32
 	var others []net.Conn
+	call := func(byte) {
+		now := running.Add(1)
+		for m := most.Load(); now > m && !most.CompareAndSwap(m, now); m = most.Load() {
+		}
+		time.Sleep(100 * time.Microsecond)
+		running.Add(-1)
+		calls.Add(1)
+	}
 	for range 20 {
-		_, other := start(t, &testTask{limit: limit, function: func(byte) {
-			now := running.Add(1)
-			for m := most.Load(); now > m && !most.CompareAndSwap(m, now); m = most.Load() {
-			}
-			time.Sleep(100 * time.Microsecond)
-			running.Add(-1)
-			calls.Add(1)
-		}})
+		_, other := start(t, &testTask{limit: limit, function: call})
 		others = append(others, other)
+	}
+	for range 20 {
+		go func() {
+			for range 20 {
+				limit.Enter()
+				call(0)
+				limit.Leave()
+			}
+		}()
 	}
 	for range 20 {
 		for _, other := range others {
 			other.Write([]byte("x"))
 		}
 	}
-	wstest.Settle(t, "all calls", func() bool { return calls.Load() == 400 })
+	wstest.Settle(t, "all calls", func() bool { return calls.Load() == 800 })
 	require.LessOrEqual(t, most.Load(), int32(2))
 	require.Equal(t, int32(2), most.Load(), "both places are used")
 }

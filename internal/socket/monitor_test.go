@@ -23,6 +23,7 @@ func pair(t *testing.T, network string) (a, b net.Conn) {
 	address := "127.0.0.1:0"
 	if network == "unix" {
 		needLook(t)
+		wstest.NeedUnixSockets(t)
 		dir, err := os.MkdirTemp("", "") // not that of t: a socket's name must be short
 		require.NoError(t, err)
 		defer os.RemoveAll(dir)
