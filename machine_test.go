@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -41,14 +43,22 @@ func needsSockets(t *testing.T) {
 	}
 }
 
-// rerun runs a test in a process of its own, with additions to the environment,
-// and returns what it prints. It skips the caller where the system cannot run
-// the test's own binary: under an emulator that the kernel knows nothing of
-// (qemu-user without binfmt_misc), and under GOOS=js.
+// isRerun is the variable that a process of rerun has.
+const isRerun = "WEBSOCKET_TEST_RERUN"
+
+// rerun runs a test in a process of its own, where isRerun is set, with additions to the
+// environment and without its variables for proxies. It returns what the process prints.
+// It skips the caller where the system cannot run the test's own binary: under an
+// emulator that the kernel knows nothing of (qemu-user without binfmt_misc), and under
+// GOOS=js.
 func rerun(t *testing.T, test string, env ...string) string {
 	t.Helper()
+	require.Empty(t, os.Getenv(isRerun), "the process is one of rerun")
 	child := exec.Command(os.Args[0], "-test.run=^"+test+"$", "-test.v")
-	child.Env = append(os.Environ(), env...)
+	child.Env = append(slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		name, _, _ := strings.Cut(variable, "=")
+		return strings.HasSuffix(strings.ToUpper(name), "_PROXY")
+	}), append(env, isRerun+"=1")...)
 	out, err := child.CombinedOutput()
 	if errors.Is(err, syscall.ENOEXEC) || errors.Is(err, errors.ErrUnsupported) {
 		t.Skipf("the test cannot run itself again here: %v", err)

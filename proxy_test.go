@@ -20,9 +20,8 @@ import (
 // address. net/http reads the environment once, so that this needs a process of
 // its own.
 func TestNoProxyWithIPv6Zone(t *testing.T) {
-	if os.Getenv("NO_PROXY") != ".example.com" {
-		out := rerun(t, "TestNoProxyWithIPv6Zone",
-			"HTTP_PROXY=http://proxy.example:3128", "NO_PROXY=.example.com", "http_proxy=", "no_proxy=")
+	if os.Getenv(isRerun) == "" {
+		out := rerun(t, "TestNoProxyWithIPv6Zone", "HTTP_PROXY=http://proxy.example:3128", "NO_PROXY=.example.com")
 		require.Contains(t, out, "--- PASS: TestNoProxyWithIPv6Zone")
 		return
 	}

@@ -47,7 +47,9 @@ func (t *reverse) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		io.Copy(conn, r.Body)
+		if _, err := io.Copy(conn, r.Body); err != nil {
+			control.SetWriteDeadline(time.Now()) // the client may not read before it has written
+		}
 		conn.(*net.TCPConn).CloseWrite()
 	}()
 	buf := make([]byte, 64<<10)
