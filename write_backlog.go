@@ -87,6 +87,24 @@ func (w *frameWriter) keep(rest []byte, done func(error)) {
 	b.some.Store(true)
 }
 
+// isKept reports, after a write that failed, whether the rest of a write is left for
+// Close, with lock held.
+func (w *frameWriter) isKept() bool {
+	return w.transport.socket && w.hurried.Load() && w.closing.writeError() == nil && len(w.ownBacklog().rest) > 0
+}
+
+// keepBehind leaves encoded frames to Close too, behind the rest.
+func (w *frameWriter) keepBehind(frames []byte, done func(error)) {
+	b := w.ownBacklog()
+	before := b.done
+	w.keep(slices.Concat(b.rest, frames), func(err error) {
+		if before != nil {
+			before(err)
+		}
+		done(err)
+	})
+}
+
 // writeBacklog writes the backlog before a frame, with lock held and the
 // deadline set.
 func (w *frameWriter) writeBacklog(op opcode, l *waitLimit) error {

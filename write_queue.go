@@ -309,7 +309,7 @@ func (m *messageWriter) writeBatch(b batch) error {
 }
 
 // writeEncodedBatch is writeBatch for the encoded frames of b. If Close ends the
-// write on a socket, what was not written is kept, for Close to try.
+// write on a socket, or one before it, what was not written is kept, for Close to try.
 func (m *messageWriter) writeEncodedBatch(frames []byte, b batch) (kept bool, err error) {
 	w := &m.frames
 	if err := w.acquire(&w.lock, unlimited); err != nil {
@@ -317,6 +317,10 @@ func (m *messageWriter) writeEncodedBatch(frames []byte, b batch) (kept bool, er
 	}
 	defer w.lock.Release()
 	if err := w.begin(opBinary, unlimited); err != nil {
+		if w.isKept() {
+			w.keepBehind(frames, m.settler(b))
+			return true, err
+		}
 		return false, err
 	}
 	n, err := w.transport.Write(frames)
