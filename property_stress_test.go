@@ -208,9 +208,9 @@ func stressPause(r *rand.Rand) time.Duration { return time.Duration(1+r.IntN(90)
 
 // writeLimit returns how long a write may take.
 func (s *stressConn) writeLimit(r *rand.Rand) time.Duration {
-	if (s.slow || s.stressTest.transport == "http2") && !s.cut {
-		// Longer than the peer does not read. Over HTTP/2 every write hands over to another
-		// goroutine, and one that takes longer ends the connection.
+	if (s.slow || s.stressTest.transport == "tls" || s.stressTest.transport == "http2") && !s.cut {
+		// Longer than the peer does not read. Over TLS and HTTP/2 a write that takes longer
+		// ends the connection.
 		return stressTimeout
 	}
 	return stressPause(r)
