@@ -27,7 +27,7 @@ type Events struct {
 	Message func(c *Conn, m Message)
 
 	// ReuseData says that m.Data is valid only until Message returns. Receiving
-	// a message then allocates nothing, unless it is longer than 256 KiB or than
+	// a message then allocates nothing, unless it is longer than 1 MiB or than
 	// those before.
 	ReuseData bool
 
