@@ -3,7 +3,6 @@ package websocket_test
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -16,11 +15,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed23105783/websocket"
@@ -265,138 +262,6 @@ func TestStartBehindAReader(t *testing.T) {
 	})
 }
 
-// TestStartBlockingFunctions: functions that block hold up their own connections only.
-func TestStartBlockingFunctions(t *testing.T) {
-	eachStart(t, func(t *testing.T, r route, start starter) {
-		if r.client {
-			t.Skip("a server of its own for each")
-		}
-		release := make(chan struct{})
-		var blocked atomic.Int32
-		events := websocket.Events{ReuseData: true, Message: func(c *websocket.Conn, m websocket.Message) {
-			if string(m.Data) == "block" {
-				blocked.Add(1)
-				<-release
-			}
-			c.WriteMessage(m.Type, m.Data)
-		}}
-		const n = 20
-		var stuck []*rawPeer
-		for range n {
-			_, p := start(t, r, options{}, events)
-			p.send(p.frame(finText, "block"), p.frame(finText, "behind"))
-			stuck = append(stuck, p)
-		}
-		_, p := start(t, r, options{}, events)
-		for i := range 100 {
-			p.send(p.frame(finText, fmt.Sprint(i)))
-			f, err := p.next()
-			require.NoError(t, err)
-			require.Equal(t, fmt.Sprint(i), f.payload)
-		}
-		wstest.Settle(t, "blocked functions", func() bool { return blocked.Load() == n })
-		close(release)
-		for _, p := range stuck {
-			for _, want := range []string{"block", "behind"} {
-				f, err := p.next()
-				require.NoError(t, err)
-				require.Equal(t, want, f.payload)
-			}
-		}
-	})
-}
-
-// TestCallLimit: no more functions run than may, and everybody has a turn. Those who
-// wait read nothing, so that their peers have to wait.
-func TestCallLimit(t *testing.T) {
-	websocket.NeedsSockets(t)
-	for _, r := range []route{tcpRoutes[0], tlsRoutes[0], http2Routes[0]} { // over HTTP/2 each has a goroutine
-		t.Run(r.String(), func(t *testing.T) {
-			const limit, conns, messages = 3, 20, 10
-			var running, most, calls atomic.Int32
-			events := websocket.Events{Limit: websocket.NewCallLimit(limit), ReuseData: true, Message: func(c *websocket.Conn, m websocket.Message) {
-				now := running.Add(1)
-				for m := most.Load(); now > m && !most.CompareAndSwap(m, now); m = most.Load() {
-				}
-				calls.Add(1)
-				time.Sleep(time.Millisecond)
-				running.Add(-1)
-				c.WriteMessage(m.Type, m.Data)
-			}}
-			var peers []*rawPeer
-			for range conns {
-				_, p := startUpgraded(t, r, options{}, events)
-				peers = append(peers, p)
-			}
-			for i := range messages {
-				for _, p := range peers {
-					p.send(p.frame(finText, fmt.Sprint(i)))
-				}
-			}
-			for _, p := range peers {
-				for i := range messages {
-					f, err := p.next()
-					require.NoError(t, err)
-					require.Equal(t, fmt.Sprint(i), f.payload)
-				}
-			}
-			assert.EqualValues(t, conns*messages, calls.Load())
-			assert.LessOrEqual(t, most.Load(), int32(limit))
-		})
-	}
-	require.PanicsWithValue(t, "websocket: NewCallLimit needs a positive number", func() { websocket.NewCallLimit(0) })
-}
-
-// TestCallLimitHoldsUpPeers: the peer of a connection that has to wait can write no more
-// than fits into the sockets.
-func TestCallLimitHoldsUpPeers(t *testing.T) {
-	websocket.NeedsSockets(t)
-	limit := websocket.NewCallLimit(1)
-	release := make(chan struct{})
-	_, p := startUpgraded(t, route{network: "tcp"}, narrow, websocket.Events{Limit: limit, Open: func(*websocket.Conn) { <-release }})
-	got := make(chan int, 1000)
-	_, q := startUpgraded(t, route{network: "tcp"}, narrow, websocket.Events{Limit: limit,
-		Message: func(_ *websocket.Conn, m websocket.Message) { got <- len(m.Data) }})
-	q.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
-	frame := q.frame(finBinary, longMessage("flood", 100_000))
-	n, err := q.Write(bytes.Repeat(frame, 100))
-	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
-	require.Less(t, n, 100*len(frame))
-	require.Empty(t, got)
-	close(release)
-	require.Equal(t, 100_000, wait(t, got, "a message"))
-	_ = p
-}
-
-// TestStartFairness: a peer that floods does not keep others from their turns.
-func TestStartFairness(t *testing.T) {
-	websocket.NeedsSockets(t)
-	var flooded atomic.Int64
-	_, flood := startUpgraded(t, route{network: "tcp"}, options{}, websocket.Events{ReuseData: true,
-		Message: func(*websocket.Conn, websocket.Message) { flooded.Add(1) }})
-	done := make(chan struct{})
-	defer func() { <-done }()
-	go func() {
-		defer close(done)
-		frames := bytes.Repeat(flood.frame(finBinary, "flood"), 10_000)
-		for {
-			if _, err := flood.Write(frames); err != nil {
-				return
-			}
-		}
-	}()
-	defer flood.socket.Close()
-	var l eventLog
-	_, p := startUpgraded(t, route{network: "tcp"}, options{}, recordTo(&l))
-	for i := range 100 {
-		p.send(p.frame(finText, fmt.Sprint(i)))
-		f, err := p.next()
-		require.NoError(t, err)
-		require.Equal(t, fmt.Sprint(i), f.payload)
-	}
-	require.NotZero(t, flooded.Load())
-}
-
 // TestStartPanics: the panic of a function is logged and ends its connection only.
 func TestStartPanics(t *testing.T) {
 	var logged syncBuffer
@@ -639,86 +504,4 @@ func TestHandlerWithEvents(t *testing.T) {
 	})
 	require.NoError(t, group.Shutdown(t.Context(), websocket.CloseGoingAway, ""))
 	require.True(t, websocket.IsCloseError(wait(t, ended, "the client"), websocket.CloseGoingAway))
-}
-
-// TestStartStorm opens and closes connections, from both ends, while messages are under
-// way: no connection gets what is another's, and each gets all its events.
-func TestStartStorm(t *testing.T) {
-	websocket.NeedsSockets(t)
-	for _, r := range []route{{network: "tcp"}, {network: "unix"}, {network: "tcp", tls: true}} {
-		t.Run(r.String(), func(t *testing.T) {
-			var opened, closed, foreign atomic.Int32
-			var owners sync.Map // *websocket.Conn → the first message
-			s := r.source(t, options{events: &websocket.Events{
-				ReuseData: true,
-				Open:      func(*websocket.Conn) { opened.Add(1) },
-				Message: func(c *websocket.Conn, m websocket.Message) {
-					id := string(m.Data)
-					if owner, _ := owners.LoadOrStore(c, id); owner != id {
-						foreign.Add(1)
-					}
-					if c.WriteMessage(m.Type, m.Data) != nil || strings.HasSuffix(id, "7") {
-						c.Close()
-					}
-				},
-				Close: func(c *websocket.Conn, _ websocket.CloseInfo) {
-					closed.Add(1)
-					owners.Delete(c)
-				},
-			}})
-			go func() {
-				for {
-					select {
-					case <-s.upgraded:
-					case <-t.Context().Done():
-						return
-					}
-				}
-			}()
-			const workers, rounds = 8, 60
-			var done sync.WaitGroup
-			for w := range workers {
-				done.Go(func() {
-					for i := range rounds {
-						stormClient(t, s, fmt.Sprint("client ", w, " ", i), i)
-					}
-				})
-			}
-			done.Wait()
-			require.Zero(t, foreign.Load())
-			wstest.Settle(t, "events", func() bool { return closed.Load() == opened.Load() })
-			require.Greater(t, opened.Load(), int32(workers*rounds/2))
-		})
-	}
-}
-
-// stormClient opens a connection, sends its id some times, and closes the connection
-// whatever is under way.
-func stormClient(t *testing.T, s *source, id string, i int) {
-	conn, err := net.Dial(s.route.network, s.listener.Addr().String())
-	if !assert.NoError(t, err) {
-		return
-	}
-	defer conn.Close()
-	p := &rawPeer{t: t, Conn: conn, socket: conn, masked: true}
-	if s.route.tls {
-		p.Conn = tls.Client(conn, clientTLS())
-	}
-	io.WriteString(p, handshake)
-	answer := make([]byte, 1000)
-	if n, _ := p.Read(answer); !assert.Contains(t, string(answer[:n]), "101") {
-		return
-	}
-	for range i % 5 {
-		p.Write(p.frame(finText, id))
-		if i%3 == 0 {
-			p.Read(answer)
-		}
-	}
-	if i%4 == 0 {
-		p.Write(p.closeFrame(1000))
-	}
-	if tcp, ok := conn.(*net.TCPConn); ok && i%7 == 0 {
-		tcp.SetLinger(0)
-	}
 }
