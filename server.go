@@ -94,8 +94,8 @@ type Upgrader struct {
 	// and is independent of the write deadline. Zero means no limit.
 	WriteTimeout time.Duration
 
-	// Group is a group that each connection joins before Upgrade returns. The
-	// default, nil, is none.
+	// Group is a group that each connection joins before Upgrade returns, which can
+	// be a moment after the client has the response. The default, nil, is none.
 	Group *Group
 
 	// ConnContext returns the parent of [Conn.Context] for a request: a context
