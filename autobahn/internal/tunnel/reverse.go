@@ -22,6 +22,10 @@ type reverse struct{ target *url.URL }
 func newReverseServer(target *url.URL) *http.Server {
 	s := &http.Server{Handler: &reverse{target}, Protocols: new(http.Protocols), ReadHeaderTimeout: 10 * time.Second}
 	s.Protocols.SetUnencryptedHTTP2(true)
+	// net/http sends the WINDOW_UPDATE of a stream behind data of that stream that waits for
+	// one. A client that echoes reads nothing while it waits for that: there has to be room
+	// for the longest message.
+	s.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: 64 << 20, MaxReceiveBufferPerConnection: 64 << 20}
 	return s
 }
 
