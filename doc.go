@@ -77,7 +77,10 @@
 //	var room websocket.Group
 //	upgrader := websocket.Upgrader{Group: &room}
 //	http.Handle("/ws", upgrader.Handler(func(conn *websocket.Conn, r *http.Request) {
-//		for message := range conn.Messages(context.Background()) {
+//		for message, err := range conn.Messages(context.Background()) {
+//			if err != nil {
+//				return
+//			}
 //			room.BroadcastText(string(message.Data))
 //		}
 //	}))

@@ -22,7 +22,7 @@ var headlineRows = []headlineRow{
 	{"echo of 128 B, µs", "回显 128 B，µs", "Echo, text", "100 × 128 B", true},
 	{"echo of 16 KiB, µs", "回显 16 KiB，µs", "Echo, text", "100 × 16 KiB", false},
 	{"echo of 16 KiB over TLS, µs", "经 TLS 回显 16 KiB，µs", "Echo over TLS, text", "100 × 16 KiB", false},
-	{"16 requests outstanding, 128 B, µs", "16 个未完成请求，128 B，µs", "Echo with 16 messages outstanding, binary", "100 × 128 B", true},
+	{"16 requests in flight, 128 B, µs", "16 个未完成请求，128 B，µs", "Echo with 16 messages outstanding, binary", "100 × 128 B", true},
 	{"compressed echo of 1 KiB, with takeover, µs", "压缩回显 1 KiB（上下文接管），µs", "Compressed echo of JSON, CPU", "1 KiB, with takeover", true},
 	{"waiting connection, KiB", "空闲连接，KiB", idleTable, "10,000, plain, after 1 message", true},
 	{"waiting connection over TLS, KiB", "经 TLS 的空闲连接，KiB", idleTable, "1,000, TLS, after 1 message", false},
