@@ -17,8 +17,8 @@ import (
 )
 
 // notes tell what a reader of the tables has to know.
-const notes = `CPU is the user and system time of the process that is measured. Texts are JSON, binary messages noise. Only this
-library checks that a text is UTF-8 (gws can, and does not by default). Echoes have at most 64 MiB on their way at the
+const notes = `CPU is the user and system time of the process that is measured. Texts are JSON, binary messages noise. This
+library and nbio check that a text is UTF-8 (gws and gobwas can, and do not here). Echoes have at most 64 MiB on their way at the
 same time: of 1,000 connections with long messages, as many are busy as that allows. Raw servers echo the 4 bytes of
 the masking key too. Everything that compresses does so at its default level, gobwas (which has none) at level 1, and
 every message, however short, where it can be told to. "in handler" reads inside the HTTP handler; everything else on
