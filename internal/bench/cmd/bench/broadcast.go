@@ -10,14 +10,14 @@ import (
 
 func broadcastScenarios() []*scenario {
 	var all []*scenario
-	names := []string{"rawtcp", "websocket", "websocket-group", "gorilla", "coder", "gobwas", "gws", "nbio", "nbio-blocking"}
+	names := []string{"rawtcp", "websocket", "websocket-group", "websocket-events", "gorilla", "coder", "gobwas", "gws", "nbio", "nbio-blocking"}
 	for _, compression := range []string{"", peer.Alone} {
 		size, kind := 128, "plain"
 		if compression != "" {
 			// JSON that has something to compress, and none that would send
 			// every recipient a message of its own.
 			size, kind = 1<<10, "compressed"
-			names = []string{"websocket", "websocket-group", "gorilla", "gws"}
+			names = []string{"websocket", "websocket-group", "websocket-events", "gorilla", "gws"}
 		}
 		for _, conns := range []int{1000, 5000} {
 			s := &scenario{

@@ -24,7 +24,7 @@ the masking key too. Everything that compresses does so at its default level, go
 every message, however short, where it can be told to. "in handler" reads inside the HTTP handler; everything else on
 net/http reads from a goroutine of its own after the handler has returned. websocket is ReadMessage and WriteMessage,
 -append AppendMessage into a kept buffer and WriteMessage, -immediate the same with WriteImmediately, -send AppendMessage
-and Send; -group broadcasts through a Group. Without WriteImmediately, answers to messages that have arrived together
+and Send; -group and -events broadcast through a Group. Without WriteImmediately, answers to messages that have arrived together
 are written together. gorilla-reader reads NextReader into a kept buffer, as coder and gobwas do here in any case.
 gobwas, gobwas-unbuffered, gws-own and nbio do without net/http; nbio (not -blocking) does without a goroutine for each
 connection too.
