@@ -63,7 +63,7 @@ func pythonCommand(script string) func(t *testing.T) []string {
 }
 
 func javaCommand(t *testing.T) []string {
-	return []string{program(t, "java", "openjdk-17-jdk-headless"), "languages/Client.java"}
+	return []string{program(t, "java", "openjdk-17-jdk-headless"), "-Dfile.encoding=UTF-8", "languages/Client.java"}
 }
 
 // buildRust compiles the programs in Rust once.

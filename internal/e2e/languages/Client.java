@@ -1,4 +1,4 @@
-// usage: java Client.java client URL
+// usage: java -Dfile.encoding=UTF-8 Client.java client URL
 //
 // An echo client with java.net.http.
 
