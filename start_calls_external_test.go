@@ -102,8 +102,12 @@ func TestCallLimit(t *testing.T) {
 func TestCallLimitHoldsUpPeers(t *testing.T) {
 	websocket.NeedsSockets(t)
 	limit := websocket.NewCallLimit(1)
-	release := make(chan struct{})
-	_, p := startUpgraded(t, route{network: "tcp"}, narrow, websocket.Events{Limit: limit, Open: func(*websocket.Conn) { <-release }})
+	opened, release := make(chan struct{}), make(chan struct{})
+	_, p := startUpgraded(t, route{network: "tcp"}, narrow, websocket.Events{Limit: limit, Open: func(*websocket.Conn) {
+		close(opened)
+		<-release
+	}})
+	<-opened
 	got := make(chan int, 1000)
 	_, q := startUpgraded(t, route{network: "tcp"}, narrow, websocket.Events{Limit: limit,
 		Message: func(_ *websocket.Conn, m websocket.Message) { got <- len(m.Data) }})
@@ -136,6 +140,7 @@ func TestStartFairness(t *testing.T) {
 		}
 	}()
 	defer flood.socket.Close()
+	wstest.Settle(t, "the flood has begun", func() bool { return flooded.Load() > 0 })
 	var l eventLog
 	_, p := startUpgraded(t, route{network: "tcp"}, options{}, recordTo(&l))
 	for i := range 100 {
@@ -144,5 +149,4 @@ func TestStartFairness(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, fmt.Sprint(i), f.payload)
 	}
-	require.NotZero(t, flooded.Load())
 }
