@@ -2,8 +2,11 @@ package websocket
 
 import (
 	"io"
+	"net"
+	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed23105783/websocket/internal/socket"
@@ -43,4 +46,35 @@ func TestCloseKeepsWhatWaitsBehindACutWrite(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "\x81\x03one\x81\x03two", string(got))
 	require.Zero(t, c.BufferedAmount())
+}
+
+// TestCloseCutsAMessageOfNextWriter: Close ends a write of a writer from NextWriter, which
+// gives up its message. What is queued follows, unless a part of that message was sent.
+func TestCloseCutsAMessageOfNextWriter(t *testing.T) {
+	needsRawSockets(t)
+	long := []byte(strings.Repeat("x", 5000))
+	for _, sent := range []bool{false, true} {
+		a, b := socketPair(t)
+		c := newConn(a, connConfig{writeBufferSize: 1000})
+		writer, err := c.NextWriter(TextMessage)
+		require.NoError(t, err)
+		want := "\x81\x06queued"
+		if sent {
+			_, err = writer.Write(long)
+			require.NoError(t, err)
+			want = "\x01\x7e\x13\x88" + string(long)
+		}
+		require.NoError(t, c.write.ownQueue().add(finBit|firstByte(opText), []byte("queued")))
+		c.write.frames.hurry()
+		_, err = writer.Write(long)
+		require.ErrorIs(t, err, net.ErrClosed)
+		assert.True(t, c.write.lock.IsFree(), "sent: %v", sent)
+		assert.Equal(t, sent, c.closing.writeError() != nil)
+		c.write.frames.deadline.resume() // of hurry, which Close calls too
+		require.NoError(t, c.Close())
+		got, err := io.ReadAll(b)
+		require.NoError(t, err)
+		assert.Equal(t, want, string(got))
+		require.ErrorIs(t, writer.Close(), net.ErrClosed)
+	}
 }

@@ -296,10 +296,15 @@ func (f *fragmentWriter) sendDeflated(first firstByte, l *waitLimit) error {
 
 // failed keeps f as it is after an error that leaves the connection usable: a
 // limit that ended before the first byte of a frame. Any other error is the end
-// of f.
+// of f, and of writing if a part of the message was sent: nothing can follow that.
 func (f *fragmentWriter) failed(err error) error {
-	if err == nil || f.messages.frames.closing.writeError() == nil {
+	closing := f.messages.frames.closing
+	_, broken := err.(*brokenError)
+	switch {
+	case err == nil || !broken && closing.writeError() == nil:
 		return err
+	case broken && f.op == opContinuation:
+		closing.endWrites(err)
 	}
 	return f.end(err)
 }
