@@ -376,13 +376,17 @@ func TestHTTP2NetDialTLSContext(t *testing.T) {
 // TestHTTP2ServerTimeouts: the timeouts of the http.Server, which are for requests, do not
 // end a connection.
 func TestHTTP2ServerTimeouts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("real time: the timeouts are those of the TLS handshake too")
+	}
+	const timeout = time.Second
 	s := serveHTTP2(t, echoHTTP2(&websocket.Upgrader{}), func(s *http.Server) {
-		s.ReadTimeout, s.WriteTimeout, s.IdleTimeout = 50*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond
+		s.ReadTimeout, s.WriteTimeout, s.IdleTimeout = timeout, timeout, timeout
 	})
 	c, _, err := s.dialer(t).Dial(s.url(), nil)
 	require.NoError(t, err)
-	for range 3 {
-		time.Sleep(60 * time.Millisecond)
+	for range 2 {
+		time.Sleep(timeout + timeout/10)
 		require.NoError(t, c.WriteMessage(websocket.TextMessage, []byte("x")))
 		_, _, err = c.ReadMessage()
 		require.NoError(t, err)
