@@ -36,7 +36,11 @@ func (c *Conn) Close() error {
 		return nil
 	}
 	c.write.flushLast()
-	if !c.closing.end(net.ErrClosed) {
+	ended := c.closing.end(net.ErrClosed)
+	if c.write.frames.hasBacklog() { // it is dropped, and those who wait for it are told
+		c.startBacklogFlusher()
+	}
+	if !ended {
 		return nil
 	}
 	return c.transport.close()

@@ -93,11 +93,20 @@ func (w *frameWriter) isKept() bool {
 	return w.transport.socket && w.hurried.Load() && w.closing.writeError() == nil && len(w.ownBacklog().rest) > 0
 }
 
+// keepForClose leaves the rest of a write to Close, which has ended the write, with
+// lock held. Close may have given up waiting for the lock, and tells nobody then.
+func (w *frameWriter) keepForClose(rest []byte, done func(error)) {
+	w.keep(rest, done)
+	if w.closing.hasEnded() {
+		w.backlog.Load().finish(net.ErrClosed)
+	}
+}
+
 // keepBehind leaves encoded frames to Close too, behind the rest.
 func (w *frameWriter) keepBehind(frames []byte, done func(error)) {
 	b := w.ownBacklog()
 	before := b.done
-	w.keep(slices.Concat(b.rest, frames), func(err error) {
+	w.keepForClose(slices.Concat(b.rest, frames), func(err error) {
 		if before != nil {
 			before(err)
 		}

@@ -48,6 +48,49 @@ func TestCloseKeepsWhatWaitsBehindACutWrite(t *testing.T) {
 	require.Zero(t, c.BufferedAmount())
 }
 
+// TestEndWhileCloseWaits: when the connection ends while Close waits for a writer, nothing
+// of what was left to Close is written, and the call of WriteMessage that waits for it
+// returns.
+func TestEndWhileCloseWaits(t *testing.T) {
+	needsRawSockets(t)
+	c := newBlockedConn(t)
+	w := &c.write.frames
+	c.write.lock.Acquire(nil, nil) // as a writer does, so that WriteMessage leaves the writing to the flusher
+	written := make(chan error, 1)
+	go func() { written <- c.WriteMessage(TextMessage, []byte("one")) }()
+	wstest.Settle(t, "the message is queued", c.write.hasQueued)
+	c.write.lock.Release()
+	wstest.Settle(t, "the flusher is at work", func() bool { return !w.lock.IsFree() })
+	next, closed := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(next)
+		c.write.lock.Acquire(nil, nil)
+	}()
+	wstest.Settle(t, "the next writer waits", c.write.lock.HasWaiters)
+	go func() {
+		defer close(closed)
+		c.Close()
+	}()
+	<-next // Close has ended the write
+	c.abort(net.ErrClosed)
+	c.write.lock.Release()
+	<-closed
+	require.ErrorIs(t, <-written, net.ErrClosed)
+}
+
+// TestKeptAfterClose: what is left to Close when the connection has ended is lost, and
+// those who wait for it are told.
+func TestKeptAfterClose(t *testing.T) {
+	c := newConn(&scriptedStream{}, connConfig{})
+	require.NoError(t, c.Close())
+	var told []error
+	c.write.frames.lock.Acquire(nil, nil)
+	c.write.frames.keepForClose([]byte("rest"), func(err error) { told = append(told, err) })
+	c.write.frames.lock.Release()
+	require.Equal(t, []error{net.ErrClosed}, told)
+	require.False(t, c.write.frames.hasBacklog())
+}
+
 // TestCloseCutsAMessageOfNextWriter: Close ends a write of a writer from NextWriter, which
 // gives up its message. What is queued follows, unless a part of that message was sent.
 func TestCloseCutsAMessageOfNextWriter(t *testing.T) {

@@ -329,7 +329,7 @@ func (m *messageWriter) writeEncodedBatch(frames []byte, b batch) (kept bool, er
 		w.observeEncoded(frames)
 		return false, nil
 	case w.transport.socket && w.hurried.Load() && isTimeout(err):
-		w.keep(slices.Clone(frames[n:]), m.settler(b))
+		w.keepForClose(slices.Clone(frames[n:]), m.settler(b))
 		return true, &brokenError{cause: net.ErrClosed}
 	}
 	return false, w.failed(n, err, unlimited)
