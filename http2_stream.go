@@ -40,9 +40,11 @@ type serverStream struct {
 	ctx           context.Context // of the request; it ends when the handler returns
 	local, remote net.Addr
 
-	writing  sync.Mutex // held during a Write
-	closed   bool
-	returned bool // the handler returns, and says so
+	writing sync.Mutex // held during a Write
+	closed  bool
+
+	resetting sync.Mutex // held during reset, also while a Write waits
+	returned  bool       // the handler returns, and says so
 }
 
 // newServerStream returns the stream of a request that has not been answered.
@@ -121,10 +123,12 @@ func (s *serverStream) written(err *error) {
 // timeout, which a middleware may have made, says neither.
 func (s *serverStream) ended() bool { return s.ctx.Err() == context.Canceled }
 
-// reset ends the stream, with RST_STREAM.
+// reset ends the stream, with RST_STREAM, if the handler has not returned.
 func (s *serverStream) reset() {
-	defer func() { recover() }() // the handler has returned meanwhile
-	if !s.ended() {
+	s.resetting.Lock()
+	defer s.resetting.Unlock()
+	defer func() { recover() }() // a handler that does not say so has returned meanwhile
+	if !s.returned && !s.ended() {
 		s.control.SetWriteDeadline(longAgo)
 	}
 }
@@ -149,7 +153,7 @@ func (s *serverStream) Close() error {
 func (s *serverStream) resetUnlessReturned() {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	if !s.returned && s.ctx.Done() != nil && s.ctx.Err() == nil {
+	if s.ctx.Done() != nil && s.ctx.Err() == nil {
 		s.reset()
 	}
 }
@@ -158,6 +162,8 @@ func (s *serverStream) resetUnlessReturned() {
 func (s *serverStream) handlerReturns() {
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	s.resetting.Lock()
+	defer s.resetting.Unlock()
 	s.returned = true
 }
 
