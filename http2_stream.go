@@ -142,7 +142,7 @@ func (s *serverStream) Close() error {
 	}
 	if !s.closed {
 		s.closed = true
-		time.AfterFunc(streamLingerTime, s.resetUnlessReturned)
+		time.AfterFunc(lingerTime, s.resetUnlessReturned)
 	}
 	s.writing.Unlock()
 	return s.body.Close()

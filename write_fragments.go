@@ -296,15 +296,15 @@ func (f *fragmentWriter) sendDeflated(first firstByte, l *waitLimit) error {
 
 // failed keeps f as it is after an error that leaves the connection usable: a
 // limit that ended before the first byte of a frame. Any other error is the end
-// of f, and of writing if a part of the message was sent: nothing can follow that.
+// of f, and of writing if a part of the message was sent: no other can follow that.
 func (f *fragmentWriter) failed(err error) error {
 	closing := f.messages.frames.closing
 	_, broken := err.(*brokenError)
 	switch {
 	case err == nil || !broken && closing.writeError() == nil:
 		return err
-	case broken && f.op == opContinuation:
-		closing.endWrites(err)
+	case f.op == opContinuation && !closing.has(closeSent):
+		closing.endWrites(err) // a close frame under way may yet be given up
 	}
 	return f.end(err)
 }

@@ -42,6 +42,26 @@ func TestWriterCloseTimeoutKeepsItOpen(t *testing.T) {
 	}
 }
 
+// TestNextWriterAndACloseFrameGivenUp: a message ends inside because a close frame is being
+// written, which is then given up. Nothing follows the half message.
+func TestNextWriterAndACloseFrameGivenUp(t *testing.T) {
+	for _, sent := range []bool{false, true} {
+		s := &scriptedStream{}
+		c := newConn(s, connConfig{writeBufferSize: 1000})
+		w, err := c.NextWriter(TextMessage)
+		require.NoError(t, err)
+		if sent {
+			_, err = w.Write(make([]byte, 2000))
+			require.NoError(t, err)
+		}
+		c.closing.add(closeSending)
+		require.ErrorIs(t, w.Close(), ErrCloseSent)
+		c.closing.cancelClose()
+		require.Equal(t, sent, c.WriteMessage(TextMessage, []byte("next")) != nil)
+		require.True(t, c.write.lock.IsFree())
+	}
+}
+
 // TestNextWriterOnABrokenConnection checks that NextWriter returns an error, so that
 // a loop ends that checks no other error.
 func TestNextWriterOnABrokenConnection(t *testing.T) {
