@@ -283,9 +283,10 @@ func TestHTTP2Ends(t *testing.T) {
 
 // TestHTTP2LostConnection: the end of the TCP connection is that of all streams.
 func TestHTTP2LostConnection(t *testing.T) {
-	errs := make(chan error, 10)
+	upgraded, errs := make(chan error, 10), make(chan error, 10)
 	u := &websocket.Upgrader{}
 	s := serveHTTP2(t, u.Handler(func(c *websocket.Conn, _ *http.Request) {
+		upgraded <- nil
 		_, _, err := c.ReadMessage()
 		errs <- err
 	}))
@@ -296,6 +297,7 @@ func TestHTTP2LostConnection(t *testing.T) {
 		require.NoError(t, err)
 		defer c.Close()
 		conns = append(conns, c)
+		require.NoError(t, wait(t, upgraded, "the server"))
 	}
 	s.CloseClientConnections()
 	for _, c := range conns {

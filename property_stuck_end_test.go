@@ -80,8 +80,9 @@ var stuckEnds = []stuckEnd{
 		_, _, err := c.ReadMessage()
 		require.True(t, websocket.IsCloseError(err, 1006), "%v", err)
 	}},
-	{"KeepAlive", 2 * time.Second, func(o *options) {
-		o.keepAlive = websocket.KeepAlive{Interval: time.Second, Timeout: time.Second}
+	{"KeepAlive", 4 * time.Second, func(o *options) {
+		// It begins before fill, which takes more than half a second.
+		o.keepAlive = websocket.KeepAlive{Interval: 3 * time.Second, Timeout: time.Second}
 	}, func(t *testing.T, c *websocket.Conn, _ *rawPeer) {
 		_, _, err := c.ReadMessage()
 		require.Equal(t, websocket.ErrKeepAlive, err)

@@ -134,7 +134,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	case "/silent":
 		s.wait(r.Context().Done())
-		return
+		panic(http.ErrAbortHandler) // or net/http would answer now
 	}
 	upgrader := websocket.Upgrader{
 		CheckOrigin:       func(*http.Request) bool { return true },
