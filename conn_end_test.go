@@ -132,7 +132,7 @@ func TestCloseFrameSurvivesUnreadData(t *testing.T) {
 		p := &peer{t: t, masked: !client}
 		sent := make(chan error)
 		go func() {
-			_, err := b.Write(append(p.frame(true, 3, "wrong"), make([]byte, 500<<10)...))
+			_, err := b.Write(append(p.frame(true, 3, "wrong"), make([]byte, 64<<10)...))
 			sent <- err
 		}()
 		read := make(chan error)
@@ -202,7 +202,7 @@ func TestCloseFrameSurvivesUnreadDataOverTLS(t *testing.T) {
 		require.NoError(t, tested.HandshakeContext(t.Context()))
 		c := newConn(tested, connConfig{client: client})
 		p := &peer{masked: !client}
-		go remote.Write(append(p.frame(true, 3, "wrong"), make([]byte, 300<<10)...))
+		go remote.Write(append(p.frame(true, 3, "wrong"), make([]byte, 64<<10)...))
 		read := make(chan error)
 		go func() {
 			_, _, err := c.ReadMessage()

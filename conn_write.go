@@ -384,8 +384,12 @@ func (c *Conn) BufferedAmount() int64 {
 // limit what becomes of the message.
 func (c *Conn) leaveToReader(op opcode, payload []byte, l *waitLimit) bool {
 	if c.write.immediate || !l.isUnlimited() || !c.read.lock.IsFree() ||
-		!c.write.frames.isSmall(payload) || c.closing.writeError() != nil ||
-		c.write.ownQueue().add(finBit|firstByte(op), payload) != nil {
+		!c.write.frames.isSmall(payload) || !c.write.lock.TryAcquire() {
+		return false
+	}
+	// With the lock held nobody else writes a close frame, which nothing can follow.
+	defer c.write.lock.Release()
+	if c.closing.writeError() != nil || c.write.ownQueue().add(finBit|firstByte(op), payload) != nil {
 		return false
 	}
 	c.startFlushTimer()

@@ -137,7 +137,7 @@ func ExampleConn_AppendMessageContext() {
 	defer client.Close()
 	client.WriteMessage(websocket.TextMessage, []byte("hello"))
 
-	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 	defer cancel()
 	buf := make([]byte, 0, 4096) // for all messages
 	for {

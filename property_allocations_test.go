@@ -57,7 +57,7 @@ func TestAllocations(t *testing.T) {
 				t.Run(fmt.Sprintf("%s/client=%v/%d", test.name, client, n), func(t *testing.T) {
 					c := newEndlessConn(client, opText, n)
 					data := []byte(testPayload(n))
-					got := testing.AllocsPerRun(200, func() {
+					got := leastAllocs(200, func() {
 						if err := test.call(c, data); err != nil {
 							t.Fatal(err)
 						}
@@ -76,7 +76,7 @@ func TestAnsweringPingsDoesNotAllocate(t *testing.T) {
 	frames := append(bytes.Repeat(p.frame(true, opPing, "ping"), 10), p.text("")...)
 	c := newConn(&endlessStream{frame: frames}, connConfig{})
 	dst := make([]byte, 0, 100)
-	got := testing.AllocsPerRun(100, func() {
+	got := leastAllocs(100, func() {
 		if _, _, err := c.AppendMessage(dst); err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +103,7 @@ func TestSocketAllocations(t *testing.T) {
 	}()
 	for _, n := range []int{16, 5000, 60_000} {
 		data := []byte(testPayload(n))
-		got := testing.AllocsPerRun(200, func() {
+		got := leastAllocs(200, func() {
 			if err := client.WriteMessage(TextMessage, data); err != nil {
 				t.Fatal(err)
 			}
@@ -147,13 +147,13 @@ func TestCompressionAllocations(t *testing.T) {
 				c := newConn(&endlessStream{frame: p.compressedFrame(true, opText, deflated(string(data)))}, connConfig{agreement: a})
 				dst := make([]byte, 0, 1<<17)
 				if a.params.Client.WindowBits == 15 {
-					assert.Zero(t, testing.AllocsPerRun(100, func() {
+					assert.Zero(t, leastAllocs(100, func() {
 						if _, p, err := c.AppendMessage(dst); err != nil || len(p) != n {
 							t.Fatal(len(p), err)
 						}
 					}), "reading %d", n)
 				}
-				assert.Zero(t, testing.AllocsPerRun(100, func() {
+				assert.Zero(t, leastAllocs(100, func() {
 					if err := c.WriteMessage(TextMessage, data); err != nil {
 						t.Fatal(err)
 					}
@@ -168,4 +168,16 @@ func TestCompressionAllocations(t *testing.T) {
 func TestSizeOfConn(t *testing.T) {
 	require.LessOrEqual(t, reflect.TypeFor[Conn]().Size(), uintptr(640-8))
 	require.LessOrEqual(t, reflect.TypeFor[started]().Size(), uintptr(112))
+}
+
+// leastAllocs is testing.AllocsPerRun at its best: other goroutines may allocate meanwhile.
+func leastAllocs(runs int, f func()) float64 {
+	least := testing.AllocsPerRun(runs, f)
+	for range 4 {
+		if least == 0 {
+			break
+		}
+		least = min(least, testing.AllocsPerRun(runs, f))
+	}
+	return least
 }

@@ -157,8 +157,9 @@ func TestCloseFrameFollowsWriters(t *testing.T) {
 			m := longMessage(i, 40_000)
 			want = append(want, digest(m))
 			written = append(written, async(func() error { return c.WriteMessage(websocket.BinaryMessage, []byte(m)) }))
-			time.Sleep(20 * time.Millisecond) // it is at work, or waits for those before
+			time.Sleep(20 * time.Millisecond)
 		}
+		time.Sleep(time.Second) // all are at work, or wait for those before
 		written = append(written, async(func() error {
 			return c.WriteControl(websocket.CloseMessage, normalClose, time.Now().Add(30*time.Second))
 		}))

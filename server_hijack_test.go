@@ -272,7 +272,7 @@ func TestDeadlinesOfTheServerEnd(t *testing.T) {
 
 // TestDeadlinesOfTheServerEndOnSockets is the same in real time.
 func TestDeadlinesOfTheServerEndOnSockets(t *testing.T) {
-	const timeout = 200 * time.Millisecond // enough for the handshake
+	const timeout = time.Second // enough for the handshake
 	d := newTestHandler(t)
 	s := httptest.NewUnstartedServer(d)
 	s.Config.ReadTimeout, s.Config.WriteTimeout = timeout, timeout

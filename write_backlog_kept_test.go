@@ -5,6 +5,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -21,10 +22,13 @@ func TestCloseKeepsWhatWaitsBehindACutWrite(t *testing.T) {
 	c := newConn(a, connConfig{})
 	filler := make([]byte, 64<<10)
 	filled := 0
-	for n := 1; n > 0; filled += n {
-		var err error
-		n, err = socket.TryWrite(c.transport.raw, filler)
+	for full := 0; full < 50; full++ { // the kernel finds some more room at times
+		n, err := socket.TryWrite(c.transport.raw, filler)
 		require.NoError(t, err)
+		if filled += n; n > 0 {
+			full = 0
+		}
+		time.Sleep(2 * time.Millisecond)
 	}
 	w := &c.write.frames
 	c.read.lock.Acquire(nil, nil) // as a reader does, so that Send leaves the writing to the flusher

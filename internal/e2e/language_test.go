@@ -133,7 +133,7 @@ func (f foreigner) line(t *testing.T) string {
 	case line, ok := <-f.lines:
 		require.True(t, ok, "the program has ended")
 		return line
-	case <-time.After(time.Minute): // Java compiles first
+	case <-time.After(3 * time.Minute): // Java compiles first
 		require.FailNow(t, "the program prints nothing")
 		return ""
 	}
@@ -198,7 +198,7 @@ func (l language) testClient(t *testing.T, compression *websocket.Compression) {
 		case conn := <-conns:
 			require.NotNil(t, conn)
 			l.check(t, f, conn, compression != nil && l.deflates && !l.plainClient, end)
-		case <-time.After(time.Minute):
+		case <-time.After(3 * time.Minute):
 			require.FailNow(t, "no connection from the program")
 		}
 	}

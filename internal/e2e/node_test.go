@@ -18,7 +18,7 @@ import (
 )
 
 // patience is how long a test waits for something that ought to happen at once.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // event is what a script in the directories node and python reports.
 type event struct {

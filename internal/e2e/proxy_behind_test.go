@@ -26,7 +26,7 @@ import (
 
 // idleLimit is after how many seconds the proxies end a connection on which nothing
 // comes. That is short for the tests.
-const idleLimit = 2
+const idleLimit = 4
 
 // A proxySetup is what the configuration of a proxy needs to know.
 type proxySetup struct {
@@ -128,6 +128,13 @@ func (p *reverseProxy) start(t *testing.T, backend string) (plain, encrypted str
 	writeCertificate(t, dir)
 	setup := proxySetup{dir, freeAddress(t), freeAddress(t), backend, "/usr/lib/apache2/modules", idleLimit}
 	runProxy(t, p.program, p.config, p.command, setup, setup.TLS)
+	require.Eventually(t, func() bool {
+		conn, err := net.Dial("tcp", setup.Plain)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	}, patience, 20*time.Millisecond, "no listener without TLS")
 	return setup.Plain, setup.TLS
 }
 
@@ -218,6 +225,15 @@ func testBehindProxy(t *testing.T, p reverseProxy, backend *echoBackend, url str
 	}
 	kept, silent := dial("/"), dial("/silent")
 	began := time.Now()
+	// A reader answers the pings, without which nothing would come from this side.
+	answers := make(chan error, 1)
+	go func() {
+		_, data, err := kept.ReadMessage()
+		if err == nil && string(data) != "still there" {
+			err = &websocket.CloseError{Text: string(data)}
+		}
+		answers <- err
+	}()
 
 	c := dial("/")
 	requireEchoes(t, c)
@@ -233,15 +249,6 @@ func testBehindProxy(t *testing.T, p reverseProxy, backend *echoBackend, url str
 	require.Equal(t, 4002, got.Code)
 	require.Equal(t, "bye", got.Reason)
 
-	// A reader answers the pings, without which nothing would come from this side.
-	answers := make(chan error, 1)
-	go func() {
-		_, data, err := kept.ReadMessage()
-		if err == nil && string(data) != "still there" {
-			err = &websocket.CloseError{Text: string(data)}
-		}
-		answers <- err
-	}()
 	if p.idle {
 		_, _, err := silent.ReadMessage()
 		require.True(t, websocket.IsCloseError(err, websocket.CloseAbnormalClosure), "%v", err)

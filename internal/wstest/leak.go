@@ -15,7 +15,7 @@ func Main(m *testing.M) int {
 	if code != 0 {
 		return code
 	}
-	if left := leaked(5 * time.Second); left != "" {
+	if left := leaked(30 * time.Second); left != "" {
 		fmt.Printf("FAIL: goroutines are still running:\n\n%s\n", left)
 		return 1
 	}
