@@ -119,7 +119,7 @@ func TestCloseFrameInAnOpenMessage(t *testing.T) {
 					require.NoError(t, c.Send(websocket.TextMessage, []byte("behind")))
 				}
 				received := p.receiving(0)
-				within(t, 10*time.Second, way.name, func() { err = way.write(c) })
+				within(t, 30*time.Second, way.name, func() { err = way.write(c) })
 				require.NoError(t, err)
 				got := wait(t, received, "the peer")
 				require.Equal(t, 1000, got.code, "%v", got.err)

@@ -167,7 +167,7 @@ func TestNothingIsLeftAfterTheEnd(t *testing.T) {
 						require.NoError(t, c.Close())
 					}
 				}
-				within(t, 10*time.Second, "the end of all", func() {
+				within(t, 30*time.Second, "the end of all", func() {
 					wstest.Settle(t, "sockets", func() bool {
 						for _, c := range conns {
 							if !isClosed(socketOf(c)) {

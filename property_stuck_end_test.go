@@ -115,8 +115,8 @@ func TestEndsOfStuckConnections(t *testing.T) {
 			fill(t, c)
 			require.NoError(t, c.Send(websocket.BinaryMessage, megabyte))
 			time.Sleep(500 * time.Millisecond) // until that is being written
-			within(t, e.limit+2*time.Second, e.name, func() { e.end(t, c, p) })
-			within(t, 3*time.Second, "closing the socket", func() { requireClosed(t, p) })
+			within(t, e.limit+5*time.Second, e.name, func() { e.end(t, c, p) })
+			within(t, 10*time.Second, "closing the socket", func() { requireClosed(t, p) })
 			<-c.Done()
 		}) {
 			tests = append(tests, subtest{e.name + "/" + test.name, test.run})
@@ -139,8 +139,8 @@ func TestEndsOfFullConnections(t *testing.T) {
 			}
 			c, p := r.connect(t, o)
 			fill(t, c)
-			within(t, e.limit+2*time.Second, e.name, func() { e.end(t, c, p) })
-			within(t, 3*time.Second, "closing the socket", func() { requireClosed(t, p) })
+			within(t, e.limit+5*time.Second, e.name, func() { e.end(t, c, p) })
+			within(t, 10*time.Second, "closing the socket", func() { requireClosed(t, p) })
 			<-c.Done()
 		}, tcpRoutes, tlsRoutes, unixRoutes) { // a write over HTTP/2 that fills the stream stays under way
 			tests = append(tests, subtest{e.name + "/" + test.name, test.run})
@@ -214,7 +214,7 @@ func readFor200ms(t *testing.T, c *websocket.Conn) (data []byte, err error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	within(t, 2*time.Second, "a read with a context of 200 ms", func() { _, data, err = c.ReadMessageContext(ctx) })
+	within(t, 10*time.Second, "a read with a context of 200 ms", func() { _, data, err = c.ReadMessageContext(ctx) })
 	return data, err
 }
 
