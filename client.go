@@ -213,7 +213,7 @@ func (hs *clientHandshake) do() (conn *Conn, resp *http.Response, err error) {
 	}
 	if resp.StatusCode != hs.success() {
 		hs.refused = mayRefuseOffer(resp.StatusCode)
-		truncateBody(resp)
+		hs.readRefusal(resp)
 		hs.close()
 		return nil, resp, ErrBadHandshake
 	}
@@ -235,6 +235,14 @@ func (hs *clientHandshake) do() (conn *Conn, resp *http.Response, err error) {
 	}
 	resp.Body = http.NoBody
 	return conn, resp, nil
+}
+
+// readRefusal keeps the first bytes of the body of a response that refuses.
+func (hs *clientHandshake) readRefusal(resp *http.Response) {
+	if hs.stream != nil { // the context of Dial is not that of its stream
+		defer context.AfterFunc(hs.request.Context(), hs.stream.cancel)()
+	}
+	truncateBody(resp)
 }
 
 // mayRefuseOffer reports whether a server answers with a status because of an offer of

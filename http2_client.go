@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -56,8 +57,9 @@ const (
 
 // A poolKey says which Dialers can share connections.
 type poolKey struct {
-	config *tls.Config
-	proxy  string
+	encrypted bool // what net/http has for the one sends nothing over the other
+	config    *tls.Config
+	proxy     string
 }
 
 // CloseIdleConnections closes the TCP connections that have no streams.
@@ -146,9 +148,13 @@ func (p *streamPool) opened(host string, o *opening, http2 bool) {
 	}
 }
 
-// add adds a connection, and returns what sends requests over those that there are.
+// add adds a connection, and returns what sends requests over those that there are. A
+// connection that fails at once is not kept: net/http would return its error ever after.
 func (p *streamPool) add(protocol, authority string, conn *tls.Conn) http.RoundTripper {
 	client := p.transport.TLSNextProto[protocol](authority, conn)
+	if _, failed := client.(interface{ RoundTripErr() error }); failed {
+		return client
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.client = client
@@ -171,7 +177,7 @@ func (hs *clientHandshake) roundTripHTTP2() (*http.Response, error) {
 	if !encrypted && h.FallBack {
 		return hs.roundTrip()
 	}
-	pool, host := h.pool(poolKey{hs.dialer.TLSClientConfig, hs.proxyURL()}), hs.request.URL.Host
+	pool, host := h.pool(poolKey{encrypted, hs.dialer.TLSClientConfig, hs.proxyURL()}), hs.request.URL.Host
 	for {
 		if client := pool.current(); client != nil {
 			resp, err := hs.connect(client)
@@ -194,6 +200,7 @@ func (hs *clientHandshake) roundTripHTTP2() (*http.Response, error) {
 			break
 		}
 	}
+	hs.shared = false // unless the new connection is for streams
 	hs.useHTTP2(pool, encrypted, h.FallBack)
 	resp, err := hs.transport.RoundTrip(hs.request)
 	if err == nil && hs.stream == nil && !h.FallBack {
@@ -275,6 +282,10 @@ func (hs *clientHandshake) connect(client http.RoundTripper) (*http.Response, er
 	ctx, cancel := context.WithCancel(context.WithoutCancel(hs.request.Context()))
 	stop := context.AfterFunc(hs.request.Context(), cancel)
 	body := newRequestBody()
+	again := func() (io.ReadCloser, error) { // net/http tries again where the server has not seen the request
+		body = newRequestBody()
+		return body, nil
+	}
 	header := hs.request.Header.Clone()
 	for _, name := range []string{headerUpgrade, headerConnection, "Sec-WebSocket-Key", "Host"} {
 		delete(header, name)
@@ -287,9 +298,10 @@ func (hs *clientHandshake) connect(client http.RoundTripper) (*http.Response, er
 		Host:          hs.request.Host,
 		Header:        header,
 		Body:          body,
+		GetBody:       again,
 		ContentLength: -1,
 	}).WithContext(ctx))
-	if err != nil || !stop() {
+	if stopped := stop(); err != nil || !stopped {
 		if err == nil {
 			resp.Body.Close()
 			err = hs.request.Context().Err()
@@ -306,10 +318,13 @@ func (hs *clientHandshake) connect(client http.RoundTripper) (*http.Response, er
 
 // proxyURL returns the URL of the proxy, "" if there is none.
 func (hs *clientHandshake) proxyURL() string {
-	if hs.transport.Proxy == nil {
+	if hs.dialer.Proxy == nil {
 		return ""
 	}
-	proxy, _ := hs.transport.Proxy(hs.request)
+	proxy, err := hs.dialer.Proxy(hs.request) // the transport has none where it tunnels
+	if err != nil || proxy == nil {
+		return ""
+	}
 	return proxy.String()
 }
 

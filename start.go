@@ -175,6 +175,7 @@ func (s *started) recover() {
 	s.release()
 	if s.stage == stageOpen {
 		s.stage = stagePanicked
+		s.conn.handlers.Store(&noHandlers) // Shutdown calls those that are set, and they may panic too
 		go s.conn.shutdown(context.Background(), CloseInternalServerErr, "")
 	}
 }

@@ -257,7 +257,7 @@ func TestStartPanics(t *testing.T) {
 	var logged syncBuffer
 	log.SetOutput(&logged)
 	defer log.SetOutput(os.Stderr)
-	for _, where := range []string{"open", "message", "error", "close"} {
+	for _, where := range []string{"open", "message", "ping", "error", "close"} {
 		t.Run(where, func(t *testing.T) {
 			eachStart(t, func(t *testing.T, r route, start starter) {
 				panicAt := func(at string) {
@@ -275,7 +275,18 @@ func TestStartPanics(t *testing.T) {
 						panicAt("close")
 					},
 				})
+				c.SetPingHandler(func(string) error { panicAt("ping"); return nil })
 				switch where {
+				case "ping": // also with a second one, which Shutdown reads
+					p.send(p.frame(finPing, "x"), p.frame(finPing, "x"))
+					for f := (rawFrame{}); f.first != finClose; {
+						var err error
+						f, err = p.next()
+						require.NoError(t, err)
+					}
+					p.send(p.closeFrame(1011))
+					p.closeWrite()
+					require.Equal(t, websocket.CloseInfo{Code: 1011, WasClean: true}, wait(t, closed, "the Close event"))
 				case "open", "message":
 					p.send(p.frame(finText, "x"))
 					f, err := p.next()

@@ -298,7 +298,7 @@ func (w *frameWriter) hurry() {
 // or hardly any, after hurry and with lock held. It ends the writing.
 func (w *frameWriter) writeLast(frames []byte) error {
 	if w.transport.socket {
-		w.deadline.resume()
+		w.deadline.suspend() // another Close may hurry too
 	}
 	if w.transport.raw == nil { // it cannot be written to without waiting
 		w.transport.SetWriteDeadline(time.Now().Add(closeTimeout))

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -80,6 +81,25 @@ func TestEndWhileCloseWaits(t *testing.T) {
 	c.write.lock.Release()
 	<-closed
 	require.ErrorIs(t, <-written, net.ErrClosed)
+}
+
+// TestConcurrentCloses: two calls of Close write what is queued, as one does.
+func TestConcurrentCloses(t *testing.T) {
+	needsRawSockets(t)
+	for range 300 {
+		a, b := socketPair(t)
+		c := newConn(a, connConfig{})
+		require.NoError(t, c.write.ownQueue().add(finBit|firstByte(opText), []byte("last")))
+		var done sync.WaitGroup
+		for range 2 {
+			done.Go(func() { c.Close() })
+		}
+		got, err := io.ReadAll(b)
+		require.NoError(t, err)
+		require.Equal(t, "\x81\x04last", string(got))
+		done.Wait()
+		b.Close()
+	}
 }
 
 // TestKeptAfterClose: what is left to Close when the connection has ended is lost, and

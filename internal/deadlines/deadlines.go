@@ -93,7 +93,7 @@ func (s *Stream) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writing = false
-	if err != nil && s.write.passed {
+	if err == nil && s.late || err != nil && s.write.passed { // the stream is being closed
 		err = os.ErrDeadlineExceeded
 	}
 	return n, err

@@ -168,6 +168,29 @@ func TestReadAfterALateWrite(t *testing.T) {
 	})
 }
 
+// A lateWriter is a half whose Write returns late.
+type lateWriter struct{ half }
+
+func (w lateWriter) Write(p []byte) (int, error) {
+	n, err := w.half.Write(p)
+	time.Sleep(time.Minute)
+	return n, err
+}
+
+// TestLateWriteWithoutAnError: the deadline has closed the stream, so Write says so.
+func TestLateWriteWithoutAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, other := pipe()
+		defer other.Close()
+		s.stream = lateWriter{s.stream.(half)}
+		go io.Copy(io.Discard, other)
+		require.NoError(t, s.SetWriteDeadline(time.Now().Add(time.Second)))
+		_, err := s.Write([]byte("x"))
+		require.Equal(t, os.ErrDeadlineExceeded, err)
+		s.Close()
+	})
+}
+
 // TestWriteDeadlineLeavesOthersAlone: one that passes while nothing is written
 // has no effect, and neither has that of reads on writes.
 func TestWriteDeadlineLeavesOthersAlone(t *testing.T) {
