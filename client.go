@@ -259,6 +259,7 @@ func mayRefuseOffer(status int) bool {
 type clientHandshake struct {
 	dialer    *Dialer
 	transport *http.Transport
+	proxy     *url.URL // nil for none
 	request   *http.Request
 	key       string
 	offered   []string
@@ -324,7 +325,7 @@ func (d *Dialer) newHandshake(ctx context.Context, urlStr string, caller http.He
 			hs.request.AddCookie(cookie)
 		}
 	}
-	hs.transport, err = d.newTransport(hs.request)
+	hs.transport, hs.proxy, err = d.newTransport(hs.request)
 	return hs, err
 }
 

@@ -9,8 +9,8 @@ import (
 	"slices"
 )
 
-// newTransport returns a transport for one request.
-func (d *Dialer) newTransport(request *http.Request) (*http.Transport, error) {
+// newTransport returns a transport for one request, and the proxy that it uses or nil.
+func (d *Dialer) newTransport(request *http.Request) (*http.Transport, *url.URL, error) {
 	t := &http.Transport{
 		DialContext:            d.netDial(),
 		DialTLSContext:         d.NetDialTLSContext,
@@ -23,17 +23,17 @@ func (d *Dialer) newTransport(request *http.Request) (*http.Transport, error) {
 	}
 	t.Protocols.SetHTTP1(true)
 	if d.Proxy == nil {
-		return t, nil
+		return t, nil, nil
 	}
 	proxy, err := d.Proxy(request)
 	if err != nil || proxy == nil {
-		return t, err
+		return t, nil, err
 	}
 	switch proxy.Scheme {
 	case "http", "https":
 		if request.URL.Scheme == "http" {
 			t.DialContext = d.tunnel(proxy)
-			return t, nil
+			return t, proxy, nil
 		}
 		if t.DialTLSContext == nil {
 			t.DialTLSContext = d.dialTLSProxy(proxy)
@@ -43,10 +43,10 @@ func (d *Dialer) newTransport(request *http.Request) (*http.Transport, error) {
 		}
 	case "socks5", "socks5h":
 	default: // net/http would take it for an HTTP proxy
-		return nil, HandshakeError{message: "unknown proxy scheme: " + proxy.Scheme}
+		return nil, nil, HandshakeError{message: "unknown proxy scheme: " + proxy.Scheme}
 	}
 	t.Proxy = http.ProxyURL(proxy)
-	return t, nil
+	return t, proxy, nil
 }
 
 // tlsConfig returns the configuration for the server of a wss URL, with the

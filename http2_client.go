@@ -248,7 +248,7 @@ func (hs *clientHandshake) connected(resp *http.Response, err error) (*http.Resp
 	case errors.Is(err, ErrHTTP2), isNoHTTP2(err):
 		if hs.dialer.HTTP2.FallBack {
 			hs.shared = false
-			hs.transport, err = hs.dialer.newTransport(hs.request)
+			hs.transport, hs.proxy, err = hs.dialer.newTransport(hs.request)
 			if err != nil {
 				return nil, err
 			}
@@ -318,14 +318,10 @@ func (hs *clientHandshake) connect(client http.RoundTripper) (*http.Response, er
 
 // proxyURL returns the URL of the proxy, "" if there is none.
 func (hs *clientHandshake) proxyURL() string {
-	if hs.dialer.Proxy == nil {
+	if hs.proxy == nil {
 		return ""
 	}
-	proxy, err := hs.dialer.Proxy(hs.request) // the transport has none where it tunnels
-	if err != nil || proxy == nil {
-		return ""
-	}
-	return proxy.String()
+	return hs.proxy.String()
 }
 
 // openHTTP2 returns a Conn on the stream of the response.
