@@ -233,6 +233,9 @@ func withShutdownTimeout(ctx context.Context) (context.Context, context.CancelFu
 // drain reads until there is nothing more to read, for nobody: until the peer's
 // close frame, if there is one.
 func (c *Conn) drain() {
+	if ready := c.read.frames.ready.Load(); ready != nil && !ready.waits {
+		ready.draining.Store(true)
+	}
 	if !c.read.lock.Acquire(nil, c.closing.done()) {
 		return
 	}

@@ -22,6 +22,8 @@ type readiness struct {
 	// waits is set where there is no poller, and a goroutine waits in its place.
 	waits bool
 
+	draining atomic.Bool // Shutdown reads in place of the poller, or is about to
+
 	reads  int8 // how many reads are left before others get their turn
 	hangup bool // the peer has closed its side: the end can be read
 	empty  bool // all has been read

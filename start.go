@@ -70,8 +70,10 @@ func (c *Conn) pollable() syscall.RawConn {
 		return nil
 	case c.transport.raw != nil:
 		return c.transport.raw
+	case c.transport.isTLS():
+		return socket.Raw(c.transport.inner())
 	}
-	return socket.Raw(c.transport.inner())
+	return nil // what has a NetConn method may read from that itself
 }
 
 // A started is a connection that Start was called for. It is what the poller runs.
@@ -200,13 +202,15 @@ func (s *started) receive() (Message, error) {
 // acquire takes the lock of the messageReader. Shutdown reads in place of the poller.
 func (s *started) acquire() error {
 	c := s.conn
-	switch {
-	case s.waits || c.read.frames.ready.Load() != nil:
-		if c.read.lock.TryAcquire() || c.read.lock.Acquire(nil, c.closing.done()) {
+	if s.waits || c.read.frames.ready.Load() != nil {
+		if c.read.lock.TryAcquire() {
 			return nil
 		}
-		return c.closing.cause()
-	case c.closing.hasEnded():
+		if !s.draining.Load() && c.read.lock.Acquire(nil, c.closing.done()) {
+			return nil
+		}
+	}
+	if c.closing.hasEnded() {
 		return c.closing.cause()
 	}
 	s.empty = true

@@ -1,0 +1,100 @@
+package websocket
+
+import (
+	"context"
+	"io"
+	"net"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestShutdownLeavesTheLimit: while Shutdown waits for the peer's close frame, a started
+// connection that has more messages does not count under its CallLimit.
+func TestShutdownLeavesTheLimit(t *testing.T) {
+	needsRawSockets(t)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // Shutdown gets the lock before it can go on
+	limit, begun, got := NewCallLimit(1), make(chan struct{}), make(chan struct{})
+	start := func(prepare func(*Conn), message func(*Conn, Message)) (*Conn, net.Conn) {
+		a, peer := socketPair(t)
+		c := newConn(a, connConfig{})
+		prepare(c)
+		require.NoError(t, c.Start(Events{Message: message, Limit: limit}))
+		t.Cleanup(func() { c.Close() })
+		return c, peer
+	}
+	c, peer := start(func(c *Conn) {
+		c.SetPingHandler(func(string) error {
+			close(begun)
+			for !c.closing.has(closeSent) && !c.closing.hasEnded() {
+				runtime.Gosched()
+			}
+			time.Sleep(20 * time.Millisecond) // until Shutdown waits to read
+			return nil
+		})
+	}, func(*Conn, Message) {})
+	_, other := start(func(*Conn) {}, func(*Conn, Message) { close(got) })
+	const message = "\x81\x81\x00\x00\x00\x00x"
+	io.WriteString(peer, "\x89\x80\x00\x00\x00\x00"+message) // a ping first, and no close frame
+	<-begun
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		c.Shutdown(ctx, CloseNormalClosure, "")
+	}()
+	io.WriteString(other, message)
+	select {
+	case <-got:
+	case <-time.After(20 * time.Second):
+		t.Error("the other connection has to wait")
+	}
+	cancel()
+	<-ended
+}
+
+// A fetchingConn has a goroutine that reads its socket.
+type fetchingConn struct {
+	net.Conn
+	socket net.Conn
+}
+
+func (c fetchingConn) NetConn() net.Conn { return c.socket }
+
+func newFetchingConn(socket net.Conn) fetchingConn {
+	c, fetched := net.Pipe()
+	go func() {
+		defer fetched.Close()
+		buf := make([]byte, 100)
+		for {
+			n, err := socket.Read(buf)
+			if err != nil {
+				return
+			}
+			time.Sleep(20 * time.Millisecond)
+			fetched.Write(buf[:n])
+		}
+	}()
+	return fetchingConn{c, socket}
+}
+
+// TestStartWhereOthersRead: a stream that is not TLS may read its socket itself, also if it
+// tells which that is.
+func TestStartWhereOthersRead(t *testing.T) {
+	a, peer := socketPair(t)
+	c := newConn(newFetchingConn(a), connConfig{})
+	got := make(chan string, 3)
+	require.NoError(t, c.Start(Events{Message: func(_ *Conn, m Message) { got <- string(m.Data) }}))
+	defer c.Close()
+	for _, want := range []string{"a", "b", "c"} {
+		io.WriteString(peer, "\x81\x81\x00\x00\x00\x00"+want)
+		select {
+		case m := <-got:
+			require.Equal(t, want, m)
+		case <-time.After(20 * time.Second):
+			t.Fatal("no message")
+		}
+	}
+}
