@@ -163,9 +163,10 @@ func (c *Conn) SetReadLimit(limit int64) { c.read.limit.Store(limit) }
 // loses nothing: after a later deadline has been set, the next read continues, in
 // the middle of a message if need be. The zero value, the default, is no deadline.
 func (c *Conn) SetReadDeadline(t time.Time) error {
-	err := c.read.frames.deadline.set(t)
+	d := &c.read.frames.deadline
+	err := d.set(t)
 	if ready := c.read.frames.ready.Load(); ready != nil {
-		ready.setTimer(t)
+		ready.setTimer(d)
 	}
 	return err
 }

@@ -5,7 +5,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log"
 	"net"
+	"net/http"
+	"runtime/debug"
 	"time"
 	"unicode/utf8"
 )
@@ -74,6 +77,7 @@ func (c *Conn) linger(halfClose bool) {
 			c.transport.abort()
 			return
 		}
+		c.read.frames.wait()
 		c.read.lock.Release()
 		// The application's deadline is not meant for what follows.
 		c.read.frames.deadline.suspend()
@@ -233,9 +237,7 @@ func withShutdownTimeout(ctx context.Context) (context.Context, context.CancelFu
 // drain reads until there is nothing more to read, for nobody: until the peer's
 // close frame, if there is one.
 func (c *Conn) drain() {
-	if ready := c.read.frames.ready.Load(); ready != nil && !ready.waits {
-		ready.draining.Store(true)
-	}
+	c.closing.add(drained)
 	if !c.read.lock.Acquire(nil, c.closing.done()) {
 		return
 	}
@@ -249,6 +251,14 @@ func (c *Conn) drain() {
 		if err := c.beginMessage(); err != nil && isTimeout(err) && c.closing.readError() == nil {
 			return // of the transport's own making
 		}
+	}
+}
+
+// logPanic is deferred where a goroutine of the package calls functions that the
+// application has set. A panic is logged, as net/http does with those of handlers.
+func (c *Conn) logPanic() {
+	if v := recover(); v != nil && v != http.ErrAbortHandler {
+		log.Printf("websocket: panic of a function for %v: %v\n%s", c.RemoteAddr(), v, debug.Stack())
 	}
 }
 

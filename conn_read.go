@@ -20,8 +20,8 @@ var errStarted = errors.New("websocket: the functions given to Start receive the
 // acquireRead takes the lock of the messageReader for a read method. It returns
 // net.ErrClosed if giveUp has ended the wait.
 func (c *Conn) acquireRead(giveUp <-chan struct{}) error {
-	if ready := c.read.frames.ready.Load(); ready != nil && ready.waits {
-		return errStarted // its goroutine has the lock as long as it waits
+	if c.read.frames.ready.Load() != nil {
+		return errStarted // a goroutine may have the lock as long as it waits
 	}
 	if !c.read.lock.TryAcquire() && !c.read.lock.Acquire(giveUp, c.closing.done()) {
 		return c.closing.cause()

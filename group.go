@@ -317,7 +317,7 @@ func (g *Group) end(e *ending) bool {
 		g.ending = e
 	}
 	for _, c := range g.current() {
-		go c.Shutdown(e.ctx, c.shutdownCode(e.code), e.reason)
+		go e.end(c)
 	}
 	return len(g.members) == 0 && g.pending == 0
 }
@@ -382,11 +382,13 @@ func (g *Group) beginUpgrade() bool {
 
 func (g *Group) endUpgrade() { g.addPending(-1) }
 
-// end shuts down a member that has come later.
+// end shuts down a member.
 func (e *ending) end(c *Conn) {
+	defer c.Close() // which has no effect if no handler panics
+	defer c.logPanic()
 	ctx := e.ctx
 	if ctx.Err() != nil {
-		// Nobody waits any more. It gets a close frame all the same.
+		// It came late, and nobody waits any more. It gets a close frame all the same.
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(context.Background(), lingerTime)
 		defer cancel()

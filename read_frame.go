@@ -261,8 +261,8 @@ func (r *frameReader) unmask(dst, src []byte) {
 
 // readStream reads some bytes that do not go through the buffer, which is empty.
 func (r *frameReader) readStream(p []byte) (int, error) {
-	ready := r.ready.Load()
-	if ready == nil || ready.waits {
+	ready := r.polled()
+	if ready == nil {
 		return r.await(r.transport.stream, p)
 	}
 	n, err := ready.read(r.transport, p)
@@ -274,7 +274,7 @@ func (r *frameReader) readStream(p []byte) (int, error) {
 
 // fill reads at least one more byte behind those that are buffered.
 func (r *frameReader) fill() error {
-	if ready := r.ready.Load(); ready != nil && !ready.waits {
+	if ready := r.polled(); ready != nil {
 		return r.fillReady(ready)
 	}
 	if r.start == r.end {

@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -22,7 +23,8 @@ type readiness struct {
 	// waits is set where there is no poller, and a goroutine waits in its place.
 	waits bool
 
-	draining atomic.Bool // Shutdown reads in place of the poller, or is about to
+	// taken is set where there was a poller: what comes from now on is waited for.
+	taken bool
 
 	reads  int8 // how many reads are left before others get their turn
 	hangup bool // the peer has closed its side: the end can be read
@@ -34,7 +36,10 @@ type readiness struct {
 	stage uint8         // see stageNew
 	guess bufpool.Guess // of the length of the next message
 
-	timer atomic.Pointer[time.Timer] // of the read deadline; nil until there is one
+	// Of the read deadline. timer is nil if there is none.
+	mu    sync.Mutex // held to set timer
+	timer atomic.Pointer[time.Timer]
+	over  bool // there will be no other
 }
 
 // errNotReady is returned in place of waiting. Like a timeout it loses nothing.
@@ -58,13 +63,33 @@ func (r *readiness) begin(hangup bool) {
 	r.reads, r.hangup, r.empty, r.unread = readsInTurn, hangup, false, true
 }
 
-// setTimer has the task run when the read deadline passes.
-func (r *readiness) setTimer(deadline time.Time) {
-	var next *time.Timer
-	if !deadline.IsZero() && !r.waits {
-		next = time.AfterFunc(time.Until(deadline), r.task.Wake)
+// setTimer has the task run when the read deadline d, as it is now, passes.
+func (r *readiness) setTimer(d *deadline) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopTimer()
+	if t := d.get(); !t.IsZero() && !r.waits && !r.over {
+		r.timer.Store(time.AfterFunc(time.Until(t), func() {
+			if time.Until(d.get()) <= 0 {
+				r.task.Wake()
+			} else { // the clock has been set back
+				r.setTimer(d)
+			}
+		}))
 	}
-	if before := r.timer.Swap(next); before != nil {
+}
+
+// endTimer stops the timer for good.
+func (r *readiness) endTimer() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopTimer()
+	r.over = true
+}
+
+// stopTimer stops the timer, with mu held.
+func (r *readiness) stopTimer() {
+	if before := r.timer.Swap(nil); before != nil {
 		before.Stop()
 	}
 }
@@ -163,9 +188,20 @@ func (r *frameReader) fillReady(ready *readiness) error {
 	return nil
 }
 
+// polled returns what says whether there is something to read, nil if r has to wait.
+func (r *frameReader) polled() *readiness {
+	if ready := r.ready.Load(); ready != nil && !ready.waits && !ready.taken {
+		return ready
+	}
+	return nil
+}
+
 // wait makes r wait from now on, although a poller tells when there is something.
 func (r *frameReader) wait() {
-	r.ready.Store(nil)
+	if ready := r.polled(); ready != nil {
+		ready.taken = true
+		r.deadline.attach()
+	}
 }
 
 // takeHead takes what net/http has read ahead on a client, without waiting.

@@ -3,13 +3,9 @@ package websocket
 import (
 	"context"
 	"errors"
-	"log"
-	"net/http"
 	"os"
-	"runtime/debug"
 	"sync"
 	"syscall"
-	"time"
 
 	"github.com/seed23105783/websocket/internal/bufpool"
 	"github.com/seed23105783/websocket/internal/mempipe"
@@ -33,7 +29,8 @@ var (
 // when it has ended; nobody has to call Close. A read deadline that passes ends it.
 //
 // If a function panics, the panic is logged with package log, as net/http does with
-// those of handlers, and the connection ends with close code 1011.
+// those of handlers, and the connection ends with close code 1011. After that only
+// Close is called. A function that calls runtime.Goexit has the same effect.
 //
 // On Linux a connection that waits has neither a goroutine nor a buffer, over TCP
 // and Unix sockets and over TLS. On other systems, and over other streams, it has
@@ -57,7 +54,7 @@ func (c *Conn) start(events *Events) error {
 		pipe.Notify(s.task.Wake)
 	}
 	c.closing.atEnd(s.task.Wake)
-	s.setTimer(c.read.frames.deadline.get())
+	s.setTimer(&c.read.frames.deadline)
 	s.task.Start()
 	return nil
 }
@@ -110,15 +107,17 @@ func (s *started) claim() error {
 	switch {
 	case c.read.frames.ready.Load() != nil:
 		return errStartTwice
-	case !locked:
+	case !locked && !c.closing.has(drained):
 		return errStartReading
 	}
 	s.raw = c.pollable()
 	_, isPipe := c.transport.stream.(*mempipe.Conn)
-	// Without room for another socket in the kernel's queue a goroutine does it too.
-	s.waits = s.raw == nil && !isPipe || s.task.Register(s.raw, s) != nil
+	// Where Shutdown reads, a goroutine waits for the end, and also without room for
+	// another socket in the kernel's queue.
+	s.waits = !locked || s.raw == nil && !isPipe || s.task.Register(s.raw, s) != nil
 	if !s.waits {
 		c.read.frames.takeHead()
+		c.read.frames.deadline.detach()
 	}
 	c.read.frames.ready.Store(&s.readiness)
 	return nil
@@ -134,6 +133,11 @@ func (s *started) Limit() *poller.Limit {
 
 // wait is the goroutine of a connection without a poller.
 func (s *started) wait() {
+	defer func() {
+		if s.stage != stageEnded { // a function has called runtime.Goexit
+			go s.wait()
+		}
+	}()
 	for s.stage != stageEnded {
 		s.Run(false)
 	}
@@ -142,7 +146,19 @@ func (s *started) wait() {
 // Run calls the functions for what there is. It reports whether there is more, and
 // others get their turn before that.
 func (s *started) Run(hangup bool) (more bool) {
-	defer s.recover()
+	returns := false
+	defer func() {
+		if !returns { // because of a panic or runtime.Goexit
+			s.fail()
+		}
+	}()
+	defer s.conn.logPanic()
+	more = s.run(hangup)
+	returns = true
+	return more
+}
+
+func (s *started) run(hangup bool) (more bool) {
 	if s.stage == stageNew {
 		s.stage = stageOpen
 		s.callOpen()
@@ -165,15 +181,8 @@ func (s *started) Run(hangup bool) (more bool) {
 	return false
 }
 
-// recover ends a connection of which a function has panicked.
-func (s *started) recover() {
-	v := recover()
-	if v == nil {
-		return
-	}
-	if v != http.ErrAbortHandler {
-		log.Printf("websocket: panic of an event function for %v: %v\n%s", s.conn.RemoteAddr(), v, debug.Stack())
-	}
+// fail ends a connection of which a function has not returned.
+func (s *started) fail() {
 	s.release()
 	if s.stage == stageOpen {
 		s.stage = stagePanicked
@@ -202,13 +211,12 @@ func (s *started) receive() (Message, error) {
 // acquire takes the lock of the messageReader. Shutdown reads in place of the poller.
 func (s *started) acquire() error {
 	c := s.conn
-	if s.waits || c.read.frames.ready.Load() != nil {
-		if c.read.lock.TryAcquire() {
+	if c.read.lock.TryAcquire() ||
+		(s.waits || !c.closing.has(drained)) && c.read.lock.Acquire(nil, c.closing.done()) {
+		if !s.taken {
 			return nil
 		}
-		if !s.draining.Load() && c.read.lock.Acquire(nil, c.closing.done()) {
-			return nil
-		}
+		c.read.lock.Release()
 	}
 	if c.closing.hasEnded() {
 		return c.closing.cause()
@@ -276,16 +284,16 @@ func (s *started) end(err error) {
 	c.Close()
 	if !s.waits {
 		s.task.Stop(s.raw)
-		s.setTimer(time.Time{})
+		s.endTimer()
 	}
 	s.release()
 	s.enter()
 	defer s.leave()
+	if f := s.events.Close; f != nil {
+		defer func() { f(c, c.CloseInfo()) }() // also if Error panics
+	}
 	if f := s.events.Error; f != nil && c.hasFailed(err) && !panicked {
 		f(c, err)
-	}
-	if f := s.events.Close; f != nil {
-		f(c, c.CloseInfo())
 	}
 }
 

@@ -300,10 +300,11 @@ func TestStartPanics(t *testing.T) {
 					require.Equal(t, 1000, wait(t, closed, "the Close event").Code)
 				default:
 					p.socket.Close()
+					require.Equal(t, 1006, wait(t, closed, "the Close event").Code)
 				}
 				<-c.Done()
 				wstest.Settle(t, "the log", func() bool { return strings.Contains(logged.String(), "in "+where) })
-				require.Contains(t, logged.String(), "panic of an event function")
+				require.Contains(t, logged.String(), "panic of a function")
 				logged.Reset()
 			})
 		})

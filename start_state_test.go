@@ -4,11 +4,15 @@ import (
 	"context"
 	"io"
 	"net"
+	"os"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed23105783/websocket/internal/mempipe"
 )
 
 // TestShutdownLeavesTheLimit: while Shutdown waits for the peer's close frame, a started
@@ -97,4 +101,57 @@ func TestStartWhereOthersRead(t *testing.T) {
 			t.Fatal("no message")
 		}
 	}
+}
+
+// TestStartWithReadDeadlines: of two that are set at the same time the last counts.
+func TestStartWithReadDeadlines(t *testing.T) {
+	for i := range 500 {
+		a, b := mempipe.New(1000, mempipe.Whole)
+		c := newConn(a, connConfig{})
+		ended := make(chan error, 1)
+		require.NoError(t, c.Start(Events{Error: func(_ *Conn, err error) { ended <- err }}))
+		near, far := time.Now().Add(time.Millisecond), time.Now().Add(time.Hour)
+		var both atomic.Int32
+		meet := func() {
+			for both.Add(1); both.Load() < 2; {
+				runtime.Gosched()
+			}
+		}
+		set := make(chan struct{})
+		first, second := near, far
+		if i%2 > 0 {
+			first, second = far, near
+		}
+		go func() { meet(); c.SetReadDeadline(first); close(set) }()
+		meet()
+		c.SetReadDeadline(second)
+		<-set
+		if c.read.frames.deadline.get().Equal(near) {
+			select {
+			case err := <-ended:
+				require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+			case <-time.After(10 * time.Second):
+				t.Fatal("the deadline does not pass")
+			}
+		}
+		c.Close()
+		b.Close()
+	}
+}
+
+// TestReadDeadlineAfterTheEnd: it has no timer, which would keep the connection.
+func TestReadDeadlineAfterTheEnd(t *testing.T) {
+	a, b := mempipe.New(1000, mempipe.Whole)
+	defer b.Close()
+	c := newConn(a, connConfig{})
+	ended := make(chan struct{})
+	require.NoError(t, c.Start(Events{Close: func(*Conn, CloseInfo) { close(ended) }}))
+	c.SetReadDeadline(time.Now().Add(time.Hour))
+	ready := c.read.frames.ready.Load()
+	require.NotNil(t, ready.timer.Load())
+	c.Close()
+	<-ended
+	require.Nil(t, ready.timer.Load())
+	c.SetReadDeadline(time.Now().Add(time.Hour))
+	require.Nil(t, ready.timer.Load())
 }

@@ -221,6 +221,7 @@ func (s *messageStream) Close() error {
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
+		defer s.conn.logPanic()
 		s.conn.drain()
 	}()
 

@@ -172,6 +172,7 @@ type deadline struct {
 	passes    int8      // how many want it to have passed
 	suspended int8      // how many want there to be none, whatever else is wanted
 	writes    bool      // it is that of writes
+	detached  bool      // the stream is not told
 }
 
 // longAgo is a deadline that has passed.
@@ -181,6 +182,8 @@ var longAgo = time.Unix(1, 0)
 func (d *deadline) apply() error {
 	t := d.value
 	switch {
+	case d.detached:
+		return nil
 	case d.suspended > 0:
 		t = time.Time{}
 	case d.passes > 0:
@@ -208,6 +211,22 @@ func (d *deadline) get() time.Time {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.value
+}
+
+// detach takes the deadline from the stream. Somebody else looks at passed.
+func (d *deadline) detach() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.owner.SetReadDeadline(time.Time{})
+	d.detached = true
+}
+
+// attach undoes detach.
+func (d *deadline) attach() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.detached = false
+	d.apply()
 }
 
 // interrupt ends the call under way and those that follow, until resume is

@@ -166,7 +166,7 @@ func (p *poller) lead() {
 			continue
 		}
 		turn := p.begin()
-		more := t.runOnce()
+		more := t.runOnce(limit)
 		leads := p.turn.CompareAndSwap(turn, turn+1)
 		limit.release()
 		if !leads {
@@ -189,8 +189,7 @@ func (p *poller) lead() {
 func (p *poller) begin() (turn uint64) {
 	turn = p.turn.Load() + 1
 	p.turn.Store(turn)
-	if !p.watching.Load() {
-		p.watching.Store(true)
+	if !p.watching.Load() && p.watching.CompareAndSwap(false, true) {
 		p.timer.Reset(patience)
 	}
 	return turn

@@ -3,6 +3,7 @@ package poller
 import (
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -145,6 +146,27 @@ func TestBlockedTask(t *testing.T) {
 			calls := quickCalls.Load()
 			other.Write([]byte("q"))
 			wstest.Settle(t, "a call", func() bool { return quickCalls.Load() > calls })
+		}
+	}
+}
+
+// TestGoexit: a task whose function ends its goroutine runs again, others do too, and its
+// limit does not count it any more.
+func TestGoexit(t *testing.T) {
+	limit := NewLimit(1)
+	got := make(chan byte, 1)
+	for slow := range 2 {
+		_, other := start(t, &testTask{limit: limit, perRun: 1, function: func(b byte) {
+			if b == 'x' {
+				time.Sleep(time.Duration(slow) * 5 * patience) // until another one leads
+				runtime.Goexit()
+			}
+			got <- b
+		}})
+		for range 20 {
+			other.Write([]byte("x"))
+			other.Write([]byte("a"))
+			require.Equal(t, byte('a'), <-got)
 		}
 	}
 }

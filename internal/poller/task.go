@@ -85,10 +85,21 @@ func (t *Task) signal(hungUp bool) bool {
 	return before&(running|stopped) == 0
 }
 
-// runOnce runs the task once, and reports whether there is more to do.
-func (t *Task) runOnce() (more bool) {
+// runOnce runs the task once, and reports whether there is more to do. limit counts it.
+func (t *Task) runOnce(limit *Limit) (more bool) {
 	before := t.state.And(^uint32(pending))
-	return t.runner.Run(before&hangup != 0)
+	returns := false
+	defer func() {
+		if !returns { // runtime.Goexit was called, and this goroutine ends
+			limit.release()
+			if t.finish(true) {
+				go t.work(false)
+			}
+		}
+	}()
+	more = t.runner.Run(before&hangup != 0)
+	returns = true
+	return more
 }
 
 // finish ends the run of a task unless it has to run again, which it reports.
@@ -121,7 +132,7 @@ func (t *Task) work(counted bool) {
 			return
 		}
 		start := time.Now()
-		more := t.runOnce()
+		more := t.runOnce(limit)
 		if took := time.Since(start); t.slow && took < quickRun {
 			t.quick++
 			t.slow = t.quick < quickRuns
