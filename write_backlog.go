@@ -228,7 +228,7 @@ func (w *frameWriter) flush() error {
 	if err := w.acquire(&w.lock, unlimited); err != nil {
 		return err
 	}
-	defer w.lock.Release()
+	defer w.release()
 	return w.begin(opPing, unlimited)
 }
 

@@ -101,6 +101,17 @@ func (w *frameWriter) acquireSlow(l *lock.Mutex, limit *waitLimit) error {
 	return err
 }
 
+// release releases lock after a write.
+func (w *frameWriter) release() {
+	// RFC 8446, Section 4.6.3: an update of keys is answered, which crypto/tls does
+	// within Read. The deadline of a writer is not meant for that: if it had passed,
+	// nothing could be written any more.
+	if !w.deadline.value.IsZero() && !w.hurried.Load() && w.transport.isTLS() {
+		w.deadline.set(time.Time{})
+	}
+	w.lock.Release()
+}
+
 // A firstByte is the first byte of a frame: FIN, RSV1–RSV3 and the opcode.
 type firstByte byte
 
@@ -131,7 +142,7 @@ func (w *frameWriter) write(first firstByte, payload []byte, l *waitLimit) error
 	if err := w.acquire(&w.lock, l); err != nil {
 		return err
 	}
-	defer w.lock.Release()
+	defer w.release()
 	if err := w.begin(first.opcode(), l); err != nil {
 		return err
 	}
@@ -160,7 +171,7 @@ func (w *frameWriter) writeEncoded(frames []byte, l *waitLimit) error {
 	if err := w.acquire(&w.lock, l); err != nil {
 		return err
 	}
-	defer w.lock.Release()
+	defer w.release()
 	op := firstByte(frames[0]).opcode()
 	if err := w.begin(op, l); err != nil {
 		return err

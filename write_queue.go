@@ -315,7 +315,7 @@ func (m *messageWriter) writeEncodedBatch(frames []byte, b batch) (kept bool, er
 	if err := w.acquire(&w.lock, unlimited); err != nil {
 		return false, err
 	}
-	defer w.lock.Release()
+	defer w.release()
 	if err := w.begin(opBinary, unlimited); err != nil {
 		if w.isKept() {
 			w.keepBehind(frames, m.settler(b))

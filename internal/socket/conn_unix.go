@@ -3,6 +3,9 @@
 package socket
 
 import (
+	"cmp"
+	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -16,7 +19,8 @@ import (
 // A Conn is a TCP or Unix socket that the runtime does not wait for. It has less
 // than half the memory of the net.Conn that it stands for, and the kernel tells one
 // poller less of its bytes. A call that has to wait makes a net.Conn for the same
-// socket, which is kept until Close.
+// socket, which is kept until Close. While the process has no descriptor left for that,
+// the call looks again every few milliseconds.
 type Conn struct {
 	fd    int
 	users atomic.Int32 // calls that use fd, and closedBit
@@ -48,7 +52,7 @@ func Detach(conn net.Conn) net.Conn {
 	if _, ok := conn.(*Conn); ok || raw == nil {
 		return conn
 	}
-	c := &Conn{fd: -1}
+	c := new(Conn)
 	switch local := conn.LocalAddr().(type) {
 	case *net.TCPAddr:
 		remote, ok := conn.RemoteAddr().(*net.TCPAddr)
@@ -60,23 +64,24 @@ func Detach(conn net.Conn) net.Conn {
 	default:
 		c.unix = &[2]net.Addr{local, conn.RemoteAddr()}
 	}
-	if raw.Control(func(fd uintptr) { c.fd = duplicate(int(fd)) }) != nil || c.fd < 0 {
+	var err error
+	if raw.Control(func(fd uintptr) { c.fd, err = duplicate(int(fd)) }) != nil || err != nil {
 		return conn
 	}
 	conn.Close() // not the socket, which has another descriptor now
 	return c
 }
 
-// duplicate returns another descriptor for a socket, -1 if there can be none.
-func duplicate(fd int) int {
+// duplicate returns another descriptor for a socket.
+func duplicate(fd int) (int, error) {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
 	fd, err := syscall.Dup(fd)
 	if err != nil {
-		return -1
+		return 0, os.NewSyscallError("dup", err)
 	}
 	syscall.CloseOnExec(fd)
-	return fd
+	return fd, nil
 }
 
 // use keeps fd from being closed until release. It reports false after Close.
@@ -130,26 +135,42 @@ func (c *Conn) tryRead(p []byte) (int, error) {
 }
 
 // Read reads some bytes.
-func (c *Conn) Read(p []byte) (int, error) {
-	conn, err := c.attach()
-	if err != nil {
-		return 0, c.failure("read", err)
+func (c *Conn) Read(p []byte) (n int, err error) {
+	var result error
+	err = c.wait("read", func(fd uintptr) bool {
+		n, result = tryRead(int(fd), p, 0)
+		return result != syscall.EAGAIN
+	})
+	switch {
+	case err != nil:
+		return 0, err
+	case result != nil:
+		return 0, c.failure("read", os.NewSyscallError("read", result))
+	case n == 0 && len(p) > 0:
+		return 0, io.EOF
 	}
-	return conn.Read(p)
+	return n, nil
 }
 
 // Write writes p.
-func (c *Conn) Write(p []byte) (int, error) {
-	n, err := c.tryWrite(func() (int, error) { return write(c.fd, p) })
+func (c *Conn) Write(p []byte) (n int, err error) {
+	n, err = c.tryWrite(func() (int, error) { return write(c.fd, p) })
 	if err != nil || n == len(p) {
 		return n, err
 	}
-	conn, err := c.attach()
-	if err != nil {
-		return n, c.failure("write", err)
-	}
-	m, err := conn.Write(p[n:])
-	return n + m, err
+	var result error
+	err = c.wait("write", func(fd uintptr) bool {
+		m, err := write(int(fd), p[n:])
+		n += max(m, 0)
+		switch {
+		case n == len(p):
+			return true
+		case err != nil && err != syscall.EINTR && err != syscall.EAGAIN:
+			result = c.failure("write", os.NewSyscallError("write", err))
+		}
+		return result != nil
+	})
+	return n, cmp.Or(err, result)
 }
 
 // WriteVector writes two slices, neither of which is empty, in one call if it can.
@@ -171,7 +192,7 @@ func (c *Conn) WriteVector(slices *[2][]byte) (int, error) {
 
 // tryWrite calls write, which writes what can be written without waiting.
 func (c *Conn) tryWrite(write func() (int, error)) (n int, err error) {
-	if c.waits.Load() != nil && c.passed(func(w *waits) time.Time { return w.write }) {
+	if c.passed("write") {
 		return 0, c.failure("write", os.ErrDeadlineExceeded)
 	}
 	if !c.use() {
@@ -192,15 +213,18 @@ func (c *Conn) tryWrite(write func() (int, error)) (n int, err error) {
 	}
 }
 
-// passed reports whether a deadline has passed.
-func (c *Conn) passed(deadline func(*waits) time.Time) bool {
+// passed reports whether the deadline of an operation has passed.
+func (c *Conn) passed(op string) bool {
 	w := c.waits.Load()
 	if w == nil {
 		return false
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	t := deadline(w)
+	t := w.write
+	if op == "read" {
+		t = w.read
+	}
 	return !t.IsZero() && !time.Now().Before(t)
 }
 
@@ -228,9 +252,9 @@ func (c *Conn) attach() (net.Conn, error) {
 		return nil, net.ErrClosed
 	}
 	defer c.release()
-	fd := duplicate(c.fd)
-	if fd < 0 {
-		return nil, os.NewSyscallError("dup", syscall.EMFILE)
+	fd, err := duplicate(c.fd)
+	if err != nil {
+		return nil, err
 	}
 	file := os.NewFile(uintptr(fd), "socket")
 	defer file.Close()
@@ -320,32 +344,52 @@ func (r *rawConn) Control(f func(fd uintptr)) error {
 }
 
 // Read calls f until it returns true, whenever the socket is readable.
-func (r *rawConn) Read(f func(fd uintptr) (done bool)) error {
-	return r.wait(f, func(w *waits) time.Time { return w.read }, "raw-read", syscall.RawConn.Read)
-}
+func (r *rawConn) Read(f func(fd uintptr) (done bool)) error { return (*Conn)(r).wait("read", f) }
 
 // Write calls f until it returns true, whenever the socket is writable.
-func (r *rawConn) Write(f func(fd uintptr) (done bool)) error {
-	return r.wait(f, func(w *waits) time.Time { return w.write }, "raw-write", syscall.RawConn.Write)
+func (r *rawConn) Write(f func(fd uintptr) (done bool)) error { return (*Conn)(r).wait("write", f) }
+
+// longestPause is the longest time between two calls of wait's function where there is no
+// descriptor for a net.Conn.
+const longestPause = 20 * time.Millisecond
+
+// wait calls f until it returns true, whenever the socket is ready for op.
+func (c *Conn) wait(op string, f func(fd uintptr) (done bool)) error {
+	for pause := time.Millisecond; ; pause = min(2*pause, longestPause) {
+		if c.passed(op) {
+			return c.failure(op, os.ErrDeadlineExceeded)
+		}
+		if !c.use() {
+			return c.failure(op, net.ErrClosed)
+		}
+		done := f(uintptr(c.fd))
+		c.release()
+		if done {
+			return nil
+		}
+		switch conn, err := c.attach(); {
+		case err == nil:
+			return waitWith(conn, op, f)
+		case !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE):
+			return c.failure(op, err)
+		}
+		time.Sleep(pause)
+	}
 }
 
-func (r *rawConn) wait(f func(uintptr) bool, deadline func(*waits) time.Time, op string,
-	again func(syscall.RawConn, func(uintptr) bool) error) error {
-	c := (*Conn)(r)
-	if c.passed(deadline) {
-		return c.failure(op, os.ErrDeadlineExceeded)
-	}
-	done := false
-	if err := r.Control(func(fd uintptr) { done = f(fd) }); err != nil || done {
-		return err
-	}
-	conn, err := c.attach()
-	if err != nil {
-		return c.failure(op, err)
-	}
+// waitWith is wait with a net.Conn for the socket.
+func waitWith(conn net.Conn, op string, f func(fd uintptr) (done bool)) error {
 	raw, err := conn.(syscall.Conn).SyscallConn()
 	if err != nil {
 		return err
 	}
-	return again(raw, f)
+	if op == "read" {
+		err = raw.Read(f)
+	} else {
+		err = raw.Write(f)
+	}
+	if e, ok := err.(*net.OpError); ok {
+		e.Op = op
+	}
+	return err
 }
