@@ -263,12 +263,15 @@ type clientHandshake struct {
 	request   *http.Request
 	key       string
 	offered   []string
-	wish      *Compression  // nil for none
-	refused   bool          // the server may have refused that
-	conn      net.Conn      // what the request went out on
-	shared    bool          // conn has other streams, and is not ours to close
-	opened    func(bool)    // ends an opening of a streamPool; nil if it is not ours
-	stream    *clientStream // over HTTP/2; nil otherwise
+	wish      *Compression // nil for none
+	refused   bool         // the server may have refused that
+	conn      net.Conn     // what the request went out on
+	shared    bool         // conn has other streams, and is not ours to close
+
+	// Over HTTP/2.
+	connections int           // how many new ones had no room for the stream
+	opened      func(bool)    // ends an opening of a streamPool; nil if it is not ours
+	stream      *clientStream // over HTTP/2; nil otherwise
 }
 
 // success returns the status of a response that opens the connection.

@@ -229,8 +229,36 @@ func (hs *clientHandshake) useHTTP2(pool *streamPool, encrypted, fallBack bool) 
 			if hs.opened != nil {
 				hs.opened(true)
 			}
-			return roundTripper(func(*http.Request) (*http.Response, error) { return hs.connect(client) })
+			return roundTripper(func(*http.Request) (*http.Response, error) {
+				resp, err := hs.connect(client)
+				if isNoConnection(err) {
+					err = hs.noStream(pool, err)
+				}
+				return resp, err
+			})
 		}
+	}
+}
+
+// maxConnections is on how many new connections in a row a Dial may find no room for its
+// stream: those that other Dials have used up meanwhile, with servers that allow few streams.
+const maxConnections = 10
+
+var errNoStreams = errors.New("the server allows no streams on new connections")
+
+// noStream returns the error for a new connection that has no room for a stream: err, after
+// which net/http makes another one, or errNoStreams.
+func (hs *clientHandshake) noStream(pool *streamPool, err error) error {
+	hs.connections++
+	if hs.connections == maxConnections {
+		pool.transport.CloseIdleConnections()
+		return errNoStreams
+	}
+	select {
+	case <-time.After(time.Millisecond << hs.connections):
+		return err
+	case <-hs.request.Context().Done():
+		return hs.request.Context().Err()
 	}
 }
 
@@ -245,7 +273,7 @@ func (hs *clientHandshake) connected(resp *http.Response, err error) (*http.Resp
 	switch {
 	case err == nil:
 		return resp, nil
-	case errors.Is(err, ErrHTTP2), isNoHTTP2(err):
+	case errors.Is(err, ErrHTTP2), errors.Is(err, errNoStreams), isNoHTTP2(err):
 		if hs.dialer.HTTP2.FallBack {
 			hs.shared = false
 			hs.transport, hs.proxy, err = hs.dialer.newTransport(hs.request)

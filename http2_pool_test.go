@@ -3,16 +3,19 @@ package websocket_test
 import (
 	"context"
 	"crypto/tls"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed23105783/websocket"
+	"github.com/seed23105783/websocket/internal/wstest"
 )
 
 // serveUnencryptedHTTP2 starts a server that echoes over HTTP/2 without TLS, and returns its
@@ -69,6 +72,48 @@ func TestHTTP2PoolKeepsNoFailedConnection(t *testing.T) {
 	for range 3 {
 		dialOnce(t, &d, url)
 	}
+}
+
+// TestHTTP2WithoutStreams: a server that allows none is not dialed again and again.
+func TestHTTP2WithoutStreams(t *testing.T) {
+	websocket.NeedsSockets(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	var open, dialed atomic.Int32
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			dialed.Add(1)
+			open.Add(1)
+			go func() {
+				defer open.Add(-1)
+				defer c.Close()
+				// RFC 9113, Section 6.5: SETTINGS with an extended CONNECT (8) and no streams (3),
+				// and an acknowledgment of the client's.
+				io.WriteString(c, "\x00\x00\x0c\x04\x00\x00\x00\x00\x00\x00\x08\x00\x00\x00\x01\x00\x03\x00\x00\x00\x00")
+				io.WriteString(c, "\x00\x00\x00\x04\x01\x00\x00\x00\x00")
+				io.Copy(io.Discard, c)
+			}()
+		}
+	}()
+	d := websocket.Dialer{HTTP2: &websocket.HTTP2{}}
+	for range 2 {
+		dialed.Store(0)
+		_, _, err = d.Dial("ws://"+l.Addr().String()+"/", nil)
+		require.ErrorIs(t, err, websocket.ErrHTTP2)
+		require.ErrorContains(t, err, "allows no streams")
+		require.LessOrEqual(t, dialed.Load(), int32(10))
+		wstest.Settle(t, "the end of the connections", func() bool { return open.Load() == 0 })
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	_, _, err = d.DialContext(ctx, "ws://"+l.Addr().String()+"/", nil)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	d.CloseIdleConnections()
 }
 
 // TestHTTP2PoolOfBothSchemes: connections with and without TLS are kept apart.
