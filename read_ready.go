@@ -32,14 +32,16 @@ type readiness struct {
 
 	unread bool // there may be something in the socket below TLS
 
+	over bool // there will be no other timer; guarded by mu
+
 	// Where there is room for what a started connection has more.
 	stage uint8         // see stageNew
 	guess bufpool.Guess // of the length of the next message
 
-	// Of the read deadline. timer is nil if there is none.
-	mu    sync.Mutex // held to set timer
-	timer atomic.Pointer[time.Timer]
-	over  bool // there will be no other
+	// Of the read deadline.
+	timed atomic.Bool // there is one
+	mu    sync.Mutex  // guards timer
+	timer *time.Timer
 }
 
 // errNotReady is returned in place of waiting. Like a timeout it loses nothing.
@@ -69,13 +71,14 @@ func (r *readiness) setTimer(d *deadline) {
 	defer r.mu.Unlock()
 	r.stopTimer()
 	if t := d.get(); !t.IsZero() && !r.waits && !r.over {
-		r.timer.Store(time.AfterFunc(time.Until(t), func() {
+		r.timed.Store(true) // first, for the task that the timer wakes
+		r.timer = time.AfterFunc(time.Until(t), func() {
 			if time.Until(d.get()) <= 0 {
 				r.task.Wake()
 			} else { // the clock has been set back
 				r.setTimer(d)
 			}
-		}))
+		})
 	}
 }
 
@@ -89,8 +92,10 @@ func (r *readiness) endTimer() {
 
 // stopTimer stops the timer, with mu held.
 func (r *readiness) stopTimer() {
-	if before := r.timer.Swap(nil); before != nil {
-		before.Stop()
+	r.timed.Store(false)
+	if r.timer != nil {
+		r.timer.Stop()
+		r.timer = nil
 	}
 }
 

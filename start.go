@@ -202,7 +202,7 @@ func (s *started) receive() (Message, error) {
 	switch {
 	case err == nil:
 		return Message{int(kind), s.part.p}, nil
-	case err == errNotReady && s.timer.Load() != nil && c.read.frames.deadline.passed():
+	case err == errNotReady && s.timed.Load() && c.read.frames.deadline.passed():
 		err = os.ErrDeadlineExceeded
 	}
 	return Message{}, err

@@ -148,10 +148,15 @@ func TestReadDeadlineAfterTheEnd(t *testing.T) {
 	require.NoError(t, c.Start(Events{Close: func(*Conn, CloseInfo) { close(ended) }}))
 	c.SetReadDeadline(time.Now().Add(time.Hour))
 	ready := c.read.frames.ready.Load()
-	require.NotNil(t, ready.timer.Load())
+	timer := func() *time.Timer {
+		ready.mu.Lock()
+		defer ready.mu.Unlock()
+		return ready.timer
+	}
+	require.NotNil(t, timer())
 	c.Close()
 	<-ended
-	require.Nil(t, ready.timer.Load())
+	require.Nil(t, timer())
 	c.SetReadDeadline(time.Now().Add(time.Hour))
-	require.Nil(t, ready.timer.Load())
+	require.Nil(t, timer())
 }
