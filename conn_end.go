@@ -254,10 +254,10 @@ func (c *Conn) drain() {
 	}
 }
 
-// logPanic is deferred where a goroutine of the package calls functions that the
-// application has set. A panic is logged, as net/http does with those of handlers.
-func (c *Conn) logPanic() {
-	if v := recover(); v != nil && v != http.ErrAbortHandler {
+// logPanic logs what recover has returned where a goroutine of the package calls functions
+// that the application has set, as net/http does with panics of handlers.
+func (c *Conn) logPanic(v any) {
+	if v != nil && v != http.ErrAbortHandler {
 		log.Printf("websocket: panic of a function for %v: %v\n%s", c.RemoteAddr(), v, debug.Stack())
 	}
 }

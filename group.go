@@ -385,7 +385,7 @@ func (g *Group) endUpgrade() { g.addPending(-1) }
 // end shuts down a member.
 func (e *ending) end(c *Conn) {
 	defer c.Close() // which has no effect if no handler panics
-	defer c.logPanic()
+	defer func() { c.logPanic(recover()) }()
 	ctx := e.ctx
 	if ctx.Err() != nil {
 		// It came late, and nobody waits any more. It gets a close frame all the same.

@@ -149,10 +149,10 @@ func (s *started) Run(hangup bool) (more bool) {
 	returns := false
 	defer func() {
 		if !returns { // because of a panic or runtime.Goexit
+			s.conn.logPanic(recover())
 			s.fail()
 		}
 	}()
-	defer s.conn.logPanic()
 	more = s.run(hangup)
 	returns = true
 	return more

@@ -221,7 +221,7 @@ func (s *messageStream) Close() error {
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
-		defer s.conn.logPanic()
+		defer func() { s.conn.logPanic(recover()) }()
 		s.conn.drain()
 	}()
 
