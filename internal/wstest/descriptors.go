@@ -3,11 +3,10 @@
 package wstest
 
 import (
+	"errors"
 	"os"
 	"syscall"
 	"testing"
-
-	"github.com/stretchr/testify/require"
 )
 
 // TakeDescriptors leaves the process no descriptor to open, until the function that it
@@ -15,20 +14,21 @@ import (
 func TakeDescriptors(t testing.TB) (release func()) {
 	t.Helper()
 	var before syscall.Rlimit
-	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before))
-	first, err := os.Open(os.DevNull)
-	require.NoError(t, err)
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
 	limit := before
 	limit.Cur = min(limit.Cur, 1024)
-	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit))
-	taken := []*os.File{first}
-	for {
-		file, err := os.Open(os.DevNull)
-		if err != nil {
-			require.ErrorIs(t, err, syscall.EMFILE)
-			break
-		}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	var taken []*os.File
+	file, err := os.Open(os.DevNull)
+	for ; err == nil; file, err = os.Open(os.DevNull) {
 		taken = append(taken, file)
+	}
+	if !errors.Is(err, syscall.EMFILE) {
+		t.Fatal(err)
 	}
 	release = func() {
 		for _, file := range taken {
