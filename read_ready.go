@@ -205,7 +205,7 @@ func (r *frameReader) polled() *readiness {
 func (r *frameReader) wait() {
 	if ready := r.polled(); ready != nil {
 		ready.taken = true
-		r.deadline.attach()
+		r.deadline.detach(false)
 	}
 }
 

@@ -117,7 +117,7 @@ func (s *started) claim() error {
 	s.waits = !locked || s.raw == nil && !isPipe || s.task.Register(s.raw, s) != nil
 	if !s.waits {
 		c.read.frames.takeHead()
-		c.read.frames.deadline.detach()
+		c.read.frames.deadline.detach(true)
 	}
 	c.read.frames.ready.Store(&s.readiness)
 	return nil

@@ -160,3 +160,34 @@ func TestStartWithPartOfARecord(t *testing.T) {
 		require.Equal(t, "x", wait(t, got, "a message"))
 	}
 }
+
+// TestStartedConnLingers: what a peer sends before it reads the close frame resets nothing.
+func TestStartedConnLingers(t *testing.T) {
+	eachStart(t, func(t *testing.T, r route, start starter) {
+		if r.http2 {
+			t.Skip("a stream has no socket of its own")
+		}
+		linger := func() error {
+			c, p := start(t, r, options{}, websocket.Events{})
+			p.send(p.frame(0x83, "")) // a reserved opcode
+			<-c.Done()
+			for range 5 {
+				if _, err := p.Write(p.frame(finText, "more")); err != nil {
+					return err
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+			f, err := p.next()
+			require.NoError(t, err)
+			require.Equal(t, 1002, f.closeCode())
+			return nil
+		}
+		err := linger()
+		for range 2 { // the machine may be slow for a while
+			if err != nil {
+				err = linger()
+			}
+		}
+		require.NoError(t, err)
+	})
+}

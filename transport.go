@@ -213,20 +213,12 @@ func (d *deadline) get() time.Time {
 	return d.value
 }
 
-// detach takes the deadline from the stream. Somebody else looks at passed.
-func (d *deadline) detach() {
+// detach leaves the stream's deadline to somebody else, who looks at passed, or undoes
+// that: then the stream is told at the next change.
+func (d *deadline) detach(detached bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.owner.SetReadDeadline(time.Time{})
-	d.detached = true
-}
-
-// attach undoes detach.
-func (d *deadline) attach() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.detached = false
-	d.apply()
+	d.detached = detached
 }
 
 // interrupt ends the call under way and those that follow, until resume is
