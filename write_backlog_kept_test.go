@@ -20,10 +20,12 @@ import (
 func TestCloseKeepsWhatWaitsBehindACutWrite(t *testing.T) {
 	needsRawSockets(t)
 	a, b := socketPair(t)
+	a.SetWriteBuffer(32 << 10) // or they grow
+	b.SetReadBuffer(32 << 10)
 	c := newConn(a, connConfig{})
 	filler := make([]byte, 64<<10)
 	filled := 0
-	for full := 0; full < 50; full++ { // the kernel finds some more room at times
+	for full := 0; full < 200; full++ { // the kernel finds some more room at times
 		n, err := socket.TryWrite(c.transport.raw, filler)
 		require.NoError(t, err)
 		if filled += n; n > 0 {
