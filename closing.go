@@ -38,6 +38,7 @@ const (
 	closeReceived             // the peer's close frame has been read
 	closeHandled              // and so has the close handler been called
 	peerSlow                  // the peer was found not to read, and will be told so
+	startCalled               // Start has claimed the connection
 	drained                   // what comes is read for nobody, or is about to be
 )
 

@@ -189,6 +189,8 @@ func (c *Conn) handleClose(payload []byte, handler func(int, string) error) erro
 	if handler == nil {
 		handler = c.echoClose
 	}
+	// Also after a panic: the handshake is complete with our close frame.
+	defer c.closing.add(closeHandled)
 	if err := handler(code, reason); err != nil {
 		return err
 	}

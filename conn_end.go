@@ -235,8 +235,20 @@ func withShutdownTimeout(ctx context.Context) (context.Context, context.CancelFu
 }
 
 // drain reads until there is nothing more to read, for nobody: until the peer's
-// close frame, if there is one.
+// close frame, if there is one. If a handler does not return it closes the connection,
+// since nobody reads any more.
 func (c *Conn) drain() {
+	returns := false
+	defer func() {
+		if !returns {
+			c.abort(net.ErrClosed)
+		}
+	}()
+	c.readOut()
+	returns = true
+}
+
+func (c *Conn) readOut() {
 	c.closing.add(drained)
 	if !c.read.lock.Acquire(nil, c.closing.done()) {
 		return

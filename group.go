@@ -317,7 +317,7 @@ func (g *Group) end(e *ending) bool {
 		g.ending = e
 	}
 	for _, c := range g.current() {
-		go e.end(c)
+		go e.shutdown(e.ctx, c)
 	}
 	return len(g.members) == 0 && g.pending == 0
 }
@@ -382,17 +382,21 @@ func (g *Group) beginUpgrade() bool {
 
 func (g *Group) endUpgrade() { g.addPending(-1) }
 
-// end shuts down a member.
+// end shuts down a member that has come later.
 func (e *ending) end(c *Conn) {
-	defer c.Close() // which has no effect if no handler panics
-	defer func() { c.logPanic(recover()) }()
 	ctx := e.ctx
 	if ctx.Err() != nil {
-		// It came late, and nobody waits any more. It gets a close frame all the same.
+		// Nobody waits any more. It gets a close frame all the same.
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(context.Background(), lingerTime)
 		defer cancel()
 	}
+	e.shutdown(ctx, c)
+}
+
+// shutdown shuts down a member.
+func (e *ending) shutdown(ctx context.Context, c *Conn) {
+	defer func() { c.logPanic(recover()) }()
 	c.Shutdown(ctx, c.shutdownCode(e.code), e.reason)
 }
 

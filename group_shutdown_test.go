@@ -119,6 +119,11 @@ func TestGroupShutdownEndsWithItsContext(t *testing.T) {
 		start = time.Now()
 		require.Equal(t, context.DeadlineExceeded, g.Shutdown(context.Background(), CloseGoingAway, ""))
 		require.Equal(t, shutdownTimeout, time.Since(start), "the default")
+
+		g, _, _ = newGroup(t, 10)
+		start = time.Now()
+		require.Equal(t, context.DeadlineExceeded, g.Shutdown(ctx, CloseGoingAway, ""), "it had ended before")
+		require.Zero(t, time.Since(start))
 	})
 }
 

@@ -258,6 +258,7 @@ func (hs *clientHandshake) noStream(pool *streamPool, err error) error {
 	case <-time.After(time.Millisecond << hs.connections):
 		return err
 	case <-hs.request.Context().Done():
+		pool.transport.CloseIdleConnections()
 		return hs.request.Context().Err()
 	}
 }

@@ -113,7 +113,7 @@ func TestHTTP2WithoutStreams(t *testing.T) {
 	defer cancel()
 	_, _, err = d.DialContext(ctx, "ws://"+l.Addr().String()+"/", nil)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	d.CloseIdleConnections()
+	wstest.Settle(t, "the end of the connections", func() bool { return open.Load() == 0 })
 }
 
 // TestHTTP2PoolOfBothSchemes: connections with and without TLS are kept apart.

@@ -105,16 +105,18 @@ func (s *started) claim() error {
 		defer c.read.lock.Release()
 	}
 	switch {
-	case c.read.frames.ready.Load() != nil:
+	case c.closing.has(startCalled):
 		return errStartTwice
 	case !locked && !c.closing.has(drained):
 		return errStartReading
+	case !c.closing.add(startCalled): // by two at the same time, while Shutdown reads
+		return errStartTwice
 	}
 	s.raw = c.pollable()
 	_, isPipe := c.transport.stream.(*mempipe.Conn)
-	// Where Shutdown reads, a goroutine waits for the end, and also without room for
-	// another socket in the kernel's queue.
-	s.waits = !locked || s.raw == nil && !isPipe || s.task.Register(s.raw, s) != nil
+	// Where Shutdown reads or the end has come, a goroutine calls the functions, and also
+	// without room for another socket in the kernel's queue.
+	s.waits = !locked || c.closing.hasEnded() || s.raw == nil && !isPipe || s.task.Register(s.raw, s) != nil
 	if !s.waits {
 		c.read.frames.takeHead()
 		c.read.frames.deadline.detach(true)
@@ -151,6 +153,7 @@ func (s *started) Run(hangup bool) (more bool) {
 		if !returns { // because of a panic or runtime.Goexit
 			s.conn.logPanic(recover())
 			s.fail()
+			more = true // the end may have come before this run, and nothing else tells of it
 		}
 	}()
 	more = s.run(hangup)
@@ -169,6 +172,8 @@ func (s *started) run(hangup bool) (more bool) {
 		switch {
 		case err == errNotReady:
 			return s.hasMore()
+		case s.waits && isTimeout(err) && s.conn.closing.has(drained) && s.conn.closing.readError() == nil:
+			<-s.conn.closing.done() // Shutdown reads in its place, and no deadline ends that
 		case err != nil:
 			s.end(err)
 		case s.events.Message != nil && s.stage == stageOpen:
@@ -187,7 +192,10 @@ func (s *started) fail() {
 	if s.stage == stageOpen {
 		s.stage = stagePanicked
 		s.conn.handlers.Store(&noHandlers) // Shutdown calls those that are set, and they may panic too
-		go s.conn.shutdown(context.Background(), CloseInternalServerErr, "")
+		go func() {
+			defer func() { s.conn.logPanic(recover()) }() // of a Trace
+			s.conn.shutdown(context.Background(), CloseInternalServerErr, "")
+		}()
 	}
 }
 

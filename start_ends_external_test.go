@@ -3,6 +3,7 @@ package websocket_test
 import (
 	"context"
 	"log"
+	"net/http"
 	"os"
 	"runtime"
 	"sync/atomic"
@@ -189,5 +190,46 @@ func TestStartedConnLingers(t *testing.T) {
 			}
 		}
 		require.NoError(t, err)
+	})
+}
+
+// TestCloseHandlerPanics: both close frames have gone then, and the end comes at once.
+func TestCloseHandlerPanics(t *testing.T) {
+	for name, fail := range map[string]func(){"panic": func() { panic(http.ErrAbortHandler) }, "Goexit": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			eachRoute(t, func(t *testing.T, r route) {
+				closed := make(chan websocket.CloseInfo, 1)
+				c, p := r.connect(t, options{})
+				c.SetCloseHandler(func(int, string) error { fail(); return nil })
+				start := time.Now()
+				require.NoError(t, c.Start(websocket.Events{Close: func(_ *websocket.Conn, info websocket.CloseInfo) { closed <- info }}))
+				p.send(p.closeFrame(1000))
+				f, err := p.next() // and no end of the stream before that of the server
+				require.NoError(t, err)
+				require.Equal(t, 1011, f.closeCode())
+				require.Equal(t, websocket.CloseInfo{Code: 1000, WasClean: true}, wait(t, closed, "the Close event"))
+				require.Less(t, time.Since(start), 9*time.Second, "the timeout of Shutdown is ten")
+			})
+		})
+	}
+}
+
+// TestReadDeadlineDuringShutdown: it does not cut the closing handshake.
+func TestReadDeadlineDuringShutdown(t *testing.T) {
+	websocket.NeedsSockets(t)
+	eachRoute(t, func(t *testing.T, r route) {
+		closed := make(chan websocket.CloseInfo, 1)
+		c, p := r.connect(t, options{})
+		require.NoError(t, c.Start(websocket.Events{Close: func(_ *websocket.Conn, info websocket.CloseInfo) { closed <- info }}))
+		done := async(func() error { return c.Shutdown(context.Background(), 1000, "") })
+		f, err := p.next()
+		require.NoError(t, err)
+		require.EqualValues(t, finClose, f.first)
+		c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+		time.Sleep(50 * time.Millisecond)
+		p.send(p.closeFrame(1000))
+		p.closeWrite()
+		require.NoError(t, wait(t, done, "Shutdown"))
+		require.True(t, wait(t, closed, "the Close event").WasClean)
 	})
 }

@@ -3,9 +3,12 @@ package websocket
 import (
 	"context"
 	"io"
+	"log"
 	"net"
+	"net/http"
 	"os"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed23105783/websocket/internal/mempipe"
+	"github.com/seed23105783/websocket/internal/wstest"
 )
 
 // TestShutdownLeavesTheLimit: while Shutdown waits for the peer's close frame, a started
@@ -159,4 +163,125 @@ func TestReadDeadlineAfterTheEnd(t *testing.T) {
 	require.Nil(t, timer())
 	c.SetReadDeadline(time.Now().Add(time.Hour))
 	require.Nil(t, timer())
+}
+
+// TestStartPanicsAfterTheEnd: Close is called although Open, which panics, is called when
+// the connection has ended.
+func TestStartPanicsAfterTheEnd(t *testing.T) {
+	limit, entered, release := NewCallLimit(1), make(chan struct{}), make(chan struct{})
+	busy, other := mempipe.New(1000, mempipe.Whole)
+	defer other.Close()
+	require.NoError(t, newConn(busy, connConfig{}).Start(Events{Limit: limit, Open: func(c *Conn) {
+		close(entered)
+		<-release
+		c.Close()
+	}}))
+	<-entered
+	pipe, peer := mempipe.New(1000, mempipe.Whole)
+	defer peer.Close()
+	tcp, _ := socketPair(t)
+	closed := make(chan struct{})
+	for _, stream := range []stream{pipe, tcp} {
+		c := newConn(stream, connConfig{})
+		require.NoError(t, c.Start(Events{
+			Limit: limit,
+			Open:  func(*Conn) { panic(http.ErrAbortHandler) },
+			Close: func(*Conn, CloseInfo) { closed <- struct{}{} },
+		}))
+		c.Close() // while Open waits for its turn
+	}
+	close(release)
+	for range 2 {
+		awaitClosed(t, closed)
+	}
+}
+
+func awaitClosed(t *testing.T, closed <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-closed:
+	case <-time.After(20 * time.Second):
+		t.Fatal("there is no Close event")
+	}
+}
+
+// TestShutdownPanics: a handler that panics in the application's own Shutdown leaves no
+// connection that nobody reads.
+func TestShutdownPanics(t *testing.T) {
+	a, peer := mempipe.New(1000, mempipe.Whole)
+	defer peer.Close()
+	c, closed, limit := newConn(a, connConfig{}), make(chan struct{}), NewCallLimit(1)
+	limit.limit.Enter() // so that Shutdown reads the ping
+	c.SetPingHandler(func(string) error {
+		for !c.closing.has(closeSent) {
+			runtime.Gosched()
+		}
+		panic(http.ErrAbortHandler)
+	})
+	require.NoError(t, c.Start(Events{Limit: limit, Close: func(*Conn, CloseInfo) { close(closed) }}))
+	io.WriteString(peer, "\x89\x80\x00\x00\x00\x00")
+	require.PanicsWithValue(t, http.ErrAbortHandler, func() { c.Shutdown(t.Context(), CloseNormalClosure, "") })
+	limit.limit.Leave()
+	awaitClosed(t, closed)
+}
+
+// TestTraceReadPanics: also a second time, when the connection is being closed because of
+// the first.
+func TestTraceReadPanics(t *testing.T) {
+	log.SetOutput(io.Discard)
+	defer log.SetOutput(os.Stderr)
+	a, peer := mempipe.New(1000, mempipe.Whole)
+	defer peer.Close()
+	c, closed := newConn(a, connConfig{}), make(chan struct{})
+	c.startTrace(&Trace{FrameRead: func(*Conn, FrameInfo) { panic("in FrameRead") }})
+	require.NoError(t, c.Start(Events{Close: func(*Conn, CloseInfo) { close(closed) }}))
+	io.WriteString(peer, "\x89\x80\x00\x00\x00\x00")
+	wstest.Settle(t, "Shutdown reads", func() bool { return c.closing.has(drained) })
+	io.WriteString(peer, "\x89\x80\x00\x00\x00\x00")
+	awaitClosed(t, closed)
+}
+
+// TestTwoStartsDuringShutdown: one of them succeeds.
+func TestTwoStartsDuringShutdown(t *testing.T) {
+	for range 2000 {
+		a, b := mempipe.New(1000, mempipe.Whole)
+		c := newConn(a, connConfig{})
+		c.read.lock.TryAcquire() // as Shutdown does
+		c.closing.add(drained)
+		var started atomic.Int32
+		var calls sync.WaitGroup
+		for range 4 {
+			calls.Go(func() {
+				if c.Start(Events{}) == nil {
+					started.Add(1)
+				}
+			})
+		}
+		calls.Wait()
+		c.read.lock.Release()
+		c.Close()
+		b.Close()
+		require.EqualValues(t, 1, started.Load())
+	}
+}
+
+// TestStartWhileLingering: it does not wait for the peer.
+func TestStartWhileLingering(t *testing.T) {
+	a, peer := socketPair(t)
+	c := newConn(a, connConfig{client: true, head: a})
+	go c.closeAsSlow()
+	<-c.Done()
+	wstest.Settle(t, "the connection lingers", func() bool {
+		d := &c.read.frames.deadline
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return d.suspended > 0
+	})
+	started := make(chan error, 1)
+	closed := make(chan struct{})
+	go func() { started <- c.Start(Events{Close: func(*Conn, CloseInfo) { close(closed) }}) }()
+	awaitClosed(t, closed)
+	require.NoError(t, <-started)
+	require.False(t, c.transport.closed.Load(), "the peer is still waited for")
+	peer.Close()
 }

@@ -136,6 +136,9 @@ func (c *Conn) tryRead(p []byte) (int, error) {
 
 // Read reads some bytes.
 func (c *Conn) Read(p []byte) (n int, err error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
 	var result error
 	err = c.wait("read", func(fd uintptr) bool {
 		n, result = tryRead(int(fd), p, 0)
@@ -146,7 +149,7 @@ func (c *Conn) Read(p []byte) (n int, err error) {
 		return 0, err
 	case result != nil:
 		return 0, c.failure("read", os.NewSyscallError("read", result))
-	case n == 0 && len(p) > 0:
+	case n == 0:
 		return 0, io.EOF
 	}
 	return n, nil

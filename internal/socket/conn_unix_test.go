@@ -70,3 +70,21 @@ func TestDetachedWithoutDescriptors(t *testing.T) {
 		require.Equal(t, "read", err.(*net.OpError).Op)
 	}
 }
+
+// TestDetachedReadsNothing: a read of no bytes is done at once.
+func TestDetachedReadsNothing(t *testing.T) {
+	for _, network := range []string{"tcp", "unix"} {
+		x, b := pair(t, network)
+		a := detach(t, x)
+		n, err := a.Read(nil)
+		require.NoError(t, err)
+		require.Zero(t, n)
+		n, err = a.Write(nil)
+		require.NoError(t, err)
+		require.Zero(t, n)
+		b.Close()
+		n, err = a.Read(nil)
+		require.NoError(t, err)
+		require.Zero(t, n)
+	}
+}
