@@ -167,7 +167,8 @@ func (c *Conn) writeFailed(err error) error {
 // does. A later one finds nothing to read. The reader of [Conn.NextReader]
 // returns an error in place of the rest of its message. A message that
 // [Conn.NextWriter] has begun is waited for. The functions that SetCloseHandler,
-// SetPingHandler and SetPongHandler set must not call Shutdown.
+// SetPingHandler and SetPongHandler set must not call Shutdown. If one panics the
+// connection is closed, and the panic continues.
 //
 // A client may send codes 1000, 1001 and 3000–4999, like close in the browser,
 // and a server the others up to 1014 too, as far as they may be sent. With
