@@ -282,7 +282,8 @@ type ending struct {
 // when all connections are closed. When ctx ends before that it closes the rest
 // and returns ctx.Err(). Where code is one that clients must not send, members
 // that are clients send 1000. Connections that are added later are shut down,
-// too.
+// too. If a handler of a connection panics, that is logged with package log, and
+// the connection is closed.
 //
 // An [Upgrader] whose Group this is refuses further requests with status 503.
 // Shutdown waits for requests that it is answering, and shuts their connections
