@@ -20,6 +20,7 @@ import (
 
 	"github.com/seed23105783/websocket/internal/mempipe"
 	"github.com/seed23105783/websocket/internal/socket"
+	"github.com/seed23105783/websocket/internal/wstest"
 )
 
 // TestStartRandomly does anything to connections while they are started: whatever happens,
@@ -65,9 +66,11 @@ func TestStartRandomly(t *testing.T) {
 				})
 			}
 			workers.Wait()
+			entered := make(chan struct{}, 2)
 			for range 2 {
-				limit.limit.Enter()
+				go func() { limit.limit.Enter(); entered <- struct{}{} }()
 			}
+			wstest.Settle(t, "both places are free", func() bool { return len(entered) == 2 })
 		})
 	}
 }
