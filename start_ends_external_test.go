@@ -124,7 +124,7 @@ func TestStartDuringShutdown(t *testing.T) {
 		require.EqualValues(t, finClose, f.first)
 		var l eventLog
 		require.NoError(t, c.Start(recordTo(&l)))
-		p.send(p.frame(finText, "too late"), p.closeFrame(1001))
+		p.send(p.closeFrame(1001))
 		p.closeWrite()
 		require.NoError(t, wait(t, done, "Shutdown"))
 		require.Equal(t, []string{"open", "close {1001  true}"}, l.wait(t))
