@@ -203,6 +203,9 @@ func (hs *clientHandshake) roundTripHTTP2() (*http.Response, error) {
 	hs.shared = false // unless the new connection is for streams
 	hs.useHTTP2(pool, encrypted, h.FallBack)
 	resp, err := hs.transport.RoundTrip(hs.request)
+	if err != nil && hs.connections > 0 {
+		pool.transport.CloseIdleConnections() // those that have no room for a stream
+	}
 	if err == nil && hs.stream == nil && !h.FallBack {
 		err = ErrHTTP2 // it has answered with HTTP/1.1, whatever that is
 		hs.close()
@@ -232,7 +235,7 @@ func (hs *clientHandshake) useHTTP2(pool *streamPool, encrypted, fallBack bool) 
 			return roundTripper(func(*http.Request) (*http.Response, error) {
 				resp, err := hs.connect(client)
 				if isNoConnection(err) {
-					err = hs.noStream(pool, err)
+					err = hs.noStream(err)
 				}
 				return resp, err
 			})
@@ -248,17 +251,15 @@ var errNoStreams = errors.New("the server allows no streams on new connections")
 
 // noStream returns the error for a new connection that has no room for a stream: err, after
 // which net/http makes another one, or errNoStreams.
-func (hs *clientHandshake) noStream(pool *streamPool, err error) error {
+func (hs *clientHandshake) noStream(err error) error {
 	hs.connections++
 	if hs.connections == maxConnections {
-		pool.transport.CloseIdleConnections()
 		return errNoStreams
 	}
 	select {
 	case <-time.After(time.Millisecond << hs.connections):
 		return err
 	case <-hs.request.Context().Done():
-		pool.transport.CloseIdleConnections()
 		return hs.request.Context().Err()
 	}
 }

@@ -107,7 +107,7 @@ func (s *started) claim() error {
 	switch {
 	case c.closing.has(startCalled):
 		return errStartTwice
-	case !locked && !c.closing.has(drained):
+	case !locked && !c.closing.has(drained) && !c.closing.hasEnded():
 		return errStartReading
 	case !c.closing.add(startCalled): // by two at the same time, while Shutdown reads
 		return errStartTwice

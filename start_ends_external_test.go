@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed23105783/websocket"
+	"github.com/seed23105783/websocket/internal/wstest"
 )
 
 // TestStartGoexit: a function that ends its goroutine ends its connection, and takes no
@@ -122,6 +123,7 @@ func TestStartDuringShutdown(t *testing.T) {
 		f, err := p.next()
 		require.NoError(t, err)
 		require.EqualValues(t, finClose, f.first)
+		wstest.Settle(t, "Shutdown reads", c.IsDrained)
 		var l eventLog
 		require.NoError(t, c.Start(recordTo(&l)))
 		p.send(p.closeFrame(1001))
@@ -225,8 +227,9 @@ func TestReadDeadlineDuringShutdown(t *testing.T) {
 		f, err := p.next()
 		require.NoError(t, err)
 		require.EqualValues(t, finClose, f.first)
-		c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
-		time.Sleep(50 * time.Millisecond)
+		wstest.Settle(t, "Shutdown reads", c.IsDrained)
+		c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		time.Sleep(100 * time.Millisecond)
 		p.send(p.closeFrame(1000))
 		p.closeWrite()
 		require.NoError(t, wait(t, done, "Shutdown"))
